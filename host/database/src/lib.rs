@@ -1,0 +1,1 @@
+//! Databases: pools, dialects, readers and writers

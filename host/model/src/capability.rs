@@ -1,0 +1,62 @@
+//! What the host lends to plugins. Each trait is one WIT resource, seen from the host's side; all calls
+//! block, and each returns early with `run.cancelled` when its run is cancelled.
+
+use crate::comparison::{Difference, Digest, KeyRange};
+use crate::failure::Failure;
+use crate::schema::TableName;
+
+/// Rows of a catalog query: every value as text, NULL as None.
+pub type TextRows = Vec<Vec<Option<String>>>;
+
+/// Catalog queries, read-only by construction.
+pub trait CatalogSession: Send {
+    /// `postgres`, `oceanbase`, `mysql`, `mariadb`.
+    fn dialect(&self) -> String;
+    /// As the server says it.
+    fn version(&self) -> String;
+    /// `parameters` are bound as text: `$1` in PostgreSQL's dialect, `?` in MySQL's.
+    fn query(&mut self, statement: &str, parameters: &[String]) -> Result<TextRows, Failure>;
+}
+
+/// What a switcher or a cleaner may do to the target, and nothing else.
+pub trait TableAdmin: Send {
+    /// As [`CatalogSession::dialect`].
+    fn dialect(&self) -> String;
+    /// As [`CatalogSession::version`].
+    fn version(&self) -> String;
+    /// Read on a new connection.
+    fn exists(&mut self, table: &TableName) -> Result<bool, Failure>;
+    /// Whether a run of this pipeline made the table.
+    fn owned(&mut self, table: &TableName) -> Result<bool, Failure>;
+    /// Keeps writers off until [`TableAdmin::unlock`].
+    fn lock_writes(&mut self, tables: &[TableName], timeout_ms: u32) -> Result<(), Failure>;
+    /// Lifts the lock.
+    fn unlock(&mut self) -> Result<(), Failure>;
+    /// All renames (`old`, `new`) in one statement: all happen or none.
+    fn rename_all(&mut self, renames: &[(TableName, TableName)], timeout_ms: u32) -> Result<(), Failure>;
+    /// Refused for a table that no run of this pipeline made.
+    fn drop(&mut self, table: &TableName) -> Result<(), Failure>;
+    /// Where the copy lies.
+    fn archive(&mut self, table: &TableName) -> Result<String, Failure>;
+}
+
+/// A source table and what it became, side by side.
+pub trait TablePair: Send {
+    /// For messages.
+    fn source_name(&self) -> String;
+    /// For messages.
+    fn target_name(&self) -> String;
+    /// Exact row counts: source, target.
+    fn counts(&mut self) -> Result<(u64, u64), Failure>;
+    /// Ranges that together hold every row once, of about so many rows each; the chunks of the copy where they
+    /// are known, so that the source need not be read again.
+    fn ranges(&mut self, rows_each: u64) -> Result<Vec<KeyRange>, Failure>;
+    /// Digests of one range: source, target.
+    fn digests(&mut self, range: &KeyRange) -> Result<(Digest, Digest), Failure>;
+    /// Rows of the range that differ, at most `limit` differences.
+    fn differences(&mut self, range: &KeyRange, limit: u32) -> Result<Vec<Difference>, Failure>;
+    /// Compares so many rows drawn with the seed, column by column.
+    fn sample(&mut self, rows: u32, seed: u64) -> Result<Vec<Difference>, Failure>;
+    /// Rows of the target that break its own keys, checks and references.
+    fn violations(&mut self) -> Result<Vec<Difference>, Failure>;
+}

@@ -1,0 +1,209 @@
+//! What a run would do: made in one place, read and approved by a person, carried out in another.
+
+use serde::{Deserialize, Serialize};
+
+use crate::change::Change;
+use crate::failure::Failure;
+use crate::mapping::{Mapping, ProfileRequest, Profile};
+use crate::schema::{Table, TableName};
+
+/// The version of the plan's JSON. A plan of another version is refused.
+pub const PLAN_FORMAT: u32 = 1;
+
+/// What becomes of one table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// Not in the target yet.
+    Create,
+    /// In the target, and different.
+    Rebuild,
+    /// The same.
+    Keep,
+    /// Only in the target: reported, never dropped.
+    Left,
+}
+
+impl Strategy {
+    /// Whether the run makes a shadow of the table.
+    pub fn builds(self) -> bool {
+        matches!(self, Self::Create | Self::Rebuild)
+    }
+
+    /// The word that stands in JSON and in reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Rebuild => "rebuild",
+            Self::Keep => "keep",
+            Self::Left => "left",
+        }
+    }
+}
+
+/// What a run would do, per table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// [`PLAN_FORMAT`].
+    pub format: u32,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// When it was made: `2026-05-01T09:30:00Z`.
+    pub created: String,
+    /// `yyyymmddhhmmss` of that instant; part of the names of shadows and backups.
+    pub stamp: String,
+    /// Dialect and version of the source.
+    pub source: Server,
+    /// Dialect and version of the target.
+    pub target: Server,
+    /// Digest (hex) of the target's model when the plan was made: `apply` refuses another target.
+    pub target_fingerprint: String,
+    /// Parents before children where foreign keys allow it.
+    pub tables: Vec<TablePlan>,
+    /// What will not be in the target, and what to do about it.
+    pub not_carried: Vec<NotCarried>,
+    /// Statements on other tables that follow the rename: foreign keys of kept tables that refer to rebuilt ones.
+    #[serde(default)]
+    pub after_switch: Vec<Statement>,
+}
+
+impl Plan {
+    /// Whether a run would change anything.
+    pub fn is_empty(&self) -> bool {
+        !self.tables.iter().any(|t| t.strategy.builds())
+    }
+
+    /// The tables of which a run makes shadows.
+    pub fn builds(&self) -> impl Iterator<Item = &TablePlan> {
+        self.tables.iter().filter(|t| t.strategy.builds())
+    }
+
+    /// All changes of all tables.
+    pub fn changes(&self) -> impl Iterator<Item = &Change> {
+        self.tables.iter().flat_map(|t| &t.changes)
+    }
+
+    /// The JSON that travels.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a plan is plain data")
+    }
+
+    /// Reads the JSON of [`Plan::to_json`].
+    ///
+    /// # Errors
+    /// `plan.unreadable` for text that is no plan, `plan.unknown-format` for a plan of another version.
+    pub fn from_json(text: &str) -> Result<Self, Failure> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: u32,
+        }
+        let unreadable = |e: serde_json::Error| {
+            Failure::config("plan.unreadable", format!("this is not a plan: {e}"))
+        };
+        let head: Head = serde_json::from_str(text).map_err(unreadable)?;
+        if head.format != PLAN_FORMAT {
+            return Err(Failure::config(
+                "plan.unknown-format",
+                format!("the plan has format {}, and this Millrace reads format {PLAN_FORMAT}", head.format),
+            ));
+        }
+        serde_json::from_str(text).map_err(unreadable)
+    }
+}
+
+/// A database server, for the record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Server {
+    /// `postgres`, `oceanbase`, `mysql`, `mariadb`.
+    pub dialect: String,
+    /// As the server says it.
+    pub version: String,
+}
+
+/// A statement and why it is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statement {
+    /// What it is for: `table`, `index`, `foreign-key`, `auto-increment`.
+    pub purpose: String,
+    /// The SQL, without a semicolon.
+    pub sql: String,
+    /// The SQL that takes it back. None: dropping the shadow does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<String>,
+}
+
+/// One table of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TablePlan {
+    /// The source's name. None: only in the target.
+    pub source: Option<TableName>,
+    /// The name that applications use.
+    pub target: TableName,
+    /// What becomes of it.
+    pub strategy: Strategy,
+    /// Why this strategy, in one sentence.
+    pub reason: String,
+    /// The source's table as it was. None: only in the target.
+    #[serde(default)]
+    pub source_table: Option<Table>,
+    /// The table as it will be, in the target's spelling, under the live name. None: only in the target.
+    #[serde(default)]
+    pub desired: Option<Table>,
+    /// The new table before the swap. None: not built.
+    #[serde(default)]
+    pub shadow: Option<TableName>,
+    /// The old table after the swap. None: there is no old one.
+    #[serde(default)]
+    pub backup: Option<TableName>,
+    /// For each source column what it becomes, and why.
+    #[serde(default)]
+    pub mappings: Vec<MappingDecision>,
+    /// What the differ found.
+    #[serde(default)]
+    pub changes: Vec<Change>,
+    /// Makes the shadow: one CREATE TABLE.
+    #[serde(default)]
+    pub create: Vec<Statement>,
+    /// Completes it after the rows: indexes, then foreign keys.
+    #[serde(default)]
+    pub complete: Vec<Statement>,
+    /// What the operator should know.
+    #[serde(default)]
+    pub notes: Vec<String>,
+    /// The source catalog's estimate.
+    #[serde(default)]
+    pub estimated_rows: u64,
+    /// The source catalog's estimate.
+    #[serde(default)]
+    pub estimated_bytes: u64,
+}
+
+/// Which converter decided what about which columns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MappingDecision {
+    /// The stage's plugin, by name.
+    pub converter: String,
+    /// Its position among the pipeline's stages.
+    pub stage: usize,
+    /// What was asked of the values. Empty: nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<ProfileRequest>,
+    /// What was found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub found: Vec<Profile>,
+    /// The decision.
+    pub mapping: Mapping,
+}
+
+/// Something of the source that will not be in the target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotCarried {
+    /// `trigger`, `view`, `index`, `default`, `check` …
+    pub kind: String,
+    /// Its name, with its table's.
+    pub name: String,
+    /// Why not.
+    pub reason: String,
+    /// What to do about it.
+    pub advice: String,
+}

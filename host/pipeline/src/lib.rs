@@ -1,0 +1,1 @@
+//! Pipelines: TOML to a checked declaration, and the rules of a run's journal

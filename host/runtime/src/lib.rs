@@ -1,0 +1,1 @@
+//! Plugins: WebAssembly components, their limits and their worlds

@@ -1,0 +1,1 @@
+//! Cleaner: backups past their grace and shadows of dead runs

@@ -1,0 +1,1 @@
+//! Converter: PostgreSQL types to OceanBase types

@@ -1,0 +1,1 @@
+//! Copier: key ranges in parallel

@@ -1,0 +1,1 @@
+//! Differ: what separates the desired schema from the current one

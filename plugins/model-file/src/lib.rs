@@ -1,0 +1,1 @@
+//! Model source: a schema exported to a file

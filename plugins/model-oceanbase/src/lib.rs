@@ -1,0 +1,1 @@
+//! Model source: the schema of an OceanBase (MySQL mode) database

@@ -1,0 +1,1 @@
+//! Model source: the schema of a PostgreSQL database

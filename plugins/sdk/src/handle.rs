@@ -1,0 +1,96 @@
+//! What the host lends to a plugin. Traits, so that plugins are tested natively, without a host.
+
+use millrace_model::comparison::{Difference, Digest, KeyRange};
+use millrace_model::schema::{Column, TableName};
+use millrace_model::Failure;
+
+/// Catalog queries, read-only by construction.
+pub trait Catalog {
+    /// `postgres`, `oceanbase`, `mysql`, `mariadb`.
+    fn dialect(&self) -> String;
+    /// As the server says it.
+    fn version(&self) -> String;
+    /// `parameters` are bound as text: `$1` in PostgreSQL's dialect, `?` in MySQL's. Every value comes back as text.
+    fn query(&self, statement: &str, parameters: &[&str]) -> Result<Vec<Vec<Option<String>>>, Failure>;
+}
+
+/// A batch that lives in the host.
+pub trait BatchHandle {
+    /// How many rows.
+    fn rows(&self) -> u32;
+    /// Bytes in the host's memory.
+    fn bytes(&self) -> u64;
+}
+
+/// Converted rows of one chunk. An opaque batch is moved, not copied.
+pub trait BatchReader {
+    /// The target's columns.
+    fn columns(&self) -> Vec<Column>;
+    /// None: the end.
+    fn next(&self, max_rows: u32, max_bytes: u64) -> Result<Option<Box<dyn BatchHandle>>, Failure>;
+}
+
+/// How the target keeps up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// Statements sent and not yet answered.
+    pub statements_in_flight: u32,
+    /// Of the last statement.
+    pub statement_microseconds: u64,
+    /// Whether the target said that it is short of memory or time.
+    pub throttled: bool,
+}
+
+/// One target transaction: nothing is visible before `commit`.
+pub trait BatchWriter {
+    /// Queues the batch.
+    fn write(&self, batch: Box<dyn BatchHandle>) -> Result<(), Failure>;
+    /// Copies the chunk inside the target's server.
+    fn insert_select(&self) -> Result<u64, Failure>;
+    /// How the target keeps up.
+    fn pace(&self) -> Pace;
+    /// Commits, and records the chunk as done; the rows written.
+    fn commit(&self) -> Result<u64, Failure>;
+}
+
+/// A source table and what it became, side by side. The host compares.
+pub trait Pair {
+    /// For messages.
+    fn source_name(&self) -> String;
+    /// For messages.
+    fn target_name(&self) -> String;
+    /// Exact row counts: source, target.
+    fn counts(&self) -> Result<(u64, u64), Failure>;
+    /// Ranges that together hold every row once.
+    fn ranges(&self, rows_each: u64) -> Result<Vec<KeyRange>, Failure>;
+    /// Digests of one range: source, target.
+    fn digests(&self, range: &KeyRange) -> Result<(Digest, Digest), Failure>;
+    /// What differs within the range.
+    fn differences(&self, range: &KeyRange, limit: u32) -> Result<Vec<Difference>, Failure>;
+    /// Compares rows drawn with the seed.
+    fn sample(&self, rows: u32, seed: u64) -> Result<Vec<Difference>, Failure>;
+    /// Rows of the target that break its own keys, checks and references.
+    fn violations(&self) -> Result<Vec<Difference>, Failure>;
+}
+
+/// What a switcher or a cleaner may do to the target, and nothing else.
+pub trait Tables {
+    /// As [`Catalog::dialect`].
+    fn dialect(&self) -> String;
+    /// As [`Catalog::version`].
+    fn version(&self) -> String;
+    /// Read on a new connection.
+    fn exists(&self, table: &TableName) -> Result<bool, Failure>;
+    /// Whether a run of this pipeline made the table.
+    fn owned(&self, table: &TableName) -> Result<bool, Failure>;
+    /// Keeps writers off until `unlock`.
+    fn lock_writes(&self, tables: &[TableName], timeout_ms: u32) -> Result<(), Failure>;
+    /// Lifts the lock.
+    fn unlock(&self) -> Result<(), Failure>;
+    /// All renames (old, new) in one statement: all happen or none.
+    fn rename_all(&self, renames: &[(TableName, TableName)], timeout_ms: u32) -> Result<(), Failure>;
+    /// Refused for a table that no run of this pipeline made.
+    fn drop(&self, table: &TableName) -> Result<(), Failure>;
+    /// Where the copy lies.
+    fn archive(&self, table: &TableName) -> Result<String, Failure>;
+}

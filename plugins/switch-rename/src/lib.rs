@@ -1,0 +1,1 @@
+//! Switcher: one atomic rename for all tables of a run

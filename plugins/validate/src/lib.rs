@@ -1,0 +1,1 @@
+//! Validator: counts and a digest of every row

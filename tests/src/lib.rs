@@ -1,0 +1,1 @@
+//! Scenarios, faults, hostile guests and the command line, against real databases
