@@ -1,2 +1,2 @@
-//! The `millrace` command.
+//! The `millrace` command and daemon.
 fn main() {}

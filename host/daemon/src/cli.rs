@@ -1,0 +1,305 @@
+//! The command line: what may be said. What it means is in [`crate::command`].
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Moves tables from one database to another while people depend on both.
+#[derive(Debug, Parser)]
+#[command(name = "millrace", version, propagate_version = true, subcommand_required = true)]
+#[command(after_help = "Examples:
+  millrace check shop.toml           is the pipeline right, and do both databases answer?
+  millrace plan shop.toml            what would a run do? Changes nothing.
+  millrace run shop.toml             do it
+  millrace rollback last             the old tables again
+
+Exit codes: 0 done, 1 failed with nothing switched, 2 the pipeline or the command is wrong,
+3 validation found differences, 4 waiting for approval, 5 rolled back.")]
+pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// The folder of the daemon's state: runs, their journals, compiled plugins
+    /// [default: $XDG_STATE_HOME/millrace, or ~/.local/state/millrace]
+    #[arg(long, global = true, env = "MILLRACE_STATE", value_name = "DIR", help_heading = "Global options")]
+    pub state: Option<PathBuf>,
+    /// How much is logged: error, warn, info, debug, trace, or a filter such as `millrace=debug,sqlx=warn`
+    #[arg(long, global = true, env = "MILLRACE_LOG", default_value = "warn", value_name = "FILTER", help_heading = "Global options")]
+    pub log: String,
+    /// How logs are written, to standard error
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, help_heading = "Global options")]
+    pub log_format: LogFormat,
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// A line of text an event.
+    Text,
+    /// A JSON object an event.
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check a pipeline completely: its text, its plugins, both databases. Changes nothing
+    #[command(after_help = "Example:\n  millrace check pipelines/full.toml")]
+    Check(PipelineArgs),
+    /// Say what a run would do and why, for every column. Changes nothing
+    #[command(after_help = "Examples:\n  millrace plan shop.toml\n  millrace plan shop.toml --out review/   plan.json, plan.md and SQL files, to carry to `millrace apply`")]
+    Plan(PlanArgs),
+    /// Carry out a plan made elsewhere; refused if the target no longer is what the plan was made for
+    #[command(after_help = "Example:\n  millrace apply review/ --yes")]
+    Apply(ApplyArgs),
+    /// Plan and carry out: build new tables beside the old, copy, prove, swap names
+    #[command(after_help = "Examples:\n  millrace run shop.toml\n  millrace run shop.toml --yes    without waiting for approval")]
+    Run(RunArgs),
+    /// Continue a run that was interrupted or failed
+    #[command(after_help = "Example:\n  millrace resume last")]
+    Resume(ContinueArgs),
+    /// Approve a run that waits, and continue it
+    #[command(after_help = "Example:\n  millrace approve last")]
+    Approve(ContinueArgs),
+    /// Bring back the old tables of a run, until they have been cleaned up
+    #[command(after_help = "Example:\n  millrace rollback last")]
+    Rollback(RunSelector),
+    /// List runs, newest first
+    #[command(after_help = "Example:\n  millrace runs --json")]
+    Runs(RunsArgs),
+    /// Show one run: its state, its tables and its journal
+    #[command(after_help = "Example:\n  millrace show last")]
+    Show(RunSelector),
+    /// Report on a run: what changed, why, how fast, and what to do next
+    #[command(after_help = "Examples:\n  millrace report last\n  millrace report last --format html --out report.html")]
+    Report(ReportArgs),
+    /// Export and compare models
+    #[command(subcommand)]
+    Model(ModelCommand),
+    /// Remove backups past their grace, and shadows of dead runs
+    #[command(after_help = "Examples:\n  millrace clean shop.toml          says what would go, and asks\n  millrace clean shop.toml --yes")]
+    Clean(CleanArgs),
+    /// Explain an error code
+    #[command(after_help = "Example:\n  millrace explain copy.rejects-exceeded")]
+    Explain(ExplainArgs),
+    /// List and inspect plugins
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+    /// Serve an HTTP API under which pipelines are run
+    #[command(after_help = "Example:\n  millrace serve --listen 127.0.0.1:7077 --pipelines /etc/millrace")]
+    Serve(ServeArgs),
+    /// Print completions for a shell
+    #[command(after_help = "Example:\n  millrace completions bash > /etc/bash_completion.d/millrace")]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Write man pages to a folder
+    #[command(after_help = "Example:\n  millrace man /usr/local/share/man/man1")]
+    Man {
+        /// The folder; made if it is not there
+        dir: PathBuf,
+    },
+}
+
+/// A pipeline's file.
+#[derive(Debug, Args)]
+pub struct PipelineArgs {
+    /// The pipeline's TOML file
+    pub pipeline: PathBuf,
+    /// Print facts as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The pipeline and the form of output.
+    #[command(flatten)]
+    pub pipeline: PipelineArgs,
+    /// Write the plan to this folder: plan.json, plan.md, the SQL, and the pipeline. Must be new or empty
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// `apply`.
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// The folder that `plan --out` wrote
+    pub dir: PathBuf,
+    /// The pipeline's file, where it is not the folder's own copy
+    #[arg(long, value_name = "FILE")]
+    pub pipeline: Option<PathBuf>,
+    /// Do not wait for approval
+    #[arg(long)]
+    pub yes: bool,
+    /// Print the outcome as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The pipeline and the form of output.
+    #[command(flatten)]
+    pub pipeline: PipelineArgs,
+    /// Do not wait for approval
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// One run.
+#[derive(Debug, Args)]
+pub struct RunSelector {
+    /// A run's id, the beginning of one, or `last`
+    #[arg(default_value = "last")]
+    pub run: String,
+    /// Print facts as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `resume` and `approve`.
+#[derive(Debug, Args)]
+pub struct ContinueArgs {
+    /// The run.
+    #[command(flatten)]
+    pub run: RunSelector,
+    /// Do not wait for approval
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `runs`.
+#[derive(Debug, Args)]
+pub struct RunsArgs {
+    /// Print facts as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// At most so many
+    #[arg(long, default_value_t = 20)]
+    pub limit: u32,
+}
+
+/// `report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// A run's id, the beginning of one, or `last`
+    #[arg(default_value = "last")]
+    pub run: String,
+    /// The report's form
+    #[arg(long, value_enum, default_value_t = ReportFormat::Markdown)]
+    pub format: ReportFormat,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
+    /// Write to this file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// A report's form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// One JSON object.
+    Json,
+    /// Markdown.
+    Markdown,
+    /// One self-contained page.
+    Html,
+}
+
+/// `model`.
+#[derive(Debug, Subcommand)]
+pub enum ModelCommand {
+    /// Write a database's model as JSON, to be read elsewhere by `model-file`
+    #[command(after_help = "Example:\n  millrace model export shop.toml --database source --out source.json")]
+    Export {
+        /// The pipeline's TOML file
+        pipeline: PathBuf,
+        /// Whose model: a key of [databases]
+        #[arg(long, default_value = "source")]
+        database: String,
+        /// Write to this file instead of standard output
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Say what separates the target from what the pipeline wants it to be, or one exported model from another
+    #[command(after_help = "Examples:\n  millrace model diff shop.toml\n  millrace model diff desired.json current.json")]
+    Diff {
+        /// The pipeline's TOML file, or an exported model: the desired one
+        desired: PathBuf,
+        /// An exported model: the current one
+        current: Option<PathBuf>,
+        /// Print facts as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `clean`.
+#[derive(Debug, Args)]
+pub struct CleanArgs {
+    /// The pipeline and the form of output.
+    #[command(flatten)]
+    pub pipeline: PipelineArgs,
+    /// Remove without asking
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The code, such as copy.rejects-exceeded. Without one: all codes
+    pub code: Option<String>,
+    /// Print facts as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `plugin`.
+#[derive(Debug, Subcommand)]
+pub enum PluginCommand {
+    /// List the first-party plugins
+    #[command(after_help = "Example:\n  millrace plugin list --json")]
+    List {
+        /// Print facts as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what a plugin is, what it needs, and how it is configured
+    #[command(after_help = "Examples:\n  millrace plugin inspect convert-oceanbase\n  millrace plugin inspect ./acme-phone.wasm")]
+    Inspect {
+        /// A first-party plugin's name, or a component's file
+        plugin: String,
+        /// Print facts as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `serve`.
+#[derive(Clone, Debug, Args)]
+pub struct ServeArgs {
+    /// Where to listen. Beyond loopback only with --token-file
+    #[arg(long, default_value = "127.0.0.1:7077", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+    /// The folder of the pipelines' TOML files
+    #[arg(long, value_name = "DIR")]
+    pub pipelines: PathBuf,
+    /// A file that holds the token which clients send as `Authorization: Bearer …`
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+}

@@ -1,0 +1,87 @@
+//! The pages behind error codes: `src/explain/CODE.md`, one for each code that an operator can meet.
+
+mod pages {
+    include!(concat!(env!("OUT_DIR"), "/pages.rs"));
+}
+
+/// All codes with their pages, in order.
+pub(crate) fn pages() -> &'static [(&'static str, &'static str)] {
+    pages::PAGES
+}
+
+/// The page of a code.
+pub(crate) fn page(code: &str) -> Option<&'static str> {
+    pages().iter().find(|(c, _)| *c == code).map(|(_, text)| *text)
+}
+
+/// What to do about a failure with this code: the page's advice, as one line.
+pub(crate) fn advice(code: &str) -> Option<String> {
+    let text = page(code)?;
+    let advice = text.split_once("What to do").map(|(_, rest)| rest)?;
+    let advice = advice.trim_start_matches(|c: char| !c.is_alphanumeric() && c != '`');
+    let paragraph: Vec<&str> = advice.split("\n\n").next()?.lines().map(str::trim).collect();
+    Some(paragraph.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+
+    fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).expect("the tree is readable") {
+            let path = entry.expect("the tree is readable").path();
+            let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
+            if path.is_dir() && name != "target" && name != "tests" {
+                rust_files(&path, files);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                files.push(path);
+            }
+        }
+    }
+
+    /// String literals that look like codes of the areas that have pages.
+    fn codes_in(text: &str, areas: &BTreeSet<&str>, codes: &mut BTreeSet<String>) {
+        for literal in text.split('"').skip(1).step_by(2) {
+            let Some((area, rest)) = literal.split_once('.') else { continue };
+            let words = |s: &str| {
+                !s.is_empty() && s.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !s.starts_with('-')
+            };
+            if areas.contains(area) && words(rest) && !["toml", "json", "md", "html", "sql", "rs", "wasm", "wit"].contains(&rest) {
+                codes.insert(literal.to_owned());
+            }
+        }
+    }
+
+    #[test]
+    fn every_code_in_the_tree_has_a_page() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut files = Vec::new();
+        rust_files(&root.join("host"), &mut files);
+        rust_files(&root.join("plugins"), &mut files);
+        let areas = BTreeSet::from([
+            "convert", "copy", "database", "differ", "model", "pipeline", "plan", "plugin", "run", "state",
+            "switch", "tables", "validate", "serve", "clean", "hook",
+        ]);
+        let mut codes = BTreeSet::new();
+        for file in files {
+            let text = fs::read_to_string(&file).expect("source is text");
+            let text = text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
+            codes_in(&text, &areas, &mut codes);
+        }
+        let missing: Vec<_> = codes.iter().filter(|code| page(code).is_none()).collect();
+        assert!(missing.is_empty(), "codes without a page in src/explain: {missing:#?}");
+    }
+
+    #[test]
+    fn every_page_says_what_happened_and_what_to_do() {
+        for (code, text) in pages() {
+            assert!(text.starts_with("# "), "{code}: begins with a title");
+            assert!(text.contains("What happened"), "{code}: says what happened");
+            assert!(advice(code).is_some_and(|a| !a.is_empty()), "{code}: says what to do");
+        }
+    }
+}

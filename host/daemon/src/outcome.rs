@@ -1,0 +1,60 @@
+//! What a run produced, kept in the state beside its journal, and read by reports.
+
+use millrace_model::comparison::Validation;
+use serde::{Deserialize, Serialize};
+
+/// One table's copy.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct CopyOutcome {
+    /// The live name.
+    pub(crate) table: String,
+    /// Rows written, rejects left out.
+    pub(crate) rows: u64,
+    /// Bytes, as batches hold them.
+    pub(crate) bytes: u64,
+    /// Rows in quarantine.
+    pub(crate) rejects: u64,
+    /// The digest of all rows, in hex.
+    pub(crate) digest: String,
+    /// How many target transactions.
+    pub(crate) chunks: u64,
+    /// From the first chunk's start to the last one's end.
+    pub(crate) seconds: f64,
+}
+
+/// One table's validation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ValidationOutcome {
+    /// The live name.
+    pub(crate) table: String,
+    /// The validator's word.
+    pub(crate) validation: Validation,
+    /// How long it took.
+    pub(crate) seconds: f64,
+}
+
+/// How long a stage took.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Timing {
+    /// `plan`, `shadows`, `copy`, `complete`, `validate`, `switch`, `clean`.
+    pub(crate) stage: String,
+    /// Wall-clock time; of several attempts, their sum.
+    pub(crate) seconds: f64,
+}
+
+/// A row in quarantine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RejectedRow {
+    /// The shadow's live name.
+    pub(crate) table: String,
+    /// The row's key as JSON.
+    pub(crate) key: String,
+    /// The column that is to blame. None: the row.
+    pub(crate) column: Option<String>,
+    /// Its value, shortened.
+    pub(crate) value: Option<String>,
+    /// The error's code.
+    pub(crate) code: String,
+    /// One sentence.
+    pub(crate) reason: String,
+}

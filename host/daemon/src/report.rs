@@ -1,0 +1,295 @@
+//! What is told about a run afterwards: one set of facts, in JSON, Markdown and HTML.
+
+mod html;
+mod markdown;
+
+use millrace_model::plan::NotCarried;
+use millrace_model::{Change, Failure, Plan, Strategy};
+use serde::Serialize;
+
+use crate::outcome::{CopyOutcome, RejectedRow, Timing, ValidationOutcome};
+use crate::store::{RunRecord, Store};
+
+/// A run's facts.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    /// The run's id.
+    pub(crate) run: String,
+    /// The pipeline's name.
+    pub(crate) pipeline: String,
+    /// The run's state.
+    pub(crate) state: String,
+    /// RFC 3339.
+    pub(crate) created_at: String,
+    /// RFC 3339: when the state last changed.
+    pub(crate) updated_at: String,
+    /// `postgres 18.4`.
+    pub(crate) source: String,
+    /// `oceanbase 4.3.5`.
+    pub(crate) target: String,
+    /// In numbers.
+    pub(crate) summary: Summary,
+    /// The failure that ended the run. None: there is none.
+    pub(crate) failure: Option<Failure>,
+    /// Table by table.
+    pub(crate) tables: Vec<TableReport>,
+    /// What the differ found.
+    pub(crate) changes: Vec<Change>,
+    /// What will not be in the target.
+    pub(crate) not_carried: Vec<NotCarried>,
+    /// At most a hundred.
+    pub(crate) rejects: Vec<RejectedRow>,
+    /// Stage by stage.
+    pub(crate) timings: Vec<Timing>,
+    /// What to do next.
+    pub(crate) next: Vec<String>,
+}
+
+/// A run in numbers.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Summary {
+    /// Tables that were not in the target.
+    pub(crate) created: usize,
+    /// Tables that differed.
+    pub(crate) rebuilt: usize,
+    /// Tables that were the same.
+    pub(crate) kept: usize,
+    /// Tables that are only in the target.
+    pub(crate) left: usize,
+    /// Rows written.
+    pub(crate) rows: u64,
+    /// Bytes, as batches hold them.
+    pub(crate) bytes: u64,
+    /// Rows in quarantine.
+    pub(crate) rejects: u64,
+    /// Of all stages.
+    pub(crate) seconds: f64,
+    /// Of the copy alone.
+    pub(crate) rows_per_second: f64,
+}
+
+/// One table's part of a run.
+#[derive(Debug, Serialize)]
+pub(crate) struct TableReport {
+    /// The source's name.
+    pub(crate) source: Option<String>,
+    /// The live name.
+    pub(crate) target: String,
+    /// What became of it.
+    pub(crate) strategy: Strategy,
+    /// Why.
+    pub(crate) reason: String,
+    /// None: not copied.
+    pub(crate) copy: Option<CopyOutcome>,
+    /// None: not validated.
+    pub(crate) validation: Option<ValidationOutcome>,
+    /// Where the old table is. None: there was none.
+    pub(crate) backup: Option<String>,
+    /// Column by column.
+    pub(crate) mappings: Vec<MappingReport>,
+    /// What the operator should know.
+    pub(crate) notes: Vec<String>,
+}
+
+/// One mapping decision.
+#[derive(Debug, Serialize)]
+pub(crate) struct MappingReport {
+    /// `amount numeric`.
+    pub(crate) sources: Vec<String>,
+    /// `amount decimal(20,6)`. Empty: dropped.
+    pub(crate) targets: Vec<String>,
+    /// Which plugin decided.
+    pub(crate) converter: String,
+    /// Why.
+    pub(crate) why: String,
+}
+
+/// The mapping decisions of one table of a plan.
+pub(crate) fn mappings(table: &millrace_model::TablePlan) -> Vec<MappingReport> {
+    table
+        .mappings
+        .iter()
+        .map(|decision| MappingReport {
+            sources: decision
+                .mapping
+                .sources
+                .iter()
+                .map(|name| {
+                    let declared = table
+                        .source_table
+                        .as_ref()
+                        .and_then(|t| t.column(name))
+                        .map_or("", |c| c.declared.as_str());
+                    format!("{name} {declared}")
+                })
+                .collect(),
+            targets: decision
+                .mapping
+                .targets
+                .iter()
+                .map(|c| format!("{} {}{}", c.name, c.declared, if c.nullable { "" } else { " not null" }))
+                .collect(),
+            converter: decision.converter.clone(),
+            why: decision.mapping.note.clone().unwrap_or_default(),
+        })
+        .collect()
+}
+
+impl Report {
+    /// Gathers a run's facts from the state.
+    pub(crate) async fn gather(store: &Store, run: &RunRecord) -> Result<Self, Failure> {
+        let copies: Vec<CopyOutcome> = store.kept(&run.id, "copies").await?.unwrap_or_default();
+        let validations: Vec<ValidationOutcome> = store.kept(&run.id, "validations").await?.unwrap_or_default();
+        let timings: Vec<Timing> = store.kept(&run.id, "timings").await?.unwrap_or_default();
+        let rejects: Vec<RejectedRow> = store.kept(&run.id, "rejects").await?.unwrap_or_default();
+        let failure: Option<Failure> = store.kept(&run.id, "failure").await?.flatten();
+        let plan = &run.plan;
+        let tables: Vec<TableReport> = plan
+            .tables
+            .iter()
+            .map(|table| {
+                let name = table.target.to_string();
+                TableReport {
+                    source: table.source.as_ref().map(ToString::to_string),
+                    strategy: table.strategy,
+                    reason: table.reason.clone(),
+                    copy: copies.iter().find(|c| c.table == name).cloned(),
+                    validation: validations.iter().find(|v| v.table == name).cloned(),
+                    backup: table.backup.as_ref().map(ToString::to_string),
+                    mappings: mappings(table),
+                    notes: table.notes.clone(),
+                    target: name,
+                }
+            })
+            .collect();
+        let summary = summary(plan, &copies, &timings);
+        Ok(Self {
+            run: run.id.clone(),
+            pipeline: run.pipeline.clone(),
+            state: run.state.clone(),
+            created_at: run.created_at.clone(),
+            updated_at: run.updated_at.clone(),
+            source: format!("{} {}", plan.source.dialect, plan.source.version),
+            target: format!("{} {}", plan.target.dialect, plan.target.version),
+            next: next_steps(run, &summary, failure.as_ref()),
+            summary,
+            failure,
+            changes: plan.changes().cloned().collect(),
+            not_carried: plan.not_carried.clone(),
+            tables,
+            rejects,
+            timings,
+        })
+    }
+
+    /// One JSON object.
+    pub(crate) fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a report is plain data")
+    }
+
+    /// For people, as text.
+    pub(crate) fn to_markdown(&self) -> String {
+        markdown::render(self)
+    }
+
+    /// For people, as one self-contained page.
+    pub(crate) fn to_html(&self) -> String {
+        html::render(self)
+    }
+}
+
+fn summary(plan: &Plan, copies: &[CopyOutcome], timings: &[Timing]) -> Summary {
+    let count = |strategy| plan.tables.iter().filter(|t| t.strategy == strategy).count();
+    let rows = copies.iter().map(|c| c.rows).sum();
+    let copy_seconds: f64 = timings.iter().filter(|t| t.stage == "copy").map(|t| t.seconds).sum();
+    #[allow(clippy::cast_precision_loss)] // a rate for people
+    let rate = if copy_seconds > 0.0 { rows as f64 / copy_seconds } else { 0.0 };
+    Summary {
+        created: count(Strategy::Create),
+        rebuilt: count(Strategy::Rebuild),
+        kept: count(Strategy::Keep),
+        left: count(Strategy::Left),
+        rows,
+        bytes: copies.iter().map(|c| c.bytes).sum(),
+        rejects: copies.iter().map(|c| c.rejects).sum(),
+        seconds: timings.iter().map(|t| t.seconds).sum(),
+        rows_per_second: rate,
+    }
+}
+
+fn next_steps(run: &RunRecord, summary: &Summary, failure: Option<&Failure>) -> Vec<String> {
+    let id = &run.id;
+    let mut steps = Vec::new();
+    match run.state.as_str() {
+        "done" => {
+            if summary.rebuilt + summary.created > 0 {
+                steps.push(format!("If the application is not content: `millrace rollback {id}` brings the old tables back."));
+                steps.push(format!(
+                    "When it is: `millrace clean {}` removes the old tables once their grace period is over.",
+                    run.origin.display()
+                ));
+            }
+            if !run.plan.not_carried.is_empty() {
+                steps.push("Go through what was not carried over: each entry says what to do.".to_owned());
+            }
+            if summary.rejects > 0 {
+                steps.push("Look at the rows in quarantine: they are not in the target.".to_owned());
+            }
+        }
+        "waiting-approval" => steps.push(format!("Review the plan, then: `millrace approve {id}`.")),
+        "rolled-back" => steps.push(
+            "The old tables are live; the new ones stay beside them until the cleaner has run.".to_owned(),
+        ),
+        _ => {
+            if let Some(failure) = failure {
+                steps.push(format!("Why it stopped, and what to do: `millrace explain {}`.", failure.code));
+            }
+            steps.push(format!("Continue where it stopped: `millrace resume {id}`."));
+        }
+    }
+    steps
+}
+
+/// `1,234,567`.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `12.3 MiB`.
+#[allow(clippy::cast_precision_loss)] // for people
+pub(crate) fn byte_size(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    for unit in ["B", "KiB", "MiB", "GiB"] {
+        if value < 1024.0 {
+            return if unit == "B" { format!("{bytes} B") } else { format!("{value:.1} {unit}") };
+        }
+        value /= 1024.0;
+    }
+    format!("{value:.1} TiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+    }
+
+    #[test]
+    fn sizes_have_a_unit() {
+        assert_eq!(byte_size(512), "512 B");
+        assert_eq!(byte_size(3 * 1024 * 1024 / 2), "1.5 MiB");
+    }
+}

@@ -1,0 +1,155 @@
+//! A report as Markdown.
+
+use std::fmt::Write as _;
+
+use millrace_model::comparison::Verdict;
+
+use super::{Report, TableReport, byte_size, grouped};
+
+/// The whole report.
+pub(super) fn render(report: &Report) -> String {
+    let mut out = String::new();
+    write(&mut out, report).expect("writing to a string");
+    out
+}
+
+/// Text within a cell of a table.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('\n', " ")
+}
+
+fn write(out: &mut String, report: &Report) -> std::fmt::Result {
+    let summary = &report.summary;
+    writeln!(out, "# Run {} of {}: {}\n", report.run, report.pipeline, report.state)?;
+    writeln!(out, "From {} to {}, begun {}, last changed {}.\n", report.source, report.target, report.created_at, report.updated_at)?;
+    writeln!(
+        out,
+        "{} tables created, {} rebuilt, {} kept, {} left. {} rows ({}) in {:.1} s, copied at {:.0} rows/s; {} rows rejected.\n",
+        summary.created, summary.rebuilt, summary.kept, summary.left, grouped(summary.rows),
+        byte_size(summary.bytes), summary.seconds, summary.rows_per_second, grouped(summary.rejects),
+    )?;
+    if let Some(failure) = &report.failure {
+        writeln!(out, "**It stopped:** {failure}\n")?;
+    }
+    if !report.next.is_empty() {
+        writeln!(out, "## What to do next\n")?;
+        for step in &report.next {
+            writeln!(out, "- {step}")?;
+        }
+        writeln!(out)?;
+    }
+    tables(out, report)?;
+    if !report.changes.is_empty() {
+        writeln!(out, "## Changes\n\n| table | what | before | after | destroys |\n|---|---|---|---|---|")?;
+        for change in &report.changes {
+            writeln!(
+                out,
+                "| {} | {} {:?} {} | {} | {} | {} |",
+                cell(&change.table.to_string()),
+                change.subject,
+                change.kind,
+                cell(&change.name),
+                cell(change.before.as_deref().unwrap_or("")),
+                cell(change.after.as_deref().unwrap_or("")),
+                if change.destructive { "yes" } else { "" },
+            )?;
+        }
+        writeln!(out)?;
+    }
+    if !report.not_carried.is_empty() {
+        writeln!(out, "## Not carried over\n\n| what | name | why | what to do |\n|---|---|---|---|")?;
+        for entry in &report.not_carried {
+            writeln!(out, "| {} | {} | {} | {} |", cell(&entry.kind), cell(&entry.name), cell(&entry.reason), cell(&entry.advice))?;
+        }
+        writeln!(out)?;
+    }
+    if !report.rejects.is_empty() {
+        writeln!(out, "## Rejected rows\n\n| table | key | column | value | why |\n|---|---|---|---|---|")?;
+        for row in &report.rejects {
+            writeln!(
+                out,
+                "| {} | {} | {} | {} | {} [{}] |",
+                cell(&row.table),
+                cell(&row.key),
+                cell(row.column.as_deref().unwrap_or("")),
+                cell(row.value.as_deref().unwrap_or("NULL")),
+                cell(&row.reason),
+                row.code,
+            )?;
+        }
+        writeln!(out)?;
+    }
+    writeln!(out, "## Timings\n\n| stage | seconds |\n|---|---:|")?;
+    for timing in &report.timings {
+        writeln!(out, "| {} | {:.2} |", timing.stage, timing.seconds)?;
+    }
+    writeln!(out)?;
+    for table in report.tables.iter().filter(|t| !t.mappings.is_empty()) {
+        mapping_decisions(out, table)?;
+    }
+    Ok(())
+}
+
+fn tables(out: &mut String, report: &Report) -> std::fmt::Result {
+    writeln!(out, "## Tables\n\n| table | strategy | rows | size | rows/s | digest | validated |\n|---|---|---:|---:|---:|---|---|")?;
+    for table in &report.tables {
+        let copy = table.copy.as_ref();
+        #[allow(clippy::cast_precision_loss)] // a rate for people
+        let rate = copy.filter(|c| c.seconds > 0.0).map(|c| format!("{:.0}", c.rows as f64 / c.seconds));
+        let validated = table.validation.as_ref().map_or("", |v| match v.validation.verdict {
+            Verdict::Passed => "passed",
+            Verdict::Failed => "FAILED",
+        });
+        writeln!(
+            out,
+            "| {} | {} | {} | {} | {} | {} | {validated} |",
+            cell(&table.target),
+            table.strategy.word(),
+            copy.map(|c| grouped(c.rows)).unwrap_or_default(),
+            copy.map(|c| byte_size(c.bytes)).unwrap_or_default(),
+            rate.unwrap_or_default(),
+            copy.map(|c| c.digest.as_str()).unwrap_or_default(),
+        )?;
+    }
+    writeln!(out)?;
+    for table in &report.tables {
+        for finding in table.validation.iter().flat_map(|v| &v.validation.findings) {
+            writeln!(out, "- **{}**: {} [{}]", table.target, finding.message, finding.code)?;
+            for difference in finding.differences.iter().take(10) {
+                writeln!(
+                    out,
+                    "  - key {:?}, {}: {} at the source, {} at the target",
+                    difference.key,
+                    difference.column.as_deref().unwrap_or("row"),
+                    difference.source.as_deref().unwrap_or("nothing"),
+                    difference.target.as_deref().unwrap_or("nothing"),
+                )?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn mapping_decisions(out: &mut String, table: &TableReport) -> std::fmt::Result {
+    writeln!(out, "## {} ({}: {})\n", table.target, table.strategy.word(), table.reason)?;
+    writeln!(out, "| source | target | by | why |\n|---|---|---|---|")?;
+    for mapping in &table.mappings {
+        let targets = if mapping.targets.is_empty() { "dropped".to_owned() } else { mapping.targets.join(", ") };
+        writeln!(
+            out,
+            "| {} | {} | {} | {} |",
+            cell(&mapping.sources.join(", ")),
+            cell(&targets),
+            mapping.converter,
+            cell(&mapping.why)
+        )?;
+    }
+    writeln!(out)?;
+    for note in &table.notes {
+        writeln!(out, "- {note}")?;
+    }
+    if !table.notes.is_empty() {
+        writeln!(out)?;
+    }
+    Ok(())
+}
