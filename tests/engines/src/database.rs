@@ -1,0 +1,134 @@
+//! Databases that tests are given, and the few things that tests do to them directly.
+
+use sqlx::mysql::MySqlRow;
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, Connection as _, MySqlConnection, PgConnection, Row as _};
+
+use crate::{Error, Kind};
+
+/// A fresh database. It goes when its engine goes.
+#[derive(Clone, Debug)]
+pub struct Database {
+    /// The superuser's URL of it.
+    pub url: String,
+    /// Its name.
+    pub name: String,
+    /// The engine that it is in.
+    pub kind: Kind,
+}
+
+impl Database {
+    /// [`run_sql`] in this database.
+    pub async fn run_sql(&self, script: &str) -> Result<(), Error> {
+        run_sql(&self.url, script).await
+    }
+
+    /// [`query_text`] in this database.
+    pub async fn query_text(&self, query: &str) -> Result<Vec<Vec<Option<String>>>, Error> {
+        query_text(&self.url, query).await
+    }
+}
+
+/// Runs a script of any number of statements through a connection of its own. PostgreSQL runs a script
+/// as one transaction unless it says otherwise; OceanBase commits each statement.
+pub async fn run_sql(url: &str, script: &str) -> Result<(), Error> {
+    let action = || format!("running {:?} failed", beginning(script));
+    let script = AssertSqlSafe(script.to_owned());
+    match protocol(url)? {
+        Protocol::Postgres => {
+            let mut connection = PgConnection::connect(url)
+                .await
+                .map_err(Error::sql(connecting))?;
+            sqlx::raw_sql(script)
+                .execute(&mut connection)
+                .await
+                .map_err(Error::sql(action))?;
+            connection.close().await.map_err(Error::sql(action))
+        }
+        Protocol::Mysql => {
+            let mut connection = MySqlConnection::connect(url)
+                .await
+                .map_err(Error::sql(connecting))?;
+            sqlx::raw_sql(script)
+                .execute(&mut connection)
+                .await
+                .map_err(Error::sql(action))?;
+            connection.close().await.map_err(Error::sql(action))
+        }
+    }
+}
+
+/// Runs a query through a connection of its own and gives every value as the text that the server
+/// writes; none for NULL. For comparing in tests: bytes that are not UTF-8 are an error.
+pub async fn query_text(url: &str, query: &str) -> Result<Vec<Vec<Option<String>>>, Error> {
+    let action = || format!("running {:?} failed", beginning(query));
+    let query = AssertSqlSafe(query.to_owned());
+    match protocol(url)? {
+        Protocol::Postgres => {
+            let mut connection = PgConnection::connect(url)
+                .await
+                .map_err(Error::sql(connecting))?;
+            let rows = sqlx::raw_sql(query)
+                .fetch_all(&mut connection)
+                .await
+                .map_err(Error::sql(action))?;
+            connection.close().await.map_err(Error::sql(action))?;
+            let values = |row: &PgRow| {
+                (0..row.len())
+                    .map(|column| row.try_get_unchecked(column))
+                    .collect()
+            };
+            rows.iter()
+                .map(values)
+                .collect::<Result<_, _>>()
+                .map_err(Error::sql(action))
+        }
+        Protocol::Mysql => {
+            let mut connection = MySqlConnection::connect(url)
+                .await
+                .map_err(Error::sql(connecting))?;
+            let rows = sqlx::raw_sql(query)
+                .fetch_all(&mut connection)
+                .await
+                .map_err(Error::sql(action))?;
+            connection.close().await.map_err(Error::sql(action))?;
+            let values = |row: &MySqlRow| {
+                (0..row.len())
+                    .map(|column| row.try_get_unchecked(column))
+                    .collect()
+            };
+            rows.iter()
+                .map(values)
+                .collect::<Result<_, _>>()
+                .map_err(Error::sql(action))
+        }
+    }
+}
+
+enum Protocol {
+    Postgres,
+    Mysql,
+}
+
+fn protocol(url: &str) -> Result<Protocol, Error> {
+    match url.split_once("://").map(|(scheme, _)| scheme) {
+        Some("postgres" | "postgresql") => Ok(Protocol::Postgres),
+        Some("mysql") => Ok(Protocol::Mysql),
+        _ => Err(Error::Usage(
+            "a test database's URL begins with postgres:// or mysql://".to_owned(),
+        )),
+    }
+}
+
+fn connecting() -> String {
+    "connecting to a test database failed".to_owned()
+}
+
+/// Enough of a script to recognise it.
+fn beginning(script: &str) -> String {
+    let line = script.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(120) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
