@@ -1,1 +1,18 @@
-//! Pipelines: TOML to a checked declaration, and the rules of a run's journal
+//! Pipelines: TOML to a checked declaration, and the rules of a run's journal. No I/O.
+//!
+//! A declaration's life: [`Pipeline::parse`] reads the text with the position of every key and value, finds
+//! everything that is wrong with it at once, and gives types in which nothing invalid can be written. The
+//! kinds of the stages are known only when their plugins are loaded, so the second half of the check,
+//! [`Pipeline::check_stages`], comes after that. Whatever is wrong is a [`Diagnostic`], which
+//! [`diagnostic::render`] shows under the line that it is about.
+//!
+//! A run's life: [`journal::Journal`] says which event may follow which, and what to do with a journal that
+//! ends anywhere, because the process that wrote it died there.
+
+pub mod journal;
+pub mod recovery;
+pub mod run;
+
+pub use journal::{Event, EventKind, IllegalTransition, Journal};
+pub use recovery::{NextStep, Outcome, Recovery};
+pub use run::{Action, RunId, RunState};
