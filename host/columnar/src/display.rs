@@ -1,0 +1,57 @@
+//! Values as text for people: keys of rejects, examples of differences.
+
+use crate::array::{Array, Values, bit};
+use crate::canonical::{CanonicalKind, without_blanks};
+use crate::{calendar, hex};
+
+/// A value as text. None: NULL.
+pub fn text(array: &Array, row: usize, kind: CanonicalKind) -> Option<String> {
+    if array.is_null(row) {
+        return None;
+    }
+    Some(match &array.values {
+        Values::Bits(bits) => bit(bits, row).to_string(),
+        Values::Int16(v) => integer(i64::from(v[row]), u64::from(v[row].cast_unsigned()), kind),
+        Values::Int32(v) => match kind {
+            CanonicalKind::Date => written(|out| calendar::write_date(v[row], out)),
+            _ => integer(i64::from(v[row]), u64::from(v[row].cast_unsigned()), kind),
+        },
+        Values::Int64(v) => integer(v[row], v[row].cast_unsigned(), kind),
+        Values::Float32(v) => v[row].to_string(),
+        Values::Float64(v) => v[row].to_string(),
+        Values::Fixed { .. } | Values::Varlen { .. } => bytes(array.bytes(row), kind),
+    })
+}
+
+fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
+    let mut out = Vec::new();
+    write(&mut out);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn integer(signed: i64, unsigned: u64, kind: CanonicalKind) -> String {
+    match kind {
+        CanonicalKind::Unsigned => unsigned.to_string(),
+        CanonicalKind::Boolean => (signed != 0).to_string(),
+        CanonicalKind::Time => written(|out| calendar::write_time(signed, out)),
+        CanonicalKind::Timestamp => written(|out| calendar::write_timestamp(signed, out)),
+        _ => signed.to_string(),
+    }
+}
+
+fn bytes(value: &[u8], kind: CanonicalKind) -> String {
+    match kind {
+        CanonicalKind::Uuid if value.len() == 16 => written(|out| hex::write_uuid(value, out)),
+        CanonicalKind::FixedText => String::from_utf8_lossy(without_blanks(value)).into_owned(),
+        CanonicalKind::Bytes => written(|out| {
+            out.extend_from_slice(b"\\x");
+            hex::write(value, out);
+        }),
+        _ => String::from_utf8_lossy(value).into_owned(),
+    }
+}
+
+/// The text's beginning of at most so many bytes, cut between characters.
+pub fn shortened(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
+}
