@@ -1,0 +1,18 @@
+//! The target: OceanBase in MySQL mode, MySQL or MariaDB.
+//!
+//! [`MySql`] is a pool whose every connection is set to UTC, to a strict SQL mode and to timeouts that a long copy
+//! survives, and has been asked whether it took them. What runs leave behind on the target is known from its own
+//! tables ([`Bookkeeping`]), which are written in the same transactions as what they tell of.
+
+mod admin;
+mod bookkeeping;
+mod connect;
+mod encode;
+mod read;
+mod session;
+mod sink;
+
+pub use admin::Admin;
+pub use bookkeeping::{BOOKKEEPING_TABLES, Bookkeeping, MadeTable, RunRow, StoredChunk, TableRole};
+pub use connect::MySql;
+pub(crate) use read::{cell, read_rows};

@@ -1,0 +1,399 @@
+//! What runs left on this target, kept on the target itself.
+//!
+//! Four tables. `millrace_tables` lists every shadow and backup before it exists, so that nothing is ever dropped that
+//! a run did not make. `millrace_chunks` has one row for each committed chunk, written in the chunk's own
+//! transaction: whether a chunk is done has one answer, whatever broke. `millrace_rejects` holds the rows that were
+//! left out, `millrace_runs` which run wrote here.
+//!
+//! Reading never creates them: where they are missing, they are empty.
+
+use millrace_model::comparison::Digest;
+use millrace_model::{Failure, Fault, TableName};
+use millrace_rowcopy::port::{ChunkPart, ChunkRecord, Reject};
+
+use super::{MySql, read_rows};
+use crate::dialect::mysql::quote_text;
+use crate::error::mysql_number;
+
+/// The tables of the books, which are no part of anybody's model.
+pub const BOOKKEEPING_TABLES: [&str; 4] =
+    ["millrace_runs", "millrace_tables", "millrace_chunks", "millrace_rejects"];
+
+const CREATE: [&str; 4] = [
+    "CREATE TABLE IF NOT EXISTS millrace_runs (
+        run VARCHAR(64) NOT NULL, pipeline VARCHAR(255) NOT NULL, state VARCHAR(32) NOT NULL,
+        changed_at DATETIME(6) NOT NULL, PRIMARY KEY (run)
+    ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin",
+    "CREATE TABLE IF NOT EXISTS millrace_tables (
+        table_name VARCHAR(128) NOT NULL, run VARCHAR(64) NOT NULL, pipeline VARCHAR(255) NOT NULL,
+        kind VARCHAR(16) NOT NULL, live_name VARCHAR(128) NOT NULL, made_at DATETIME(6) NOT NULL,
+        state VARCHAR(32) NOT NULL, PRIMARY KEY (table_name)
+    ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin",
+    "CREATE TABLE IF NOT EXISTS millrace_chunks (
+        run VARCHAR(64) NOT NULL, table_name VARCHAR(128) NOT NULL, chunk BIGINT UNSIGNED NOT NULL,
+        snapshot VARCHAR(255) NOT NULL, bounds LONGTEXT NOT NULL, row_count BIGINT UNSIGNED NOT NULL,
+        digest_high BIGINT UNSIGNED NOT NULL, digest_low BIGINT UNSIGNED NOT NULL, bytes BIGINT UNSIGNED NOT NULL,
+        reject_count BIGINT UNSIGNED NOT NULL, committed_at DATETIME(6) NOT NULL,
+        PRIMARY KEY (run, table_name, chunk)
+    ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin",
+    "CREATE TABLE IF NOT EXISTS millrace_rejects (
+        run VARCHAR(64) NOT NULL, table_name VARCHAR(128) NOT NULL, chunk BIGINT UNSIGNED NOT NULL,
+        number BIGINT UNSIGNED NOT NULL, row_key LONGTEXT NOT NULL, column_name VARCHAR(255),
+        value LONGTEXT, code VARCHAR(128) NOT NULL, reason LONGTEXT NOT NULL,
+        PRIMARY KEY (run, table_name, chunk, number)
+    ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin",
+];
+
+/// MySQL's "no such table".
+const NO_SUCH_TABLE: u16 = 1146;
+
+/// What a table that a run made is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableRole {
+    /// The new table before the swap.
+    Shadow,
+    /// The old one after it.
+    Backup,
+}
+
+impl TableRole {
+    /// The word in the books.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Shadow => "shadow",
+            Self::Backup => "backup",
+        }
+    }
+}
+
+/// A table that a run made, or is about to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeTable {
+    /// Its name.
+    pub table: TableName,
+    /// The run that made it.
+    pub run: String,
+    /// The run's pipeline.
+    pub pipeline: String,
+    /// What it is for.
+    pub role: TableRole,
+    /// The name that applications use.
+    pub live: TableName,
+    /// `yyyy-mm-dd hh:mm:ss.ffffff`, UTC, by the target's clock.
+    pub made_at: String,
+}
+
+/// A run that wrote to this target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunRow {
+    /// Its id.
+    pub run: String,
+    /// Its pipeline.
+    pub pipeline: String,
+    /// The word that [`Bookkeeping::record_run`] was last given.
+    pub state: String,
+    /// When that was, UTC.
+    pub changed_at: String,
+}
+
+/// A chunk that is committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredChunk {
+    /// Its number within table and run.
+    pub number: u64,
+    /// Which rows it held.
+    pub part: ChunkPart,
+    /// Of the snapshot that it was read at.
+    pub marker: String,
+    /// What was committed.
+    pub record: ChunkRecord,
+}
+
+/// The books of one target. Clones are the same books.
+#[derive(Clone)]
+pub struct Bookkeeping {
+    target: MySql,
+}
+
+impl Bookkeeping {
+    pub(super) fn new(target: MySql) -> Self {
+        Self { target }
+    }
+
+    /// Creates the tables that are missing.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn create(&self) -> Result<(), Failure> {
+        for statement in CREATE {
+            self.write("create the bookkeeping tables", statement).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes a run's state, one word.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn record_run(&self, run: &str, pipeline: &str, state: &str) -> Result<(), Failure> {
+        let sql = format!(
+            "INSERT INTO millrace_runs (run, pipeline, state, changed_at) VALUES ({}, {}, {state}, UTC_TIMESTAMP(6)) \
+             ON DUPLICATE KEY UPDATE state = {state}, changed_at = UTC_TIMESTAMP(6)",
+            quote_text(run),
+            quote_text(pipeline),
+            state = quote_text(state),
+        );
+        self.write("record the run", &sql).await
+    }
+
+    /// The runs that wrote to this target, the latest first.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn runs(&self) -> Result<Vec<RunRow>, Failure> {
+        let sql = "SELECT run, pipeline, state, changed_at FROM millrace_runs ORDER BY changed_at DESC, run";
+        let rows = self.read("read the runs", sql.to_owned()).await?;
+        rows.into_iter()
+            .map(|row| {
+                let [run, pipeline, state, changed_at] = self.texts(row)?;
+                Ok(RunRow { run, pipeline, state, changed_at })
+            })
+            .collect()
+    }
+
+    /// Lists a table as made by this run, before it exists.
+    ///
+    /// # Errors
+    /// `tables.made-by-another` when another pipeline's table has the name, or what the database says.
+    pub async fn record_table(
+        &self,
+        run: &str,
+        pipeline: &str,
+        role: TableRole,
+        table: &TableName,
+        live: &TableName,
+    ) -> Result<(), Failure> {
+        if let Some(made) = self.all_made().await?.into_iter().find(|made| made.table == *table)
+            && made.pipeline != pipeline
+        {
+            return Err(Failure::config(
+                "tables.made-by-another",
+                format!("{table} is listed as made by pipeline {}, run {}", made.pipeline, made.run),
+            )
+            .with("table", table.to_string()));
+        }
+        let sql = format!(
+            "INSERT INTO millrace_tables (table_name, run, pipeline, kind, live_name, made_at, state) \
+             VALUES ({}, {run}, {}, {kind}, {live}, UTC_TIMESTAMP(6), 'made') \
+             ON DUPLICATE KEY UPDATE run = {run}, kind = {kind}, live_name = {live}",
+            quote_text(&table.to_string()),
+            quote_text(pipeline),
+            run = quote_text(run),
+            kind = quote_text(role.word()),
+            live = quote_text(&live.to_string()),
+        );
+        self.write(&format!("record {table}"), &sql).await
+    }
+
+    /// Takes a table off the list, once it is dropped.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn forget_table(&self, table: &TableName) -> Result<(), Failure> {
+        let sql = format!(
+            "DELETE FROM millrace_tables WHERE table_name = {}",
+            quote_text(&table.to_string())
+        );
+        self.write(&format!("forget {table}"), &sql).await
+    }
+
+    /// The tables that runs of this pipeline made, the oldest first. Some may not exist: not yet, or no more.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn tables(&self, pipeline: &str) -> Result<Vec<MadeTable>, Failure> {
+        let all = self.all_made().await?;
+        Ok(all.into_iter().filter(|made| made.pipeline == pipeline).collect())
+    }
+
+    /// The tables that runs of any pipeline made; with [`BOOKKEEPING_TABLES`], what is no part of the target's model.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn all_made(&self) -> Result<Vec<MadeTable>, Failure> {
+        let sql = "SELECT table_name, run, pipeline, kind, live_name, made_at FROM millrace_tables \
+                   ORDER BY made_at, table_name";
+        let rows = self.read("read the list of made tables", sql.to_owned()).await?;
+        rows.into_iter()
+            .map(|row| {
+                let [table, run, pipeline, kind, live, made_at] = self.texts(row)?;
+                let role = if kind == "backup" { TableRole::Backup } else { TableRole::Shadow };
+                Ok(MadeTable { table: name(&table), run, pipeline, role, live: name(&live), made_at })
+            })
+            .collect()
+    }
+
+    /// The committed chunks of a shadow, in the order of their numbers, with their rejects.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn chunks(&self, run: &str, table: &TableName) -> Result<Vec<StoredChunk>, Failure> {
+        let sql = format!(
+            "SELECT chunk, bounds, snapshot, row_count, digest_high, digest_low, bytes FROM millrace_chunks \
+             WHERE run = {} AND table_name = {} ORDER BY chunk",
+            quote_text(run),
+            quote_text(&table.to_string())
+        );
+        let rows = self.read(&format!("read the chunks of {table}"), sql).await?;
+        let mut chunks =
+            rows.into_iter().map(|row| self.stored_chunk(row)).collect::<Result<Vec<_>, _>>()?;
+        for (number, reject) in self.rejects_of(run, table).await? {
+            if let Ok(at) = chunks.binary_search_by_key(&number, |chunk| chunk.number) {
+                chunks[at].record.rejects.push(reject);
+            }
+        }
+        Ok(chunks)
+    }
+
+    /// What one chunk committed. None: it did not.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn chunk(
+        &self,
+        run: &str,
+        table: &TableName,
+        number: u64,
+    ) -> Result<Option<StoredChunk>, Failure> {
+        let chunks = self.chunks(run, table).await?;
+        Ok(chunks.into_iter().find(|chunk| chunk.number == number))
+    }
+
+    /// The rows that a run left out, with the table that they were meant for.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn rejects(&self, run: &str) -> Result<Vec<(TableName, Reject)>, Failure> {
+        let sql = format!(
+            "SELECT table_name, row_key, column_name, value, code, reason FROM millrace_rejects \
+             WHERE run = {} ORDER BY table_name, chunk, number",
+            quote_text(run)
+        );
+        let rows = self.read("read the rejects", sql).await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| {
+                let mut cells = row.into_iter();
+                let table = cells.next().flatten().unwrap_or_default();
+                (name(&table), reject(cells))
+            })
+            .collect())
+    }
+
+    /// Forgets a run's chunks and rejects of one shadow: before it is built anew, or when it is dropped.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn forget_chunks(&self, run: &str, table: &TableName) -> Result<(), Failure> {
+        for books in ["millrace_chunks", "millrace_rejects"] {
+            let sql = format!(
+                "DELETE FROM {books} WHERE run = {} AND table_name = {}",
+                quote_text(run),
+                quote_text(&table.to_string())
+            );
+            self.write(&format!("forget the chunks of {table}"), &sql).await?;
+        }
+        Ok(())
+    }
+
+    async fn rejects_of(&self, run: &str, table: &TableName) -> Result<Vec<(u64, Reject)>, Failure> {
+        let sql = format!(
+            "SELECT chunk, row_key, column_name, value, code, reason FROM millrace_rejects \
+             WHERE run = {} AND table_name = {} ORDER BY chunk, number",
+            quote_text(run),
+            quote_text(&table.to_string())
+        );
+        let rows = self.read(&format!("read the rejects of {table}"), sql).await?;
+        rows.into_iter()
+            .map(|row| {
+                let mut cells = row.into_iter();
+                let number = self.number(cells.next().flatten())?;
+                Ok((number, reject(cells)))
+            })
+            .collect()
+    }
+
+    fn stored_chunk(&self, row: Vec<Option<String>>) -> Result<StoredChunk, Failure> {
+        let [number, bounds, marker, rows, high, low, bytes] = self.texts(row)?;
+        let part = serde_json::from_str(&bounds)
+            .map_err(|e| self.unreadable(&format!("bounds `{bounds}` ({e})")))?;
+        let hash = (self.number(Some(high))?, self.number(Some(low))?);
+        Ok(StoredChunk {
+            number: self.number(Some(number))?,
+            part,
+            marker,
+            record: ChunkRecord {
+                digest: Digest { rows: self.number(Some(rows))?, hash },
+                rejects: Vec::new(),
+                bytes: self.number(Some(bytes))?,
+            },
+        })
+    }
+
+    fn texts<const N: usize>(&self, row: Vec<Option<String>>) -> Result<[String; N], Failure> {
+        let texts: Vec<String> = row.into_iter().map(Option::unwrap_or_default).collect();
+        texts.try_into().map_err(|_| self.unreadable("a row with another number of columns"))
+    }
+
+    fn number(&self, cell: Option<String>) -> Result<u64, Failure> {
+        let text = cell.unwrap_or_default();
+        text.parse().map_err(|_| self.unreadable(&format!("`{text}` where a number must stand")))
+    }
+
+    fn unreadable(&self, what: &str) -> Failure {
+        self.target.place.said(
+            Fault::Data,
+            "database.books-unreadable",
+            "read the bookkeeping tables",
+            &format!("they hold {what}"),
+        )
+    }
+
+    async fn write(&self, doing: &str, sql: &str) -> Result<(), Failure> {
+        self.target.bridge.run(self.target.execute_for(doing, sql)).await.map(|_| ())
+    }
+
+    async fn read(&self, doing: &str, sql: String) -> Result<Vec<Vec<Option<String>>>, Failure> {
+        let reading = async {
+            let mut connection = self.target.acquire().await?;
+            match read_rows(&mut connection, sql).await {
+                Ok(rows) => {
+                    connection.give_back();
+                    Ok(rows)
+                }
+                Err(error) if mysql_number(&error) == Some(NO_SUCH_TABLE) => {
+                    connection.give_back();
+                    Ok(Vec::new())
+                }
+                Err(error) => Err(self.target.place.failure(doing, &error)),
+            }
+        };
+        self.target.bridge.run(reading).await
+    }
+}
+
+/// A name as [`TableName`]'s Display spells it in a database without schemas.
+fn name(text: &str) -> TableName {
+    TableName::bare(text)
+}
+
+fn reject(mut cells: impl Iterator<Item = Option<String>>) -> Reject {
+    let mut next = || cells.next().flatten();
+    Reject {
+        key: next().unwrap_or_default(),
+        column: next(),
+        value: next(),
+        code: next().unwrap_or_default(),
+        reason: next().unwrap_or_default(),
+    }
+}

@@ -1,0 +1,17 @@
+//! PostgreSQL, the source. Nothing here ever writes: every transaction is READ ONLY.
+//!
+//! [`Postgres`] is a pool. Each of its connections prints values the way the rest of Millrace reads them (ISO
+//! dates, UTC, ISO 8601 intervals, hexadecimal bytes), whatever the role or the database has as its default.
+
+mod chunking;
+mod connect;
+mod decode;
+mod preflight;
+mod profile;
+mod select;
+mod session;
+mod snapshot;
+mod source;
+
+pub use connect::Postgres;
+pub use snapshot::Snapshot;

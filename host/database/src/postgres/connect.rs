@@ -1,0 +1,221 @@
+//! The pool, and what every connection is set to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use millrace_model::capability::CatalogSession;
+use millrace_model::{Cancel, Failure, Profile, ProfileRequest, Table};
+use millrace_rowcopy::port::{Chunk, RowSource};
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Executor, Row};
+
+use super::session::PostgresSession;
+use super::source::PostgresSource;
+use super::{chunking, preflight, profile, snapshot, Snapshot};
+use crate::bridge::Bridge;
+use crate::error::Place;
+use crate::lease::Lease;
+
+/// How long a connection may take to be made, or to become free.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// More than any run has workers; a connection is only made when it is needed.
+const MAX_CONNECTIONS: u32 = 80;
+
+/// Set on every connection: how values are printed, and that no limit of the role ends a long read.
+const SETTINGS: &str = "SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'iso_8601'; SET TimeZone = 'UTC'; \
+    SET extra_float_digits = 3; SET bytea_output = 'hex'; SET statement_timeout = 0; SET lock_timeout = '30s'; \
+    SET idle_in_transaction_session_timeout = 0; SET client_encoding = 'UTF8'; \
+    SET standard_conforming_strings = on; SET row_security = off; SET application_name = 'millrace'";
+
+/// A PostgreSQL database. Clones share the pool.
+#[derive(Clone)]
+pub struct Postgres {
+    pub(super) pool: PgPool,
+    pub(super) place: Place,
+    pub(super) bridge: Bridge,
+    version: Arc<str>,
+    version_number: u32,
+}
+
+impl Postgres {
+    /// Opens the database that `[databases]` calls `name`.
+    ///
+    /// # Errors
+    /// `database.bad-url`, `database.unreachable`, `database.wrong-password`, `database.unknown-database`, or
+    /// `database.not-postgres`.
+    pub async fn connect(url: &SecretString, name: &str, cancel: Cancel) -> Result<Self, Failure> {
+        let options = parse(url, name)?;
+        let place = Place {
+            name: name.to_owned(),
+            address: options.get_socket().map_or_else(
+                || format!("{}:{}", options.get_host(), options.get_port()),
+                |path| path.display().to_string(),
+            ),
+        };
+        let bridge = Bridge::new(&cancel, place.to_string());
+        let (version, version_number) = bridge.run(first_contact(&options, &place)).await?;
+        let pool = PgPoolOptions::new()
+            .max_connections(MAX_CONNECTIONS)
+            .acquire_timeout(CONNECT_TIMEOUT)
+            .max_lifetime(None)
+            .after_connect(|connection, _| {
+                Box::pin(async move { connection.execute(sqlx::raw_sql(SETTINGS)).await.map(|_| ()) })
+            })
+            .connect_lazy_with(options);
+        Ok(Self { pool, place, bridge, version: version.into(), version_number })
+    }
+
+    /// The same pool under another wish to stop: for what must happen after a run was cancelled.
+    #[must_use]
+    pub fn with_cancel(&self, cancel: &Cancel) -> Self {
+        Self { bridge: self.bridge.with_cancel(cancel), ..self.clone() }
+    }
+
+    /// As the server says it: `18.4`.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// `server_version_num`: 180004.
+    pub fn version_number(&self) -> u32 {
+        self.version_number
+    }
+
+    /// The key in `[databases]`.
+    pub fn name(&self) -> &str {
+        &self.place.name
+    }
+
+    /// Catalog queries, each in a READ ONLY transaction of its own.
+    pub fn session(&self) -> Box<dyn CatalogSession> {
+        Box::new(PostgresSession::new(self.clone()))
+    }
+
+    /// Measures columns with one query over the table. No requests: no query.
+    ///
+    /// # Errors
+    /// What the database says, or `profile.unknown-column`.
+    pub async fn profile(
+        &self,
+        table: &Table,
+        requests: &[ProfileRequest],
+    ) -> Result<Vec<Profile>, Failure> {
+        self.bridge.run(profile::profile(self, table, requests)).await
+    }
+
+    /// The query of [`Postgres::profile`], for plans.
+    pub fn profile_sql(table: &Table, requests: &[ProfileRequest]) -> String {
+        profile::sql(table, requests)
+    }
+
+    /// Exports a snapshot that lasts until the last clone of the value is dropped.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn snapshot(&self) -> Result<Snapshot, Failure> {
+        self.bridge.run(snapshot::export(self)).await
+    }
+
+    /// Chunks of about so many rows that together hold every row of the snapshot once.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn chunks(
+        &self,
+        snapshot: &Snapshot,
+        table: &Table,
+        rows_per_chunk: u64,
+    ) -> Result<Vec<Chunk>, Failure> {
+        self.bridge.run(chunking::chunks(self, snapshot, table, rows_per_chunk)).await
+    }
+
+    /// The table's rows, read at the snapshot. Generated columns are read like any other.
+    ///
+    /// # Errors
+    /// None today; kept for sources that must look first.
+    pub fn row_source(
+        &self,
+        snapshot: &Snapshot,
+        table: &Table,
+    ) -> Result<Arc<dyn RowSource>, Failure> {
+        Ok(Arc::new(PostgresSource::new(self.clone(), snapshot.clone(), table.clone())))
+    }
+
+    /// How many rows the table has at the snapshot, exactly.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn row_count(&self, snapshot: &Snapshot, table: &Table) -> Result<u64, Failure> {
+        self.bridge.run(snapshot::row_count(self, snapshot, table)).await
+    }
+
+    /// What would keep a run from reading these tables completely: a missing privilege, row-level security, a
+    /// server that is too old. Empty: nothing.
+    ///
+    /// # Errors
+    /// What the database says while it is asked.
+    pub async fn server_checks(&self, tables: &[Table]) -> Result<Vec<Failure>, Failure> {
+        self.bridge.run(preflight::check(self, tables)).await
+    }
+
+    /// A connection of the pool.
+    pub(super) async fn acquire(&self) -> Result<Lease<sqlx::Postgres>, Failure> {
+        let connection = self.pool.acquire().await;
+        connection.map(Lease::new).map_err(|e| self.place.failure("open a connection", &e))
+    }
+}
+
+fn parse(url: &SecretString, name: &str) -> Result<PgConnectOptions, Failure> {
+    let text = url.expose_secret();
+    let bad = |why: &str| {
+        Failure::config("database.bad-url", format!("the url of database `{name}` {why}"))
+            .with("database", name)
+    };
+    if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
+        return Err(bad("does not begin with postgres://"));
+    }
+    let options: PgConnectOptions =
+        text.parse().map_err(|_| bad("is not one that the driver understands"))?;
+    Ok(options.disable_statement_logging())
+}
+
+/// One connection outside the pool: the pool would retry a refused one until its time is up, and then say only
+/// that.
+async fn first_contact(
+    options: &PgConnectOptions,
+    place: &Place,
+) -> Result<(String, u32), Failure> {
+    let failure = |e| place.failure("connect", &e);
+    let connecting = tokio::time::timeout(CONNECT_TIMEOUT, options.connect());
+    let mut connection = match connecting.await {
+        Ok(connection) => connection.map_err(failure)?,
+        Err(_) => {
+            return Err(failure(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())));
+        }
+    };
+    let row = connection
+        .fetch_one(
+            "SELECT current_setting('server_version'), current_setting('server_version_num')::int4, version()",
+        )
+        .await
+        .map_err(|e| {
+            let failure = place.failure("ask for the version", &e);
+            if failure.code == "database.statement-failed" { not_postgres(place) } else { failure }
+        })?;
+    let version: String = row.try_get(0).map_err(failure)?;
+    let number: i32 = row.try_get(1).map_err(failure)?;
+    let banner: String = row.try_get(2).map_err(failure)?;
+    if !banner.starts_with("PostgreSQL") {
+        return Err(not_postgres(place));
+    }
+    let _ = sqlx::Connection::close(connection).await;
+    let short = version.split(' ').next().unwrap_or_default().to_owned();
+    Ok((short, u32::try_from(number).unwrap_or_default()))
+}
+
+fn not_postgres(place: &Place) -> Failure {
+    Failure::config("database.not-postgres", format!("database {place} is not PostgreSQL"))
+        .with("database", place.name.clone())
+}

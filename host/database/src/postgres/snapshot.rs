@@ -1,0 +1,90 @@
+//! The snapshot that all chunks of a run read.
+//!
+//! One connection stays in a REPEATABLE READ transaction that has exported its snapshot; readers adopt it by its
+//! id. When the last clone of a [`Snapshot`] is dropped, the connection is closed and the snapshot with it.
+
+use std::sync::Arc;
+
+use millrace_model::{Failure, Table};
+use sqlx::{AssertSqlSafe, Executor, PgConnection, Row};
+
+use super::Postgres;
+use crate::dialect::postgres::{quote_table, quote_text};
+use crate::lease::Lease;
+
+/// An exported snapshot. Clones share it.
+#[derive(Clone)]
+pub struct Snapshot {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    id: String,
+    marker: String,
+    /// Held open; never used again.
+    _holder: Lease<sqlx::Postgres>,
+}
+
+impl Snapshot {
+    /// As `SET TRANSACTION SNAPSHOT` takes it.
+    pub fn id(&self) -> &str {
+        &self.inner.id
+    }
+
+    /// Unique among all snapshots of all servers; recorded with each chunk, so that a later comparison knows whether
+    /// the chunk was read at the very snapshot that it compares with.
+    pub fn marker(&self) -> &str {
+        &self.inner.marker
+    }
+}
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Snapshot").field("id", &self.inner.id).finish_non_exhaustive()
+    }
+}
+
+pub(super) async fn export(database: &Postgres) -> Result<Snapshot, Failure> {
+    let failure = |e| database.place.failure("export a snapshot", &e);
+    let mut holder = database.acquire().await?;
+    holder.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(failure)?;
+    let row = holder
+        .fetch_one(
+            "SELECT pg_export_snapshot(), md5(random()::text || clock_timestamp()::text || \
+             pg_backend_pid()::text || current_database())",
+        )
+        .await
+        .map_err(failure)?;
+    let id: String = row.try_get(0).map_err(failure)?;
+    let unique: String = row.try_get(1).map_err(failure)?;
+    let marker = format!("{id}/{unique}");
+    Ok(Snapshot { inner: Arc::new(Inner { id, marker, _holder: holder }) })
+}
+
+/// Begins a transaction that sees what the snapshot sees.
+pub(super) async fn begin(
+    connection: &mut PgConnection,
+    snapshot: &Snapshot,
+) -> Result<(), sqlx::Error> {
+    let begin = format!(
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}",
+        quote_text(snapshot.id())
+    );
+    connection.execute(sqlx::raw_sql(AssertSqlSafe(begin))).await.map(|_| ())
+}
+
+pub(super) async fn row_count(
+    database: &Postgres,
+    snapshot: &Snapshot,
+    table: &Table,
+) -> Result<u64, Failure> {
+    let failure = |e| database.place.failure(&format!("count the rows of {}", table.name), &e);
+    let mut connection = database.acquire().await?;
+    begin(&mut connection, snapshot).await.map_err(failure)?;
+    let count = format!("SELECT count(*) FROM {}", quote_table(&table.name));
+    let row = connection.fetch_one(AssertSqlSafe(count)).await.map_err(failure)?;
+    let rows: i64 = row.try_get(0).map_err(failure)?;
+    connection.execute(sqlx::raw_sql("ROLLBACK")).await.map_err(failure)?;
+    connection.give_back();
+    Ok(u64::try_from(rows).unwrap_or_default())
+}
