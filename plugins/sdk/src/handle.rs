@@ -1,5 +1,8 @@
 //! What the host lends to a plugin. Traits, so that plugins are tested natively, without a host.
 
+use std::any::Any;
+
+use millrace_columnar::Array;
 use millrace_model::comparison::{Difference, Digest, KeyRange};
 use millrace_model::schema::{Column, TableName};
 use millrace_model::Failure;
@@ -14,12 +17,18 @@ pub trait Catalog {
     fn query(&self, statement: &str, parameters: &[&str]) -> Result<Vec<Vec<Option<String>>>, Failure>;
 }
 
-/// A batch that lives in the host.
+/// A batch that lives in the host. Moving it moves no bytes; reading a column copies that column.
 pub trait BatchHandle {
     /// How many rows.
     fn rows(&self) -> u32;
     /// Bytes in the host's memory.
     fn bytes(&self) -> u64;
+    /// A copy of one column, by its position.
+    fn read(&self, column: u32) -> Array;
+    /// Puts other values in a column's place: as many rows, in the same layout.
+    fn replace(&self, column: u32, values: Array) -> Result<(), Failure>;
+    /// The handle as its own type: whoever is given a batch back (a writer) finds what it lent.
+    fn into_any(self: Box<Self>) -> Box<dyn Any>;
 }
 
 /// Converted rows of one chunk. An opaque batch is moved, not copied.

@@ -1,0 +1,179 @@
+//! The host's resources as the traits that plugins call.
+
+use std::any::Any;
+
+use millrace_columnar::Array;
+use millrace_model::comparison::{Difference, Digest, KeyRange};
+use millrace_model::{Column, Failure, TableName};
+
+use super::bindings::millrace::stage::{catalog, comparison, rows, tables};
+use super::convert::{
+    all, array_in, array_out, column_in, difference_in, digest_in, failure_in, key_range_in, key_range_out,
+    table_name_out,
+};
+use crate::handle::{BatchHandle, BatchReader, BatchWriter, Catalog, Pace, Pair, Tables};
+
+pub(super) struct HostCatalog<'a>(pub &'a catalog::Session);
+
+impl Catalog for HostCatalog<'_> {
+    fn dialect(&self) -> String {
+        self.0.dialect()
+    }
+
+    fn version(&self) -> String {
+        self.0.version()
+    }
+
+    fn query(&self, statement: &str, parameters: &[&str]) -> Result<Vec<Vec<Option<String>>>, Failure> {
+        let parameters: Vec<String> = parameters.iter().map(|p| (*p).to_owned()).collect();
+        self.0.query(statement, &parameters).map_err(failure_in)
+    }
+}
+
+struct HostBatch(rows::Batch);
+
+impl BatchHandle for HostBatch {
+    fn rows(&self) -> u32 {
+        self.0.rows()
+    }
+
+    fn bytes(&self) -> u64 {
+        self.0.bytes()
+    }
+
+    fn read(&self, column: u32) -> Array {
+        array_in(self.0.read(column))
+    }
+
+    fn replace(&self, column: u32, values: Array) -> Result<(), Failure> {
+        self.0.replace(column, &array_out(values)).map_err(failure_in)
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}
+
+pub(super) struct HostReader<'a>(pub &'a rows::Reader);
+
+impl BatchReader for HostReader<'_> {
+    fn columns(&self) -> Vec<Column> {
+        all(self.0.columns(), column_in)
+    }
+
+    fn next(&self, max_rows: u32, max_bytes: u64) -> Result<Option<Box<dyn BatchHandle>>, Failure> {
+        let batch = self.0.next(max_rows, max_bytes).map_err(failure_in)?;
+        Ok(batch.map(|batch| -> Box<dyn BatchHandle> { Box::new(HostBatch(batch)) }))
+    }
+}
+
+pub(super) struct HostWriter<'a>(pub &'a rows::Writer);
+
+impl BatchWriter for HostWriter<'_> {
+    fn write(&self, batch: Box<dyn BatchHandle>) -> Result<(), Failure> {
+        let batch = batch.into_any().downcast::<HostBatch>().map_err(|_| {
+            Failure::internal("copy.foreign-batch", "a batch was written that the host's reader did not give")
+        })?;
+        self.0.write(batch.0).map_err(failure_in)
+    }
+
+    fn insert_select(&self) -> Result<u64, Failure> {
+        self.0.insert_select().map_err(failure_in)
+    }
+
+    fn pace(&self) -> Pace {
+        let pace = self.0.pace();
+        Pace {
+            statements_in_flight: pace.statements_in_flight,
+            statement_microseconds: pace.statement_microseconds,
+            throttled: pace.throttled,
+        }
+    }
+
+    fn commit(&self) -> Result<u64, Failure> {
+        self.0.commit().map_err(failure_in)
+    }
+}
+
+pub(super) struct HostPair<'a>(pub &'a comparison::TablePair);
+
+impl Pair for HostPair<'_> {
+    fn source_name(&self) -> String {
+        self.0.source_name()
+    }
+
+    fn target_name(&self) -> String {
+        self.0.target_name()
+    }
+
+    fn counts(&self) -> Result<(u64, u64), Failure> {
+        self.0.counts().map_err(failure_in)
+    }
+
+    fn ranges(&self, rows_each: u64) -> Result<Vec<KeyRange>, Failure> {
+        Ok(all(self.0.ranges(rows_each).map_err(failure_in)?, key_range_in))
+    }
+
+    fn digests(&self, range: &KeyRange) -> Result<(Digest, Digest), Failure> {
+        let digests = self.0.digests(&key_range_out(range)).map_err(failure_in)?;
+        Ok((digest_in(digests.source), digest_in(digests.target)))
+    }
+
+    fn differences(&self, range: &KeyRange, limit: u32) -> Result<Vec<Difference>, Failure> {
+        Ok(all(self.0.differences(&key_range_out(range), limit).map_err(failure_in)?, difference_in))
+    }
+
+    fn sample(&self, rows: u32, seed: u64) -> Result<Vec<Difference>, Failure> {
+        Ok(all(self.0.sample(rows, seed).map_err(failure_in)?, difference_in))
+    }
+
+    fn violations(&self) -> Result<Vec<Difference>, Failure> {
+        Ok(all(self.0.violations().map_err(failure_in)?, difference_in))
+    }
+}
+
+pub(super) struct HostTables<'a>(pub &'a tables::Admin);
+
+impl Tables for HostTables<'_> {
+    fn dialect(&self) -> String {
+        self.0.dialect()
+    }
+
+    fn version(&self) -> String {
+        self.0.version()
+    }
+
+    fn exists(&self, table: &TableName) -> Result<bool, Failure> {
+        self.0.exists(&table_name_out(table.clone())).map_err(failure_in)
+    }
+
+    fn owned(&self, table: &TableName) -> Result<bool, Failure> {
+        self.0.owned(&table_name_out(table.clone())).map_err(failure_in)
+    }
+
+    fn lock_writes(&self, tables: &[TableName], timeout_ms: u32) -> Result<(), Failure> {
+        let tables: Vec<_> = tables.iter().cloned().map(table_name_out).collect();
+        self.0.lock_writes(&tables, timeout_ms).map_err(failure_in)
+    }
+
+    fn unlock(&self) -> Result<(), Failure> {
+        self.0.unlock().map_err(failure_in)
+    }
+
+    fn rename_all(&self, renames: &[(TableName, TableName)], timeout_ms: u32) -> Result<(), Failure> {
+        let renames: Vec<_> = renames
+            .iter()
+            .cloned()
+            .map(|(old, new)| tables::Rename { old: table_name_out(old), new: table_name_out(new) })
+            .collect();
+        self.0.rename_all(&renames, timeout_ms).map_err(failure_in)
+    }
+
+    fn drop(&self, table: &TableName) -> Result<(), Failure> {
+        self.0.drop(&table_name_out(table.clone())).map_err(failure_in)
+    }
+
+    fn archive(&self, table: &TableName) -> Result<String, Failure> {
+        self.0.archive(&table_name_out(table.clone())).map_err(failure_in)
+    }
+}
