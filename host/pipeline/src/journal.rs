@@ -155,7 +155,11 @@ pub struct IllegalTransition {
 
 impl From<IllegalTransition> for Failure {
     fn from(illegal: IllegalTransition) -> Self {
-        Self::new(Fault::Internal, "run.illegal-transition", illegal.to_string())
+        Self::new(
+            Fault::Internal,
+            "run.illegal-transition",
+            illegal.to_string(),
+        )
     }
 }
 
@@ -187,7 +191,10 @@ impl Progress {
     }
 
     fn is_being_undone(&self) -> bool {
-        matches!(self, Self::Undoing(_) | Self::UndoUnknown(_) | Self::UndoFailed(..))
+        matches!(
+            self,
+            Self::Undoing(_) | Self::UndoUnknown(_) | Self::UndoFailed(..)
+        )
     }
 
     /// Whether the database may show something of it.
@@ -292,7 +299,9 @@ impl Journal {
                 self.enter(next, &event.kind);
             }
             (None, true) => return Err(illegal("it names no action".into())),
-            (Some(_), false) => return Err(illegal("it is about the run, not about an action".into())),
+            (Some(_), false) => {
+                return Err(illegal("it is about the run, not about an action".into()));
+            }
         }
         self.events.push(event);
         Ok(())
@@ -308,7 +317,12 @@ impl Journal {
         action: Option<Action>,
         kind: EventKind,
     ) -> Result<Event, IllegalTransition> {
-        let event = Event { sequence: self.next_sequence(), at: at.into(), action, kind };
+        let event = Event {
+            sequence: self.next_sequence(),
+            at: at.into(),
+            action,
+            kind,
+        };
         self.append(event.clone())?;
         Ok(event)
     }
@@ -348,12 +362,18 @@ impl Journal {
     }
 
     pub(crate) fn progress(&self, action: &Action) -> Option<&Progress> {
-        self.actions.iter().find(|(a, _)| a == action).map(|(_, p)| p)
+        self.actions
+            .iter()
+            .find(|(a, _)| a == action)
+            .map(|(_, p)| p)
     }
 
     /// Whether applications may see something of an action.
     pub(crate) fn visible_action_in_effect(&self) -> Option<&Action> {
-        self.actions.iter().find(|(a, p)| a.is_visible() && p.may_be_in_effect()).map(|(a, _)| a)
+        self.actions
+            .iter()
+            .find(|(a, p)| a.is_visible() && p.may_be_in_effect())
+            .map(|(a, _)| a)
     }
 
     /// Whether tables that the way back needs may have been removed.
@@ -369,23 +389,37 @@ impl Journal {
             None => "the action was never begun".into(),
         };
         match kind {
-            EventKind::ActionStarted if self.state == RunState::Running || cleaning_after => match progress {
-                None | Some(Progress::Unknown | Progress::Failed(_) | Progress::Undone) => Ok(Progress::InFlight),
-                Some(Progress::Succeeded(_)) if action.is_repeatable() => Ok(Progress::InFlight),
-                // Nobody resumes a run that is over, so a cleaner that died begins again where it was.
-                Some(Progress::InFlight) if cleaning_after => Ok(Progress::InFlight),
-                other => Err(not_now(other)),
-            },
-            EventKind::ActionSucceeded { state } if self.state == RunState::Running || cleaning_after => {
+            EventKind::ActionStarted if self.state == RunState::Running || cleaning_after => {
                 match progress {
-                    // Unknown: somebody looked, and it had been done.
-                    Some(Progress::InFlight | Progress::Unknown) => Ok(Progress::Succeeded(state.clone())),
+                    None | Some(Progress::Unknown | Progress::Failed(_) | Progress::Undone) => {
+                        Ok(Progress::InFlight)
+                    }
+                    Some(Progress::Succeeded(_)) if action.is_repeatable() => {
+                        Ok(Progress::InFlight)
+                    }
+                    // Nobody resumes a run that is over, so a cleaner that died begins again where it was.
+                    Some(Progress::InFlight) if cleaning_after => Ok(Progress::InFlight),
                     other => Err(not_now(other)),
                 }
             }
-            EventKind::ActionFailed { failure } if self.state == RunState::Running || cleaning_after => {
+            EventKind::ActionSucceeded { state }
+                if self.state == RunState::Running || cleaning_after =>
+            {
                 match progress {
-                    Some(Progress::InFlight | Progress::Unknown) => Ok(Progress::Failed(failure.clone())),
+                    // Unknown: somebody looked, and it had been done.
+                    Some(Progress::InFlight | Progress::Unknown) => {
+                        Ok(Progress::Succeeded(state.clone()))
+                    }
+                    other => Err(not_now(other)),
+                }
+            }
+            EventKind::ActionFailed { failure }
+                if self.state == RunState::Running || cleaning_after =>
+            {
+                match progress {
+                    Some(Progress::InFlight | Progress::Unknown) => {
+                        Ok(Progress::Failed(failure.clone()))
+                    }
                     other => Err(not_now(other)),
                 }
             }
@@ -397,9 +431,13 @@ impl Journal {
                     return Err(format!("{later} came later and must be undone before"));
                 }
                 match progress {
-                    Some(Progress::Unknown | Progress::Failed(_)) => Ok(Progress::Undoing(Value::Null)),
+                    Some(Progress::Unknown | Progress::Failed(_)) => {
+                        Ok(Progress::Undoing(Value::Null))
+                    }
                     Some(
-                        Progress::Succeeded(state) | Progress::UndoUnknown(state) | Progress::UndoFailed(state, _),
+                        Progress::Succeeded(state)
+                        | Progress::UndoUnknown(state)
+                        | Progress::UndoFailed(state, _),
                     ) => Ok(Progress::Undoing(state.clone())),
                     other => Err(not_now(other)),
                 }
@@ -408,12 +446,14 @@ impl Journal {
                 Some(Progress::Undoing(_) | Progress::UndoUnknown(_)) => Ok(Progress::Undone),
                 other => Err(not_now(other)),
             },
-            EventKind::UndoFailed { failure } if self.state == RunState::RollingBack => match progress {
-                Some(Progress::Undoing(state) | Progress::UndoUnknown(state)) => {
-                    Ok(Progress::UndoFailed(state.clone(), failure.clone()))
+            EventKind::UndoFailed { failure } if self.state == RunState::RollingBack => {
+                match progress {
+                    Some(Progress::Undoing(state) | Progress::UndoUnknown(state)) => {
+                        Ok(Progress::UndoFailed(state.clone(), failure.clone()))
+                    }
+                    other => Err(not_now(other)),
                 }
-                other => Err(not_now(other)),
-            },
+            }
             _ => Err(format!("the run is {}", self.state)),
         }
     }
@@ -422,7 +462,9 @@ impl Journal {
     fn later_visible_action(&self, action: &Action) -> Option<&Action> {
         let position = self.actions.iter().position(|(a, _)| a == action)?;
         let mut later = self.actions[position + 1..].iter().rev();
-        let seen = later.find(|(a, p)| a.is_visible() && p.may_be_in_effect()).map(|(a, _)| a);
+        let seen = later
+            .find(|(a, p)| a.is_visible() && p.may_be_in_effect())
+            .map(|(a, _)| a);
         seen.filter(|_| action.is_visible())
     }
 
@@ -441,36 +483,49 @@ impl Journal {
 
     fn next_state(&self, kind: &EventKind) -> Result<RunState, String> {
         use RunState::{
-            Cancelled, Done, Failed, Interrupted, Planned, RolledBack, RollingBack, Running, WaitingApproval,
+            Cancelled, Done, Failed, Interrupted, Planned, RolledBack, RollingBack, Running,
+            WaitingApproval,
         };
         let unfit = || Err(format!("the run is {}", self.state));
         match (kind, self.state) {
             (EventKind::RunStarted, Planned) => Ok(Running),
             (EventKind::RunWaiting { .. }, Running) => self.nothing_in_progress(WaitingApproval),
             (EventKind::RunApproved { approval }, WaitingApproval) => match &self.waiting_for {
-                Some(wanted) if wanted != approval => Err(format!("the run waits for the approval of {wanted}")),
+                Some(wanted) if wanted != approval => {
+                    Err(format!("the run waits for the approval of {wanted}"))
+                }
                 _ => Ok(Running),
             },
             // Approved beforehand.
             (EventKind::RunApproved { .. }, Running) => Ok(Running),
             (EventKind::RunInterrupted { .. }, Running | RollingBack) => Ok(Interrupted),
             (EventKind::RunFailed { .. }, Running | RollingBack) => Ok(Failed),
-            (EventKind::RunResumed, Running | RollingBack | Interrupted | Failed) => Ok(match self.direction {
-                Direction::Forward => Running,
-                Direction::Back => RollingBack,
-            }),
+            (EventKind::RunResumed, Running | RollingBack | Interrupted | Failed) => {
+                Ok(match self.direction {
+                    Direction::Forward => Running,
+                    Direction::Back => RollingBack,
+                })
+            }
             (EventKind::RunResumed, RolledBack) => self.not_cleaned(Running),
             (EventKind::RunFinished, Running) => self.everything_done(),
-            (EventKind::RunCancelled, Planned | Running | WaitingApproval | Interrupted | Failed) => {
+            (
+                EventKind::RunCancelled,
+                Planned | Running | WaitingApproval | Interrupted | Failed,
+            ) => {
                 if self.direction == Direction::Back {
                     return Err("it is being rolled back".into());
                 }
                 if let Some(action) = self.visible_action_in_effect() {
-                    return Err(format!("{action} may be in effect: the run can be resumed or rolled back"));
+                    return Err(format!(
+                        "{action} may be in effect: the run can be resumed or rolled back"
+                    ));
                 }
                 Ok(Cancelled)
             }
-            (EventKind::RollbackStarted { .. }, Running | WaitingApproval | Interrupted | Failed) => Ok(RollingBack),
+            (
+                EventKind::RollbackStarted { .. },
+                Running | WaitingApproval | Interrupted | Failed,
+            ) => Ok(RollingBack),
             (EventKind::RollbackStarted { .. }, Done) => self.not_cleaned(RollingBack),
             (EventKind::RunRolledBack, RollingBack) => self.everything_undone(),
             _ => unfit(),
@@ -485,7 +540,11 @@ impl Journal {
     }
 
     fn not_cleaned(&self, next: RunState) -> Result<RunState, String> {
-        if self.cleaned_when_over { Err("tables that it needs have been cleaned up".into()) } else { Ok(next) }
+        if self.cleaned_when_over {
+            Err("tables that it needs have been cleaned up".into())
+        } else {
+            Ok(next)
+        }
     }
 
     fn everything_done(&self) -> Result<RunState, String> {
@@ -497,7 +556,9 @@ impl Journal {
     }
 
     fn everything_undone(&self) -> Result<RunState, String> {
-        let open = |a: &Action, p: &Progress| p.is_being_undone() || (a.is_visible() && p.may_be_in_effect());
+        let open = |a: &Action, p: &Progress| {
+            p.is_being_undone() || (a.is_visible() && p.may_be_in_effect())
+        };
         match self.actions.iter().find(|(a, p)| open(a, p)) {
             Some((action, progress)) => Err(format!("{action} is {progress}")),
             None => Ok(RunState::RolledBack),
@@ -531,7 +592,9 @@ impl Journal {
                 | EventKind::RollbackStarted { .. }
         );
         if process_may_be_gone {
-            self.actions.iter_mut().for_each(|(_, progress)| progress.settle());
+            self.actions
+                .iter_mut()
+                .for_each(|(_, progress)| progress.settle());
         }
         self.state = next;
     }

@@ -9,10 +9,26 @@
 //! A run's life: [`journal::Journal`] says which event may follow which, and what to do with a journal that
 //! ends anywhere, because the process that wrote it died there.
 
+mod check;
+pub mod declaration;
+pub mod diagnostic;
 pub mod journal;
+mod parse;
+mod raw;
 pub mod recovery;
 pub mod run;
+mod suggestion;
+pub mod tables;
+pub mod variable;
 
-pub use journal::{Event, EventKind, IllegalTransition, Journal};
+pub use declaration::{
+    ContentDigest, DatabaseDeclaration, DatabaseName, Databases, Health, Hook, Pipeline,
+    PluginReference, Rejects, Stage, parse_duration,
+};
+pub use diagnostic::{Color, Diagnostic, render, summary};
+pub use journal::{Direction, Event, EventKind, IllegalTransition, Journal};
+pub use parse::KNOWN_KEYS;
 pub use recovery::{NextStep, Outcome, Recovery};
 pub use run::{Action, RunId, RunState};
+pub use tables::{ColumnPattern, NameCase, Rename, TablePattern, TableSelection};
+pub use variable::Resolver;
