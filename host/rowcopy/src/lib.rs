@@ -6,4 +6,26 @@
 //! converted ([`port::BatchConverter`]), loses its rejected rows, and has the digest of every row taken; the
 //! commit writes the rows, the rejects and the chunk's record in one target transaction.
 
+//!
+//! [`copy_tables`] is the way in; a [`CopyControl`] changes its pace, a [`CopyProgress`] tells how far it is.
+
+mod account;
+mod attempt;
+pub mod control;
+mod copy;
 pub mod port;
+pub mod progress;
+mod queue;
+mod stream;
+pub mod table;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use control::CopyControl;
+pub use copy::copy_tables;
+pub use progress::{CopyProgress, TableProgress, TableSnapshot};
+pub use table::{
+    CopyObserver, CopyOptions, RejectGroup, TableCopy, TableOutcome, WorkerFactory, canonical_kinds,
+};
