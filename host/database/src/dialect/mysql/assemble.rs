@@ -1,0 +1,222 @@
+//! The desired table, as the target spells it.
+
+use std::collections::BTreeMap;
+
+use millrace_model::plan::NotCarried;
+use millrace_model::{Failure, IndexKind, Mapping, Properties, Table, TableName};
+
+use super::expression::Scope;
+use super::{column, constraint, index};
+
+/// The desired table, and what became of the rest of the source's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Assembled {
+    /// In the target's spelling, under the live name, as `model-oceanbase` would read it back. Writers go by its
+    /// columns and not by the mappings': a generated column may have become a plain one.
+    pub table: Table,
+    /// What the operator should know.
+    pub notes: Vec<String>,
+    /// What is not in the table, and what to do about it.
+    pub not_carried: Vec<NotCarried>,
+}
+
+/// What assembling says besides the table.
+#[derive(Default)]
+pub(super) struct Outcome {
+    notes: Vec<String>,
+    not_carried: Vec<NotCarried>,
+}
+
+impl Outcome {
+    pub(super) fn note(&mut self, note: impl Into<String>) {
+        self.notes.push(note.into());
+    }
+
+    pub(super) fn not_carried(
+        &mut self,
+        kind: &str,
+        name: impl Into<String>,
+        reason: impl Into<String>,
+        advice: impl Into<String>,
+    ) {
+        self.not_carried.push(NotCarried {
+            kind: kind.to_owned(),
+            name: name.into(),
+            reason: reason.into(),
+            advice: advice.into(),
+        });
+    }
+}
+
+/// Puts the desired table together: the mapped columns in the source's order, then keys, indexes, foreign keys and checks
+/// with their names and expressions translated. `names` gives the target table of a source table; none: that
+/// table is not in this pipeline. [`settle_references`] then looks at all tables at once.
+///
+/// # Errors
+/// `plan.columns-collide` when two columns would have one name in the target, `plan.no-columns` for a table
+/// without columns.
+pub fn assemble(
+    source: &Table,
+    mappings: &[Mapping],
+    target_name: TableName,
+    names: &dyn Fn(&TableName) -> Option<TableName>,
+) -> Result<Assembled, Failure> {
+    let scope = Scope::new(source, mappings);
+    let mut outcome = Outcome::default();
+    let mut table = Table {
+        name: target_name,
+        comment: source.comment.clone(),
+        estimated_rows: source.estimated_rows,
+        estimated_bytes: source.estimated_bytes,
+        ..Table::default()
+    };
+    for mapping in in_source_order(source, mappings) {
+        table.columns.extend(column::settle(mapping, source, &scope, &mut outcome));
+    }
+    refuse_collisions(source, &table)?;
+    table.indexes = index::settle(source, &table, &scope, &mut outcome);
+    for name in primary_columns(&table) {
+        for column in table.columns.iter_mut().filter(|c| c.name == name) {
+            column.nullable = false;
+        }
+    }
+    settle_identity(source, &mut table, &mut outcome);
+    table.foreign_keys = constraint::foreign_keys(source, &scope, names, &mut outcome);
+    table.checks = constraint::checks(source, &table, &scope, &mut outcome);
+    partitions(source, &mut outcome);
+    Ok(Assembled { table, notes: outcome.notes, not_carried: outcome.not_carried })
+}
+
+/// Mappings by the place of their first column in the source.
+fn in_source_order<'a>(source: &Table, mappings: &'a [Mapping]) -> Vec<&'a Mapping> {
+    let place = |mapping: &Mapping| {
+        source.columns.iter().position(|c| mapping.sources.contains(&c.name)).unwrap_or(usize::MAX)
+    };
+    let mut ordered: Vec<&Mapping> = mappings.iter().collect();
+    ordered.sort_by_key(|mapping| place(mapping));
+    ordered
+}
+
+/// Column names are compared without regard to case in the target.
+fn refuse_collisions(source: &Table, table: &Table) -> Result<(), Failure> {
+    if table.columns.is_empty() {
+        return Err(Failure::unsupported(
+            "plan.no-columns",
+            format!("table {} would have no columns, and the target has no tables without columns", source.name),
+        )
+        .with("table", source.name.to_string()));
+    }
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    for column in &table.columns {
+        if let Some(first) = seen.insert(column.name.to_lowercase(), &column.name) {
+            return Err(Failure::config(
+                "plan.columns-collide",
+                format!(
+                    "columns {first} and {} of table {} have one name in the target, which does not tell upper from lower case",
+                    column.name, source.name
+                ),
+            )
+            .with("table", source.name.to_string())
+            .with("column", column.name.clone()));
+        }
+    }
+    Ok(())
+}
+
+fn primary_columns(table: &Table) -> Vec<String> {
+    table.primary_key().map(|k| k.parts.iter().map(|p| p.expression.clone()).collect()).unwrap_or_default()
+}
+
+/// One column numbers itself, and it must begin a key.
+fn settle_identity(source: &Table, table: &mut Table, outcome: &mut Outcome) {
+    let leads_a_key = |table: &Table, name: &str| {
+        table.indexes.iter().any(|i| i.parts.first().is_some_and(|p| p.is_column && p.expression == name))
+    };
+    let mut found: Option<String> = None;
+    for at in 0..table.columns.len() {
+        if !table.columns[at].identity {
+            continue;
+        }
+        let name = table.columns[at].name.clone();
+        let reason = match &found {
+            Some(first) => Some(format!("a table has one AUTO_INCREMENT column, and {first} is it")),
+            None if !leads_a_key(table, &name) => {
+                Some("an AUTO_INCREMENT column must be the first column of a key or an index".to_owned())
+            }
+            None => None,
+        };
+        match reason {
+            None => {
+                table.columns[at].nullable = false;
+                found = Some(name);
+            }
+            Some(reason) => {
+                table.columns[at].identity = false;
+                outcome.not_carried(
+                    "identity",
+                    format!("{}.{name}", source.name),
+                    reason,
+                    "add an index on the column at the source, or let the application number the rows",
+                );
+            }
+        }
+    }
+}
+
+fn partitions(source: &Table, outcome: &mut Outcome) {
+    if let Some(key) = source.properties.get("partition-by") {
+        outcome.note(format!("the table is partitioned by {key} at the source, and one plain table in the target"));
+        outcome.not_carried(
+            "partitions",
+            source.name.to_string(),
+            format!("partitions by {key} are not carried: every unique key would have to hold the partition key"),
+            "partition the table in the target after the switch, when its size asks for it",
+        );
+    }
+}
+
+/// Looks at all assembled tables at once: a foreign key stays only where both sides are of one type and what it refers to
+/// is a key of the other table, which the target demands. Tables that are not among them are not looked at.
+pub fn settle_references(tables: &mut [Assembled]) {
+    let targets: BTreeMap<TableName, Table> =
+        tables.iter().map(|a| (a.table.name.clone(), a.table.clone())).collect();
+    for assembled in tables {
+        let mut outcome = Outcome::default();
+        let table = &mut assembled.table;
+        let columns = table.columns.clone();
+        let name = table.name.clone();
+        table.foreign_keys.retain(|key| {
+            let Some(parent) = targets.get(&key.references) else { return true };
+            match constraint::obstacle(key, &columns, parent) {
+                None => true,
+                Some(reason) => {
+                    outcome.not_carried(
+                        "foreign-key",
+                        format!("{name}.{}", key.name),
+                        reason,
+                        "make both columns of one type at the source, or check the reference in the application",
+                    );
+                    false
+                }
+            }
+        });
+        assembled.not_carried.append(&mut outcome.not_carried);
+    }
+}
+
+/// An index of the target has no properties of the source's.
+pub(super) fn no_properties() -> Properties {
+    Properties::new()
+}
+
+/// Whether an index is the one that an AUTO_INCREMENT column needs while the table is created.
+pub(super) fn carries_identity(table: &Table, name: &str) -> bool {
+    let Some(identity) = table.columns.iter().find(|c| c.identity) else { return false };
+    let leads = |i: &&millrace_model::Index| {
+        i.parts.first().is_some_and(|p| p.is_column && p.expression == identity.name)
+    };
+    if table.indexes.iter().any(|i| i.kind == IndexKind::Primary && leads(&i)) {
+        return false;
+    }
+    table.indexes.iter().find(leads).is_some_and(|i| i.name == name)
+}

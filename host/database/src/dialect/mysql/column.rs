@@ -1,0 +1,281 @@
+//! One column of the desired table: what its default and its generated expression become.
+
+use millrace_model::{Column, Mapping, Table};
+use sqlparser::ast::{Expr, FunctionArguments};
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::Parser;
+
+use super::assemble::Outcome;
+use super::expression::{Kind, Position, Scope, Untranslatable, translate};
+use super::name::quote_text;
+
+/// Adds the target columns of one mapping, their expressions translated where they are the source's.
+pub(super) fn settle(mapping: &Mapping, source: &Table, scope: &Scope<'_>, outcome: &mut Outcome) -> Vec<Column> {
+    let origin = match mapping.sources.as_slice() {
+        [name] => source.column(name),
+        _ => None,
+    };
+    mapping.targets.iter().map(|target| settle_one(target, origin, source, scope, outcome)).collect()
+}
+
+fn settle_one(
+    target: &Column,
+    origin: Option<&Column>,
+    source: &Table,
+    scope: &Scope<'_>,
+    outcome: &mut Outcome,
+) -> Column {
+    let mut column = target.clone();
+    column.properties.retain(|name, _| matches!(name.as_str(), "generated" | "on-update"));
+    // An expression of the source was handed on as it is; any other one is the converter's own.
+    let Some(origin) = origin else { return column };
+    let name = format!("{}.{}", source.name, origin.name);
+    if let Some(expression) = inherited(&origin.generated_expression, &target.generated_expression) {
+        column.generated_expression = generated(expression, &name, source, scope, outcome);
+        column.properties.remove("generated");
+        if column.generated_expression.is_some() {
+            let kept = origin.properties.get("generated").cloned().unwrap_or_else(|| "stored".to_owned());
+            column.properties.insert("generated".to_owned(), kept);
+        }
+    }
+    if column.generated_expression.is_some() || column.identity {
+        column.default_expression = None;
+    } else if let Some(expression) = inherited(&origin.default_expression, &target.default_expression) {
+        column.default_expression = match default(expression, target, scope) {
+            Ok(default) => {
+                if let Some(note) = default.note {
+                    outcome.note(format!("column {}: {note}", origin.name));
+                }
+                default.sql
+            }
+            Err(reason) => {
+                outcome.not_carried(
+                    "default",
+                    &name,
+                    format!("the default {expression} is not carried because {reason}"),
+                    "let the application write the value, or set a default in the target after the switch",
+                );
+                None
+            }
+        };
+    }
+    column
+}
+
+fn inherited<'a>(origin: &'a Option<String>, target: &Option<String>) -> Option<&'a str> {
+    origin.as_deref().filter(|expression| target.as_deref() == Some(*expression))
+}
+
+fn generated(
+    expression: &str,
+    name: &str,
+    source: &Table,
+    scope: &Scope<'_>,
+    outcome: &mut Outcome,
+) -> Option<String> {
+    let translated = translate(expression, scope, Position::Value).and_then(|translated| {
+        match source.columns.iter().find(|c| {
+            c.identity && scope.get(&c.name).is_ok_and(|n| translated.columns.contains(&n.target.name))
+        }) {
+            Some(identity) => Err(Untranslatable(format!(
+                "OceanBase generates no column from an AUTO_INCREMENT column ({})",
+                identity.name
+            ))),
+            None => Ok(translated.sql),
+        }
+    });
+    match translated {
+        Ok(sql) => Some(sql),
+        Err(reason) => {
+            outcome.not_carried(
+                "generated-column",
+                name,
+                format!("the column is a plain one because {reason}; its expression was {expression}"),
+                "let the application write the value; the rows that are copied have it",
+            );
+            None
+        }
+    }
+}
+
+/// A default in the target's dialect.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Default {
+    /// None: NULL, which needs no words.
+    pub(super) sql: Option<String>,
+    pub(super) note: Option<String>,
+}
+
+impl Default {
+    fn plain(sql: impl Into<String>) -> Self {
+        Self { sql: Some(sql.into()), note: None }
+    }
+
+    fn noted(sql: impl Into<String>, note: impl Into<String>) -> Self {
+        Self { sql: Some(sql.into()), note: Some(note.into()) }
+    }
+}
+
+/// Whether a type can have no default: BLOB, TEXT, GEOMETRY and JSON.
+fn takes_no_default(declared: &str) -> bool {
+    let declared = declared.to_ascii_lowercase();
+    declared.ends_with("text") || declared.ends_with("blob") || declared == "json" || declared.starts_with("vector")
+}
+
+pub(super) fn default(expression: &str, target: &Column, scope: &Scope<'_>) -> Result<Default, Untranslatable> {
+    let parsed = Parser::new(&PostgreSqlDialect {})
+        .try_with_sql(expression)
+        .and_then(|mut parser| parser.parse_expr())
+        .map_err(|e| Untranslatable(format!("it is not understood ({e})")))?;
+    let inner = unwrap(&parsed);
+    if let Expr::Value(value) = inner
+        && value.value == sqlparser::ast::Value::Null
+    {
+        return Ok(Default { sql: None, note: None });
+    }
+    if takes_no_default(&target.declared) {
+        return Err(Untranslatable(format!("columns of type {} have no default there", target.declared)));
+    }
+    if let Some(default) = changing(inner, target) {
+        return default;
+    }
+    let translated = translate(expression, scope, Position::Value)?;
+    Ok(Default::plain(constant(&translated.sql, translated.kind, target)))
+}
+
+fn unwrap(expression: &Expr) -> &Expr {
+    match expression {
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => unwrap(inner),
+        other => other,
+    }
+}
+
+/// Functions that give another value each time; None for any other expression.
+fn changing(expression: &Expr, target: &Column) -> Option<Result<Default, Untranslatable>> {
+    let declared = target.declared.to_ascii_lowercase();
+    let utc = Kind::of(&target.logical) == Kind::TimestampTz;
+    let (name, arguments) = match expression {
+        Expr::Function(called) => {
+            let name = called.name.0.last()?.as_ident()?.value.to_ascii_lowercase();
+            (name, matches!(called.args, FunctionArguments::List(ref list) if !list.args.is_empty()))
+        }
+        // `now() AT TIME ZONE 'utc'`: the present in UTC, without saying so.
+        Expr::AtTimeZone { timestamp, time_zone } => {
+            let zone = time_zone.to_string().to_ascii_lowercase();
+            return match changing(unwrap(timestamp), target) {
+                Some(Ok(_)) if zone.contains("'utc'") && declared.starts_with("datetime") => {
+                    Some(Ok(Default::plain("(utc_timestamp(6))")))
+                }
+                Some(_) => Some(Err(Untranslatable(format!("the time zone {zone} may not be known there")))),
+                None => None,
+            };
+        }
+        _ => return None,
+    };
+    let refuse = |reason: String| Some(Err(Untranslatable(reason)));
+    match name.as_str() {
+        "now" | "current_timestamp" | "localtimestamp" | "clock_timestamp" | "statement_timestamp"
+        | "transaction_timestamp" => {
+            if utc && declared.starts_with("datetime") {
+                // Whatever time zone a session has: CURRENT_TIMESTAMP would be eight hours off by default.
+                Some(Ok(Default::plain("(utc_timestamp(6))")))
+            } else if declared.starts_with("datetime") || declared.starts_with("timestamp") {
+                Some(Ok(Default::plain("CURRENT_TIMESTAMP(6)")))
+            } else if declared == "date" {
+                Some(Ok(Default::plain("(curdate())")))
+            } else {
+                refuse(format!("a column of type {} takes no point in time", target.declared))
+            }
+        }
+        "current_date" if declared == "date" => Some(Ok(Default::plain("(curdate())"))),
+        "gen_random_uuid" | "uuid_generate_v4" | "uuidv4" | "uuidv7" | "uuid_generate_v1" if !arguments => {
+            if declared == "char(36)" {
+                Some(Ok(Default::noted(
+                    "(uuid())",
+                    format!("new values come from uuid(), which gives uuids of version 1, not those of {name}()"),
+                )))
+            } else {
+                refuse(format!("uuid() gives a text, and the column is {}", target.declared))
+            }
+        }
+        "nextval" => refuse("there are no sequences, and the column is not the one that numbers itself".to_owned()),
+        _ => None,
+    }
+}
+
+/// Constants as the target's catalog prints them; anything else is an expression in brackets.
+fn constant(sql: &str, kind: Kind, target: &Column) -> String {
+    let number = sql.strip_prefix('-').unwrap_or(sql);
+    if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
+        return match target.logical.number("scale") {
+            Some(scale) if target.logical.name == "decimal" => with_scale(sql, scale as usize),
+            _ => sql.to_owned(),
+        };
+    }
+    let literal = sql.starts_with('\'') && sql.ends_with('\'') && is_one_literal(sql);
+    if literal || sql == "NULL" {
+        return match (kind, target.declared.as_str()) {
+            (Kind::Timestamp | Kind::TimestampTz, declared) if declared.ends_with("(6)") => {
+                quote_text(&with_microseconds(sql.trim_matches('\'')))
+            }
+            _ => sql.to_owned(),
+        };
+    }
+    if sql.starts_with('(') && closes_at_end(sql) { sql.to_owned() } else { format!("({sql})") }
+}
+
+fn is_one_literal(sql: &str) -> bool {
+    let inner = &sql[1..sql.len() - 1];
+    let mut escaped = false;
+    inner.chars().all(|c| {
+        let ends = c == '\'' && !escaped;
+        escaped = c == '\\' && !escaped;
+        !ends
+    })
+}
+
+/// Whether the bracket at the beginning is the one that closes at the end.
+fn closes_at_end(sql: &str) -> bool {
+    let (mut depth, mut quote, mut escaped) = (0_i32, None, false);
+    for (at, character) in sql.char_indices() {
+        match (quote, character) {
+            (Some(_), '\\') if !escaped => {
+                escaped = true;
+                continue;
+            }
+            (Some(open), c) if c == open && !escaped => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '`') => quote = Some(character),
+            (None, '(') => depth += 1,
+            (None, ')') => {
+                depth -= 1;
+                if depth == 0 {
+                    return at + 1 == sql.len();
+                }
+            }
+            (None, _) => {}
+        }
+        escaped = false;
+    }
+    false
+}
+
+fn with_scale(number: &str, scale: usize) -> String {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if scale == 0 && fraction.bytes().all(|b| b == b'0') {
+        return whole.to_owned();
+    }
+    if fraction.len() >= scale {
+        return number.to_owned();
+    }
+    format!("{whole}.{fraction}{}", "0".repeat(scale - fraction.len()))
+}
+
+fn with_microseconds(text: &str) -> String {
+    match text.len() {
+        10 => format!("{text} 00:00:00.000000"),
+        19 => format!("{text}.000000"),
+        20..26 => format!("{text}{}", "0".repeat(26 - text.len())),
+        _ => text.to_owned(),
+    }
+}

@@ -1,0 +1,151 @@
+//! Foreign keys and checks of the desired table.
+
+use std::collections::BTreeSet;
+
+use millrace_model::{Check, Column, ForeignKey, IndexKind, Table, TableName};
+
+use super::assemble::Outcome;
+use super::expression::{Position, Scope, Untranslatable, translate};
+use super::name::{NAME_CHARACTERS, shorten};
+
+pub(super) fn foreign_keys(
+    source: &Table,
+    scope: &Scope<'_>,
+    names: &dyn Fn(&TableName) -> Option<TableName>,
+    outcome: &mut Outcome,
+) -> Vec<ForeignKey> {
+    let mut carried = Vec::with_capacity(source.foreign_keys.len());
+    let mut taken = BTreeSet::new();
+    for key in &source.foreign_keys {
+        match foreign_key(key, scope, names) {
+            Ok(mut target) => {
+                if key.deferrable {
+                    outcome.note(format!(
+                        "foreign key {} can be deferred at the source; the target checks it with every statement",
+                        key.name
+                    ));
+                }
+                target.name = unique_name(&target.name, &mut taken);
+                carried.push(target);
+            }
+            Err(Untranslatable(reason)) => outcome.not_carried(
+                "foreign-key",
+                format!("{}.{}", source.name, key.name),
+                reason,
+                "check the reference in the application, or add the key in the target after the switch",
+            ),
+        }
+    }
+    carried
+}
+
+fn foreign_key(
+    key: &ForeignKey,
+    scope: &Scope<'_>,
+    names: &dyn Fn(&TableName) -> Option<TableName>,
+) -> Result<ForeignKey, Untranslatable> {
+    let references = names(&key.references).ok_or_else(|| {
+        Untranslatable(format!("it refers to table {}, which is not in this pipeline", key.references))
+    })?;
+    let mut columns = Vec::with_capacity(key.columns.len());
+    for column in &key.columns {
+        columns.push(scope.get(column)?.target.name.clone());
+    }
+    Ok(ForeignKey {
+        name: key.name.clone(),
+        columns,
+        references,
+        referenced_columns: key.referenced_columns.iter().map(|c| shorten(c.trim_end(), NAME_CHARACTERS)).collect(),
+        on_delete: action(&key.on_delete, "ON DELETE")?,
+        on_update: action(&key.on_update, "ON UPDATE")?,
+        deferrable: false,
+    })
+}
+
+/// NO ACTION and RESTRICT are one in the target, which prints RESTRICT.
+fn action(word: &str, when: &str) -> Result<String, Untranslatable> {
+    match word.to_ascii_uppercase().as_str() {
+        "CASCADE" => Ok("CASCADE".to_owned()),
+        "SET NULL" => Ok("SET NULL".to_owned()),
+        "NO ACTION" | "RESTRICT" | "" => Ok("RESTRICT".to_owned()),
+        other => Err(Untranslatable(format!("the target has no {when} {other}"))),
+    }
+}
+
+/// What keeps the target from having this foreign key.
+pub(super) fn obstacle(key: &ForeignKey, columns: &[Column], parent: &Table) -> Option<String> {
+    for (column, referenced) in key.columns.iter().zip(&key.referenced_columns) {
+        let child = columns.iter().find(|c| c.name == *column)?;
+        let Some(other) = parent.column(referenced) else {
+            return Some(format!("column {}.{referenced}, to which it refers, is not in the target", parent.name));
+        };
+        if storage(&child.declared) != storage(&other.declared) {
+            return Some(format!(
+                "{column} is {} and {}.{referenced} is {}: the target refers between columns of one type only",
+                child.declared, parent.name, other.declared
+            ));
+        }
+    }
+    let mut referenced: Vec<&String> = key.referenced_columns.iter().collect();
+    referenced.sort();
+    let is_key = parent.indexes.iter().any(|index| {
+        let mut parts: Vec<&String> = index.parts.iter().map(|p| &p.expression).collect();
+        parts.sort();
+        index.kind != IndexKind::Plain
+            && index.parts.iter().all(|p| p.is_column && p.prefix.is_none())
+            && parts == referenced
+    });
+    (!is_key).then(|| format!("what it refers to is no key of {} in the target", parent.name))
+}
+
+/// A type without what may differ between the two sides of a reference: lengths of texts, display widths.
+fn storage(declared: &str) -> String {
+    let declared = declared.to_ascii_lowercase();
+    let base = declared.split('(').next().unwrap_or_default().trim().to_owned();
+    let unsigned = if declared.contains("unsigned") { " unsigned" } else { "" };
+    match base.as_str() {
+        "decimal" => declared,
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" => format!("{base}{unsigned}"),
+        _ => base,
+    }
+}
+
+pub(super) fn checks(source: &Table, table: &Table, scope: &Scope<'_>, outcome: &mut Outcome) -> Vec<Check> {
+    let mut carried = Vec::with_capacity(source.checks.len());
+    let mut taken = BTreeSet::new();
+    let identity = table.columns.iter().find(|c| c.identity);
+    for check in &source.checks {
+        let translated = translate(&check.expression, scope, Position::Condition).and_then(|translated| {
+            match identity.filter(|c| translated.columns.contains(&c.name)) {
+                Some(column) => Err(Untranslatable(format!(
+                    "the target checks no AUTO_INCREMENT column ({})",
+                    column.name
+                ))),
+                None => Ok(translated.sql),
+            }
+        });
+        match translated {
+            Ok(expression) => carried.push(Check { name: unique_name(&check.name, &mut taken), expression }),
+            Err(reason) => outcome.not_carried(
+                "check",
+                format!("{}.{}", source.name, check.name),
+                format!("the check {} is not carried because {reason}", check.expression),
+                "check the values in the application, or add a check in the target after the switch",
+            ),
+        }
+    }
+    carried
+}
+
+/// A name of at most [`NAME_CHARACTERS`] that none before it has, upper and lower case being one.
+pub(super) fn unique_name(name: &str, taken: &mut BTreeSet<String>) -> String {
+    let wanted = shorten(name.trim_end(), NAME_CHARACTERS);
+    let mut candidate = wanted.clone();
+    let mut number = 2;
+    while !taken.insert(candidate.to_lowercase()) {
+        let suffix = format!("_{number}");
+        candidate = format!("{}{suffix}", shorten(&wanted, NAME_CHARACTERS - suffix.len()));
+        number += 1;
+    }
+    candidate
+}

@@ -1,0 +1,141 @@
+//! Statements that make a table.
+//!
+//! Everything that a row is checked against while it is written, except for unique keys and references, is in the CREATE
+//! TABLE; indexes follow the rows, because building one at the end costs less than keeping it up to date; references
+//! come last, when the rows of all tables are there.
+
+use millrace_model::plan::Statement;
+use millrace_model::{Column, Index, IndexKind, IndexPart, Table, TableName};
+
+use super::assemble::carries_identity;
+use super::name::{constraint_name, quote_name, quote_table, quote_text};
+
+/// One CREATE TABLE: columns, the primary key, checks, the comment. `under` is the name that it makes, `stamp` the run's.
+pub fn create_table(table: &Table, under: &TableName, stamp: &str) -> String {
+    let mut lines: Vec<String> = table.columns.iter().map(column).collect();
+    for index in &table.indexes {
+        if index.kind == IndexKind::Primary {
+            lines.push(format!("PRIMARY KEY ({})", parts(&index.parts)));
+        } else if carries_identity(table, &index.name) {
+            lines.push(format!("{} {} ({})", kind(index, "KEY"), quote_name(&index.name), parts(&index.parts)));
+        }
+    }
+    for check in &table.checks {
+        let name = quote_name(&constraint_name(&check.name, stamp));
+        lines.push(format!("CONSTRAINT {name} CHECK ({})", check.expression));
+    }
+    let mut sql = format!(
+        "CREATE TABLE {} (\n  {}\n) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin",
+        quote_table(under),
+        lines.join(",\n  ")
+    );
+    if let Some(comment) = &table.comment {
+        sql.push_str(&format!(" COMMENT = {}", quote_text(comment)));
+    }
+    sql
+}
+
+fn column(column: &Column) -> String {
+    let mut sql = format!("{} {}", quote_name(&column.name), column.declared);
+    if let Some(collation) = &column.collation {
+        sql.push_str(&format!(" COLLATE {collation}"));
+    }
+    if let Some(expression) = &column.generated_expression {
+        let kept = match column.properties.get("generated").map(String::as_str) {
+            Some("virtual") => "VIRTUAL",
+            _ => "STORED",
+        };
+        sql.push_str(&format!(" GENERATED ALWAYS AS ({expression}) {kept}"));
+    }
+    // TIMESTAMP is NOT NULL unless told.
+    sql.push_str(if column.nullable { " NULL" } else { " NOT NULL" });
+    if column.generated_expression.is_none() {
+        if let Some(default) = &column.default_expression {
+            sql.push_str(&format!(" DEFAULT {default}"));
+        }
+        if let Some(update) = column.properties.get("on-update") {
+            sql.push_str(&format!(" ON UPDATE {update}"));
+        }
+        if column.identity {
+            sql.push_str(" AUTO_INCREMENT");
+        }
+    }
+    if let Some(comment) = &column.comment {
+        sql.push_str(&format!(" COMMENT {}", quote_text(comment)));
+    }
+    sql
+}
+
+fn kind(index: &Index, word: &str) -> String {
+    if index.kind == IndexKind::Unique { format!("UNIQUE {word}") } else { word.to_owned() }
+}
+
+fn parts(parts: &[IndexPart]) -> String {
+    let spelled: Vec<String> = parts
+        .iter()
+        .map(|part| {
+            let mut sql = if part.is_column {
+                quote_name(&part.expression)
+            } else {
+                format!("({})", part.expression)
+            };
+            if let Some(prefix) = part.prefix {
+                sql.push_str(&format!("({prefix})"));
+            }
+            if part.descending {
+                sql.push_str(" DESC");
+            }
+            sql
+        })
+        .collect();
+    spelled.join(", ")
+}
+
+/// What follows the rows: unique and other indexes, then foreign keys. `references` says under which name a table that is
+/// referred to is found while the run lasts: its shadow's, or its live one.
+pub fn complete(
+    table: &Table,
+    under: &TableName,
+    references: &dyn Fn(&TableName) -> TableName,
+    stamp: &str,
+) -> Vec<Statement> {
+    let mut statements = Vec::new();
+    let live = quote_table(under);
+    for index in &table.indexes {
+        if index.kind == IndexKind::Primary || carries_identity(table, &index.name) {
+            continue;
+        }
+        let name = quote_name(&index.name);
+        statements.push(Statement {
+            purpose: "index".to_owned(),
+            sql: format!("CREATE {} {name} ON {live} ({})", kind(index, "INDEX"), parts(&index.parts)),
+            undo: Some(format!("DROP INDEX {name} ON {live}")),
+        });
+    }
+    for key in &table.foreign_keys {
+        let name = quote_name(&constraint_name(&key.name, stamp));
+        let columns = |names: &[String]| names.iter().map(|n| quote_name(n)).collect::<Vec<_>>().join(", ");
+        statements.push(Statement {
+            purpose: "foreign-key".to_owned(),
+            sql: format!(
+                "ALTER TABLE {live} ADD CONSTRAINT {name} FOREIGN KEY ({}) REFERENCES {} ({}) ON DELETE {} ON UPDATE {}",
+                columns(&key.columns),
+                quote_table(&references(&key.references)),
+                columns(&key.referenced_columns),
+                key.on_delete,
+                key.on_update,
+            ),
+            undo: Some(format!("ALTER TABLE {live} DROP FOREIGN KEY {name}")),
+        });
+    }
+    statements
+}
+
+/// Sets the number that the next row gets. None: the table numbers nothing itself.
+pub fn auto_increment(table: &Table, under: &TableName, next: u64) -> Option<Statement> {
+    table.columns.iter().any(|c| c.identity).then(|| Statement {
+        purpose: "auto-increment".to_owned(),
+        sql: format!("ALTER TABLE {} AUTO_INCREMENT = {next}", quote_table(under)),
+        undo: None,
+    })
+}
