@@ -19,6 +19,7 @@ pub mod mapping;
 pub mod plan;
 pub mod schema;
 pub mod stage;
+pub mod switching;
 
 pub use cancel::Cancel;
 pub use change::{Change, ChangeKind};
@@ -30,3 +31,4 @@ pub use schema::{
     Object, Properties, Table, TableName,
 };
 pub use stage::{Description, Problem, StageKind};
+pub use switching::{Artefact, ArtefactKind, Removal, Step, Swap};

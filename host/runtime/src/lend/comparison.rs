@@ -1,0 +1,106 @@
+//! A pair of tables, as validators hold it.
+
+use millrace_model::comparison::{Difference, Digest};
+use wasmtime::component::Resource;
+
+use super::{Pair, answer};
+use crate::contract::comparison as wit;
+use crate::contract::failure::Error;
+use crate::state::State;
+use crate::translate::{difference_to_guest, range_from_guest, range_to_guest};
+
+type Answer<T> = wasmtime::Result<Result<T, Error>>;
+
+fn digest(digest: Digest) -> wit::Digest {
+    wit::Digest {
+        rows: digest.rows,
+        hash: digest.hash,
+    }
+}
+
+fn differences(differences: &[Difference]) -> Vec<wit::Difference> {
+    differences.iter().map(difference_to_guest).collect()
+}
+
+impl wit::Host for State {}
+
+impl wit::HostTablePair for State {
+    fn source_name(&mut self, pair: Resource<Pair>) -> wasmtime::Result<String> {
+        Ok(self.table.get(&pair)?.0.source_name())
+    }
+
+    fn target_name(&mut self, pair: Resource<Pair>) -> wasmtime::Result<String> {
+        Ok(self.table.get(&pair)?.0.target_name())
+    }
+
+    fn counts(&mut self, pair: Resource<Pair>) -> Answer<(u64, u64)> {
+        self.on_host_time(|state| Ok(answer(state.table.get_mut(&pair)?.0.counts())))
+    }
+
+    fn ranges(&mut self, pair: Resource<Pair>, rows_each: u64) -> Answer<Vec<wit::KeyRange>> {
+        self.on_host_time(|state| {
+            let ranges = state.table.get_mut(&pair)?.0.ranges(rows_each);
+            Ok(answer(
+                ranges.map(|ranges| ranges.iter().map(range_to_guest).collect()),
+            ))
+        })
+    }
+
+    fn digests(
+        &mut self,
+        pair: Resource<Pair>,
+        range: wit::KeyRange,
+    ) -> Answer<wit::PairOfDigests> {
+        self.on_host_time(|state| {
+            let digests = state
+                .table
+                .get_mut(&pair)?
+                .0
+                .digests(&range_from_guest(range));
+            Ok(answer(digests.map(|(source, target)| wit::PairOfDigests {
+                source: digest(source),
+                target: digest(target),
+            })))
+        })
+    }
+
+    fn differences(
+        &mut self,
+        pair: Resource<Pair>,
+        range: wit::KeyRange,
+        limit: u32,
+    ) -> Answer<Vec<wit::Difference>> {
+        self.on_host_time(|state| {
+            let found = state
+                .table
+                .get_mut(&pair)?
+                .0
+                .differences(&range_from_guest(range), limit);
+            Ok(answer(found.map(|found| differences(&found))))
+        })
+    }
+
+    fn sample(
+        &mut self,
+        pair: Resource<Pair>,
+        rows: u32,
+        seed: u64,
+    ) -> Answer<Vec<wit::Difference>> {
+        self.on_host_time(|state| {
+            let found = state.table.get_mut(&pair)?.0.sample(rows, seed);
+            Ok(answer(found.map(|found| differences(&found))))
+        })
+    }
+
+    fn violations(&mut self, pair: Resource<Pair>) -> Answer<Vec<wit::Difference>> {
+        self.on_host_time(|state| {
+            let found = state.table.get_mut(&pair)?.0.violations();
+            Ok(answer(found.map(|found| differences(&found))))
+        })
+    }
+
+    fn drop(&mut self, pair: Resource<Pair>) -> wasmtime::Result<()> {
+        self.table.delete(pair)?;
+        Ok(())
+    }
+}

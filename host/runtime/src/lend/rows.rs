@@ -1,0 +1,148 @@
+//! Rows on the move, as copiers hold them: a handle is moved, and no bytes.
+
+use std::sync::Arc;
+
+use wasmtime::bail;
+use wasmtime::component::Resource;
+
+use super::{HeldBatch, Reader, Writer, answer, refused};
+use crate::contract::failure::Error;
+use crate::contract::{columns, failure, model, rows};
+use crate::fault::Broken;
+use crate::intake;
+use crate::state::State;
+use crate::translate::{array_to_guest, column_to_guest, failure_to_guest};
+
+type Answer<T> = wasmtime::Result<Result<T, Error>>;
+
+impl failure::Host for State {}
+impl model::Host for State {}
+impl columns::Host for State {}
+impl rows::Host for State {}
+
+impl rows::HostBatch for State {
+    fn rows(&mut self, batch: Resource<HeldBatch>) -> wasmtime::Result<u32> {
+        Ok(u32::try_from(self.table.get(&batch)?.batch.rows)?)
+    }
+
+    fn bytes(&mut self, batch: Resource<HeldBatch>) -> wasmtime::Result<u64> {
+        Ok(self.table.get(&batch)?.batch.memory_bytes() as u64)
+    }
+
+    fn read(
+        &mut self,
+        batch: Resource<HeldBatch>,
+        column: u32,
+    ) -> wasmtime::Result<columns::Array> {
+        let batch = &self.table.get(&batch)?.batch;
+        let Some(array) = batch.columns.get(column as usize).and_then(array_to_guest) else {
+            bail!(
+                "column {column} was read of a batch with {} columns",
+                batch.columns.len()
+            );
+        };
+        Ok(array)
+    }
+
+    fn replace(
+        &mut self,
+        batch: Resource<HeldBatch>,
+        column: u32,
+        values: columns::Array,
+    ) -> Answer<()> {
+        let held = self.table.get_mut(&batch)?;
+        let at = column as usize;
+        let (Some(slot), Some(declared)) = (held.batch.columns.get_mut(at), held.columns.get(at))
+        else {
+            let message = format!(
+                "the batch has {} columns and no column {column}",
+                held.columns.len()
+            );
+            return Ok(answer(Err(refused("plugin.no-such-column", message))));
+        };
+        match intake::array(values, held.batch.rows, declared) {
+            Ok(array) => {
+                *slot = array;
+                Ok(Ok(()))
+            }
+            Err(Broken::Malformed(reason)) => {
+                let message = format!("the column cannot be replaced: {reason}");
+                Ok(Err(failure_to_guest(&refused("plugin.malformed", message))))
+            }
+            Err(_) => bail!("a column could not be taken"),
+        }
+    }
+
+    fn drop(&mut self, batch: Resource<HeldBatch>) -> wasmtime::Result<()> {
+        self.table.delete(batch)?;
+        Ok(())
+    }
+}
+
+impl rows::HostReader for State {
+    fn columns(&mut self, reader: Resource<Reader>) -> wasmtime::Result<Vec<model::Column>> {
+        Ok(self
+            .table
+            .get(&reader)?
+            .stream
+            .columns()
+            .iter()
+            .map(column_to_guest)
+            .collect())
+    }
+
+    fn next(
+        &mut self,
+        reader: Resource<Reader>,
+        max_rows: u32,
+        max_bytes: u64,
+    ) -> Answer<Option<Resource<HeldBatch>>> {
+        self.on_host_time(|state| {
+            let reader = state.table.get_mut(&reader)?;
+            match reader.stream.next(max_rows, max_bytes) {
+                Ok(Some(batch)) => {
+                    let columns = Arc::clone(&reader.columns);
+                    Ok(Ok(Some(state.table.push(HeldBatch { batch, columns })?)))
+                }
+                Ok(None) => Ok(Ok(None)),
+                Err(failure) => Ok(Err(failure_to_guest(&failure))),
+            }
+        })
+    }
+
+    fn drop(&mut self, reader: Resource<Reader>) -> wasmtime::Result<()> {
+        self.table.delete(reader)?;
+        Ok(())
+    }
+}
+
+impl rows::HostWriter for State {
+    fn write(&mut self, writer: Resource<Writer>, batch: Resource<HeldBatch>) -> Answer<()> {
+        self.on_host_time(|state| {
+            let held = state.table.delete(batch)?;
+            Ok(answer(state.table.get_mut(&writer)?.0.write(held.batch)))
+        })
+    }
+
+    fn insert_select(&mut self, writer: Resource<Writer>) -> Answer<u64> {
+        self.on_host_time(|state| Ok(answer(state.table.get_mut(&writer)?.0.insert_select())))
+    }
+
+    fn pace(&mut self, writer: Resource<Writer>) -> wasmtime::Result<rows::Pace> {
+        let pace = self.table.get(&writer)?.0.pace();
+        Ok(rows::Pace {
+            statements_in_flight: pace.statements_in_flight,
+            statement_microseconds: pace.statement_microseconds,
+            throttled: pace.throttled,
+        })
+    }
+
+    fn commit(&mut self, writer: Resource<Writer>) -> Answer<u64> {
+        self.on_host_time(|state| Ok(answer(state.table.get_mut(&writer)?.0.commit())))
+    }
+
+    fn drop(&mut self, writer: Resource<Writer>) -> wasmtime::Result<()> {
+        self.table.delete(writer)?;
+        Ok(())
+    }
+}
