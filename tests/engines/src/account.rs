@@ -128,7 +128,9 @@ mod tests {
         let outer = tempfile::tempdir_in("/tmp").unwrap();
         let inner = outer.path().join("inner");
         std::fs::create_dir(&inner).unwrap();
-        assert!(!other.can_reach(&inner), "a temporary folder is 0700");
+        std::fs::set_permissions(&inner, std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(outer.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+        assert!(!other.can_reach(&inner));
         std::fs::set_permissions(outer.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
         assert!(other.can_reach(&inner));
         assert!(other.can_reach(&inner.join("not/there/yet")));

@@ -8,7 +8,7 @@
 //! Folders there have a name that anyone can guess, so one that belongs to somebody else is refused.
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::Error;
@@ -27,15 +27,15 @@ pub fn cache_folder() -> Result<PathBuf, Error> {
             .find(|candidate| account.can_reach(candidate))
             .unwrap_or_else(|| std::env::temp_dir().join(shared_name(user))),
     };
-    if !folder.exists() {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o755)
-            .create(&folder)
-            .map_err(|reason| Error::Folder {
-                folder: folder.clone(),
-                reason: format!("it could not be made ({reason})"),
-            })?;
+    let missing: Vec<&Path> = folder
+        .ancestors()
+        .take_while(|ancestor| !ancestor.exists())
+        .collect();
+    for ancestor in missing.into_iter().rev() {
+        make_open(ancestor).map_err(|reason| Error::Folder {
+            folder: folder.clone(),
+            reason: format!("{} could not be made ({reason})", ancestor.display()),
+        })?;
     }
     let owner = folder
         .metadata()
@@ -51,6 +51,15 @@ pub fn cache_folder() -> Result<PathBuf, Error> {
         return Err(Error::Folder { folder, reason });
     }
     Ok(folder)
+}
+
+/// Makes a folder that everyone can read, whatever our umask; another process may be faster.
+fn make_open(folder: &Path) -> std::io::Result<()> {
+    match fs::create_dir(folder) {
+        Ok(()) => fs::set_permissions(folder, fs::Permissions::from_mode(0o755)),
+        Err(reason) if reason.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(reason) => Err(reason),
+    }
 }
 
 fn candidates(user: u32) -> Vec<PathBuf> {

@@ -1,12 +1,10 @@
 //! One running server: how it is started, asked whether it is ready, stopped, killed and started again.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
@@ -14,6 +12,7 @@ use tokio::sync::Mutex;
 
 use crate::account::Account;
 use crate::guard::{Guard, Start};
+use crate::place::{copy_folder, data_folder, free_port, is_free};
 use crate::{Database, Error, Installation, Kind, database};
 
 /// How long a server may take until it answers: it takes one or two seconds, but a loaded machine
@@ -23,9 +22,6 @@ const START_LIMIT: Duration = Duration::from_secs(90);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 /// How often to ask whether it is ready.
 const POLL: Duration = Duration::from_millis(25);
-/// Ports are taken from here: below the range that systems use for outgoing connections, so that a port
-/// is still free when a server is restarted on it.
-const PORTS: std::ops::Range<u16> = 15_000..32_000;
 
 /// How to start an engine other than in the usual way.
 #[derive(Clone, Debug, Default)]
@@ -462,66 +458,4 @@ async fn blocking<T: Send + 'static>(
         Ok(outcome) => outcome,
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     }
-}
-
-/// A fresh folder, with a short path, that the account owns and can reach.
-fn data_folder(kind: Kind, account: Account) -> Result<tempfile::TempDir, Error> {
-    let usual = std::env::temp_dir();
-    let parent = [usual.as_path(), Path::new("/var/tmp"), Path::new("/tmp")]
-        .into_iter()
-        .find(|parent| parent.is_dir() && account.can_reach(parent))
-        .unwrap_or(&usual);
-    let folder = tempfile::Builder::new()
-        .prefix(&format!("millrace-{}-", kind.slug()))
-        .tempdir_in(parent)
-        .map_err(Error::system(|| {
-            format!("create a folder in {}", parent.display())
-        }))?;
-    account.own(folder.path())?;
-    Ok(folder)
-}
-
-/// Copies a folder of folders and files, owned by the account and closed to others.
-fn copy_folder(from: &Path, to: &Path, account: Account) -> Result<(), Error> {
-    let action = || format!("copy {} to {}", from.display(), to.display());
-    fs::create_dir(to).map_err(Error::system(action))?;
-    fs::set_permissions(to, fs::Permissions::from_mode(0o700)).map_err(Error::system(action))?;
-    account.own(to)?;
-    for entry in fs::read_dir(from).map_err(Error::system(action))? {
-        let entry = entry.map_err(Error::system(action))?;
-        let target = to.join(entry.file_name());
-        if entry.file_type().map_err(Error::system(action))?.is_dir() {
-            copy_folder(&entry.path(), &target, account)?;
-        } else {
-            fs::copy(entry.path(), &target).map_err(Error::system(action))?;
-            account.own(&target)?;
-        }
-    }
-    Ok(())
-}
-
-/// A port on which nobody listens, searched from a place that differs from process to process.
-fn free_port() -> Result<u16, Error> {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let moment = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since| since.subsec_nanos());
-    let begin = moment.wrapping_add(std::process::id().wrapping_mul(7919))
-        % u32::from(PORTS.end - PORTS.start);
-    for _ in 0..PORTS.len() {
-        let offset = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed))
-            % u32::from(PORTS.end - PORTS.start);
-        let port = PORTS.start + u16::try_from(offset).expect("an offset into a range of u16");
-        if is_free(port) {
-            return Ok(port);
-        }
-    }
-    Err(Error::Usage(format!(
-        "no port between {} and {} is free",
-        PORTS.start, PORTS.end
-    )))
-}
-
-fn is_free(port: u16) -> bool {
-    TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok()
 }

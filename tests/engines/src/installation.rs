@@ -60,7 +60,6 @@ impl Installation {
     }
 
     /// An initialised PostgreSQL cluster to copy from: copying takes a tenth of the time of `initdb`.
-    /// Belongs to us, not to the account that engines run as.
     pub(crate) fn template(&self, account: Account) -> Result<PathBuf, Error> {
         let name = self
             .wheel

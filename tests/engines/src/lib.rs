@@ -31,6 +31,7 @@ mod error;
 mod guard;
 mod installation;
 mod kind;
+mod place;
 mod shared;
 mod wheel;
 

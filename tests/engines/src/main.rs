@@ -1,6 +1,7 @@
 //! Starts databases for a developer: `cargo run -p millrace-test-engines -- start`.
 
 use millrace_test_engines::{Engine, Kind, cache_folder};
+use tokio::signal::unix::{SignalKind, signal};
 
 const USAGE: &str = "usage: engines start [postgres18] [postgres16] [oceanbase]
   starts the engines named (PostgreSQL 18 and OceanBase when none is), prints how to reach them,
@@ -20,20 +21,26 @@ async fn main() -> anyhow::Result<()> {
     if kinds.is_empty() {
         kinds = vec![Kind::Postgres18, Kind::OceanBase];
     }
+    // Listened to from the beginning, so that engines which are still starting are ended as well.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        failure = run(kinds) => failure.map(|never| match never {}),
+        _ = interrupt.recv() => Ok(()),
+    }
+}
+
+/// Starts engines and keeps them until it is dropped.
+async fn run(kinds: Vec<Kind>) -> anyhow::Result<std::convert::Infallible> {
     eprintln!("engines are kept in {}", cache_folder()?.display());
     let mut engines = Vec::new();
     for kind in kinds {
         let engine = Engine::start(kind).await?;
         let database = engine.fresh_database("shop").await?;
         println!("{}", database.url);
-        eprintln!(
-            "  {kind} in {}: {}",
-            engine.folder().display(),
-            engine.client_hint(&database.name)
-        );
+        let hint = engine.client_hint(&database.name);
+        eprintln!("  {kind} in {}: {hint}", engine.folder().display());
         engines.push(engine);
     }
     eprintln!("Ctrl-C stops them");
-    tokio::signal::ctrl_c().await?;
-    Ok(())
+    std::future::pending().await
 }
