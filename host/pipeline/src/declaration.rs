@@ -119,7 +119,7 @@ pub struct Stage {
     pub config: Value,
     /// Of a copier: what becomes of rows that cannot be copied.
     pub rejects: Rejects,
-    /// Whether the run waits for an approval before the stage begins.
+    /// Of a switcher: whether the run waits for an approval before anything of the switch begins.
     pub approve: bool,
     /// Of a switcher: what stops the applications before names are swapped.
     pub before: Option<Hook>,
