@@ -90,10 +90,10 @@ pub fn parse(text: &[u8]) -> Option<Parsed<'_>> {
             rest.eq_ignore_ascii_case(name)
                 && rest.len() + usize::from(sign.is_some()) == text.len()
         };
-        return match () {
-            () if sign.is_none() && word(b"nan") => Some(Parsed::NaN),
-            () if word(b"infinity") || word(b"inf") => Some(Parsed::Infinity(negative)),
-            () => None,
+        return if sign.is_none() && word(b"nan") {
+            Some(Parsed::NaN)
+        } else {
+            (word(b"infinity") || word(b"inf")).then_some(Parsed::Infinity(negative))
         };
     }
     let mut exponent = 0i64;
@@ -178,7 +178,13 @@ fn write(number: &Decimal<'_>, out: &mut Vec<u8>) {
     if number.negative {
         out.push(b'-');
     }
-    if number.exponent == 0 {
+    let length = i64::try_from(first.len() + second.len()).unwrap_or(i64::MAX / 4);
+    let zeros = if point <= 0 {
+        point.unsigned_abs()
+    } else {
+        u64::try_from(point - length).unwrap_or(0)
+    };
+    if number.exponent == 0 && zeros <= ZEROS_AT_MOST {
         // Nearly always: the digits stand as they are.
         out.extend_from_slice(if number.integer.is_empty() {
             b"0"
@@ -192,12 +198,6 @@ fn write(number: &Decimal<'_>, out: &mut Vec<u8>) {
         return;
     }
     let digits = [first, second].concat();
-    let length = i64::try_from(digits.len()).unwrap_or(i64::MAX / 4);
-    let zeros = if point <= 0 {
-        point.unsigned_abs()
-    } else {
-        u64::try_from(point - length).unwrap_or(0)
-    };
     let padding = || std::iter::repeat_n(b'0', usize::try_from(zeros).unwrap_or(0));
     if zeros > ZEROS_AT_MOST {
         out.extend_from_slice(&digits);

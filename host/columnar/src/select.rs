@@ -94,3 +94,178 @@ impl Array {
         self.take(&kept_rows(self.rows, rows))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::array::{Array, Values, bit};
+    use crate::batch::Batch;
+    use crate::builder::{ArrayBuilder, BitsBuilder, FixedBuilder, NumberBuilder, VarlenBuilder};
+    use crate::error::ArrayError;
+
+    /// Rows of every layout made of optional numbers.
+    fn batch(rows: &[Option<i16>]) -> Batch {
+        let (mut bits, mut wide) = (BitsBuilder::default(), NumberBuilder::<f64>::default());
+        let (mut fixed, mut varlen) = (FixedBuilder::with_capacity(2, 0), VarlenBuilder::default());
+        for row in rows {
+            match row {
+                None => {
+                    bits.push_null();
+                    wide.push_null();
+                    fixed.push_null();
+                    varlen.data_mut().extend_from_slice(b"dropped");
+                    varlen.push_null();
+                }
+                Some(value) => {
+                    bits.push(value % 2 == 0);
+                    wide.push(f64::from(*value));
+                    fixed.push(&value.to_le_bytes());
+                    varlen
+                        .data_mut()
+                        .extend_from_slice(value.to_string().as_bytes());
+                    varlen.end_row();
+                }
+            }
+        }
+        Batch::new(vec![
+            bits.finish(),
+            wide.finish(),
+            fixed.finish(),
+            varlen.finish(),
+        ])
+        .unwrap()
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_builders_make_is_valid(rows: Vec<Option<i16>>) {
+            let built = batch(&rows);
+            proptest::prop_assert_eq!(built.validate(), Ok(()));
+            for (row, value) in rows.iter().enumerate() {
+                for column in &built.columns {
+                    proptest::prop_assert_eq!(column.is_null(row), value.is_none());
+                }
+                if let Some(value) = value {
+                    let Values::Bits(bits) = &built.columns[0].values else { unreachable!() };
+                    proptest::prop_assert_eq!(bit(bits, row), value % 2 == 0);
+                    let text = value.to_string();
+                    proptest::prop_assert_eq!(built.columns[3].bytes(row), text.as_bytes());
+                }
+            }
+        }
+
+        #[test]
+        fn removing_rows_is_building_without_them(rows: Vec<Option<i16>>, removed: Vec<u8>) {
+            let kept: Vec<_> = rows
+                .iter()
+                .enumerate()
+                .filter(|(row, _)| !removed.iter().any(|r| usize::from(*r) == *row))
+                .map(|(_, value)| *value)
+                .collect();
+            let removed: Vec<u32> = removed.into_iter().map(u32::from).collect();
+            let left = batch(&rows).without(&removed);
+            proptest::prop_assert_eq!(left.validate(), Ok(()));
+            let expected = batch(&kept);
+            proptest::prop_assert_eq!(left.rows, expected.rows);
+            for (left, expected) in left.columns.iter().zip(&expected.columns) {
+                proptest::prop_assert_eq!(&left.values, &expected.values);
+                proptest::prop_assert_eq!(left.null_count(), expected.null_count());
+            }
+        }
+    }
+
+    #[test]
+    fn a_builder_is_empty_again_after_finishing() {
+        let mut builder = ArrayBuilder::named("varlen", 0, 4).unwrap();
+        builder.push_null();
+        let first = builder.finish();
+        builder.push_null();
+        assert_eq!(builder.finish(), first);
+        assert_eq!(builder.rows(), 0);
+        assert!(ArrayBuilder::named("int128", 0, 0).is_none());
+        assert_eq!(
+            ArrayBuilder::like(&first.values, 0).finish().values,
+            Values::Varlen {
+                offsets: vec![0],
+                data: vec![]
+            }
+        );
+    }
+
+    #[test]
+    fn arrays_that_lie_are_refused() {
+        let varlen = |rows, offsets: &[u32], data: &[u8]| Array {
+            rows,
+            validity: None,
+            values: Values::Varlen {
+                offsets: offsets.to_vec(),
+                data: data.to_vec(),
+            },
+        };
+        assert_eq!(varlen(2, &[0, 1, 3], b"abc").validate(), Ok(()));
+        assert_eq!(
+            varlen(0, &[], b"").validate(),
+            Err(ArrayError::RowCount {
+                rows: 0,
+                held: 0,
+                layout: "varlen"
+            })
+        );
+        assert!(matches!(
+            varlen(3, &[0, 1, 3], b"abc").validate(),
+            Err(ArrayError::RowCount { held: 2, .. })
+        ));
+        assert!(matches!(
+            varlen(2, &[0, 3, 1], b"abc").validate(),
+            Err(ArrayError::Descending { row: 1, .. })
+        ));
+        assert!(matches!(
+            varlen(2, &[0, 1, 4], b"abc").validate(),
+            Err(ArrayError::LastOffset { last: 4, .. })
+        ));
+        assert!(matches!(
+            varlen(2, &[1, 1, 3], b"abc").validate(),
+            Err(ArrayError::FirstOffset { first: 1 })
+        ));
+        assert_eq!(
+            varlen(2, &[0, 1, 3], "aé".as_bytes()).validate_text(),
+            Ok(())
+        );
+        assert_eq!(
+            varlen(2, &[0, 2, 3], "aé".as_bytes()).validate_text(),
+            Err(ArrayError::NotUtf8 { row: 0 })
+        );
+        let of = |rows, validity: Option<Vec<u8>>, values| {
+            Array {
+                rows,
+                validity,
+                values,
+            }
+            .validate()
+        };
+        assert!(matches!(
+            of(9, Some(vec![0]), Values::Int16(vec![0; 9])),
+            Err(ArrayError::Bitmap { expected: 2, .. })
+        ));
+        assert!(matches!(
+            of(9, None, Values::Bits(vec![0])),
+            Err(ArrayError::Bitmap {
+                bitmap: "values",
+                ..
+            })
+        ));
+        assert!(matches!(
+            of(2, None, Values::Int64(vec![0])),
+            Err(ArrayError::RowCount { held: 1, .. })
+        ));
+        let fixed = |rows, width, data| of(rows, None, Values::Fixed { width, data });
+        assert!(matches!(fixed(1, 0, vec![]), Err(ArrayError::Width { .. })));
+        assert!(matches!(
+            fixed(usize::MAX, 2, vec![0]),
+            Err(ArrayError::Width { .. })
+        ));
+        assert!(matches!(
+            fixed(2, 2, vec![0; 3]),
+            Err(ArrayError::Width { .. })
+        ));
+    }
+}

@@ -36,7 +36,12 @@ pub(crate) struct TableAccount {
 
 impl TableAccount {
     pub(crate) fn new(index: usize, copy: TableCopy, progress: Arc<CopyProgress>) -> Self {
-        Self { index, copy, progress, totals: Mutex::new(Totals::default()) }
+        Self {
+            index,
+            copy,
+            progress,
+            totals: Mutex::new(Totals::default()),
+        }
     }
 
     pub(crate) fn progress(&self) -> &TableProgress {
@@ -54,20 +59,28 @@ impl TableAccount {
 
     /// Counts rejects by what they have in common.
     pub(crate) fn add_rejects(&self, rejects: &[Reject]) {
-        self.progress().rejects.fetch_add(rejects.len() as u64, Ordering::Relaxed);
+        self.progress()
+            .rejects
+            .fetch_add(rejects.len() as u64, Ordering::Relaxed);
         if rejects.is_empty() {
             return;
         }
         let mut totals = self.totals();
         for reject in rejects {
             let key = (reject.code.clone(), reject.column.clone());
-            totals.groups.entry(key).or_insert_with(|| (0, reject.reason.clone())).0 += 1;
+            totals
+                .groups
+                .entry(key)
+                .or_insert_with(|| (0, reject.reason.clone()))
+                .0 += 1;
         }
     }
 
     /// Takes [`TableAccount::add_rejects`] back.
     pub(crate) fn remove_rejects(&self, rejects: &[Reject]) {
-        self.progress().rejects.fetch_sub(rejects.len() as u64, Ordering::Relaxed);
+        self.progress()
+            .rejects
+            .fetch_sub(rejects.len() as u64, Ordering::Relaxed);
         let mut totals = self.totals();
         for reject in rejects {
             let key = (reject.code.clone(), reject.column.clone());
@@ -78,28 +91,35 @@ impl TableAccount {
         totals.groups.retain(|_, group| group.0 > 0);
     }
 
-    /// Adds a chunk that this attempt of the run copied; its rows are in the progress already.
-    pub(crate) fn add_copied(&self, record: &ChunkRecord) {
-        {
+    /// Adds a chunk that this attempt of the run copied; its rows are in the progress already. True, exactly once: it
+    /// was the last one.
+    pub(crate) fn add_copied(&self, record: &ChunkRecord) -> bool {
+        let complete = {
             let mut totals = self.totals();
             totals.digest.add(record.digest);
             totals.rejects += record.rejects.len() as u64;
             totals.bytes += record.bytes;
             totals.chunks += 1;
             totals.finished = Some(Instant::now());
-        }
+            totals.chunks == self.copy.chunks.len() as u64
+        };
         self.progress().chunks_done.fetch_add(1, Ordering::Relaxed);
+        complete
     }
 
-    /// Adds a chunk that was found committed.
-    pub(crate) fn add_found(&self, record: &ChunkRecord) {
+    /// Adds a chunk that was found committed; as [`TableAccount::add_copied`].
+    pub(crate) fn add_found(&self, record: &ChunkRecord) -> bool {
         let progress = self.progress();
         let rejects = record.rejects.len() as u64;
-        progress.rows_read.fetch_add(record.digest.rows + rejects, Ordering::Relaxed);
-        progress.rows.fetch_add(record.digest.rows, Ordering::Relaxed);
+        progress
+            .rows_read
+            .fetch_add(record.digest.rows + rejects, Ordering::Relaxed);
+        progress
+            .rows
+            .fetch_add(record.digest.rows, Ordering::Relaxed);
         progress.bytes.fetch_add(record.bytes, Ordering::Relaxed);
         self.add_rejects(&record.rejects);
-        self.add_copied(record);
+        self.add_copied(record)
     }
 
     /// Whether all chunks are committed.
@@ -111,7 +131,10 @@ impl TableAccount {
     pub(crate) fn check_rejects_so_far(&self) -> Result<(), Failure> {
         let progress = self.progress();
         let rejects = progress.rejects.load(Ordering::Relaxed);
-        let rows = progress.rows_read.load(Ordering::Relaxed).max(progress.rows_estimated());
+        let rows = progress
+            .rows_read
+            .load(Ordering::Relaxed)
+            .max(progress.rows_estimated());
         self.check_rejects(rejects, rows, progress.rows_read.load(Ordering::Relaxed))
     }
 
@@ -125,19 +148,31 @@ impl TableAccount {
     }
 
     #[allow(clippy::cast_precision_loss)] // a share of rows needs no more than 52 bits
-    fn check_rejects(&self, rejects: u64, rows_of_share: u64, rows_read: u64) -> Result<(), Failure> {
+    fn check_rejects(
+        &self,
+        rejects: u64,
+        rows_of_share: u64,
+        rows_read: u64,
+    ) -> Result<(), Failure> {
         let allowed = self.copy.rejects_at_most;
         if rejects == 0 || rejects as f64 <= allowed * rows_of_share as f64 {
             return Ok(());
         }
         let table = &self.copy.table;
         let groups = self.groups();
-        let mut message =
-            format!("{table}: {rejects} of {rows_read} rows are rejected, more than the allowed share of {allowed}");
+        let mut message = format!(
+            "{table}: {rejects} of {rows_read} rows are rejected, more than the allowed share of {allowed}"
+        );
         let mut failure_fields = Vec::new();
         if let Some(group) = groups.first() {
-            let column = group.column.as_ref().map_or_else(String::new, |column| format!(" in column {column}"));
-            message = format!("{message}; {} of them as {}{column}, such as: {}", group.rows, group.code, group.example);
+            let column = group
+                .column
+                .as_ref()
+                .map_or_else(String::new, |column| format!(" in column {column}"));
+            message = format!(
+                "{message}; {} of them as {}{column}, such as: {}",
+                group.rows, group.code, group.example
+            );
             failure_fields.push(("reject-code", group.code.clone()));
             failure_fields.extend(group.column.clone().map(|column| ("column", column)));
         }
@@ -145,7 +180,9 @@ impl TableAccount {
             .with("table", table)
             .with("rejects", rejects.to_string())
             .with("rows", rows_read.to_string());
-        Err(failure_fields.into_iter().fold(failure, |failure, (name, value)| failure.with(name, value)))
+        Err(failure_fields
+            .into_iter()
+            .fold(failure, |failure, (name, value)| failure.with(name, value)))
     }
 
     /// The rejects by what they have in common, most frequent first.

@@ -42,7 +42,11 @@ impl CopyControl {
             next_free: Instant::now(),
             rate_changes: 0,
         };
-        let inner = Arc::new(Inner { cancel, state: Mutex::new(state), changed: Condvar::new() });
+        let inner = Arc::new(Inner {
+            cancel,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        });
         let waiting = Arc::downgrade(&inner);
         inner.cancel.on_cancel(move || {
             if let Some(inner) = waiting.upgrade() {
@@ -53,7 +57,10 @@ impl CopyControl {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
@@ -108,7 +115,8 @@ impl CopyControl {
 
     /// Rows that may be read in one go, so that a low rate flows instead of coming in gushes.
     pub(crate) fn rows_at_once(&self) -> u64 {
-        self.rows_per_second().map_or(u64::MAX, |rate| (rate / 4).max(1))
+        self.rows_per_second()
+            .map_or(u64::MAX, |rate| (rate / 4).max(1))
     }
 
     /// Blocks while paused, or until `stopped`.
@@ -123,7 +131,9 @@ impl CopyControl {
     /// next ones wait for them.
     pub(crate) fn admit(&self, rows: u64, stopped: &dyn Fn() -> bool) {
         let mut state = self.state();
-        let Some(rate) = state.rows_per_second else { return };
+        let Some(rate) = state.rows_per_second else {
+            return;
+        };
         #[allow(clippy::cast_precision_loss)] // a rate needs no more than 52 bits
         let cost = Duration::from_secs_f64(rows as f64 / rate as f64);
         let due = state.next_free.max(Instant::now());
@@ -139,6 +149,10 @@ impl CopyControl {
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>, time: Duration) -> MutexGuard<'a, State> {
-        self.inner.changed.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0
+        self.inner
+            .changed
+            .wait_timeout(state, time)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
     }
 }

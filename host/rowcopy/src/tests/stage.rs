@@ -1,0 +1,386 @@
+//! Vectors as sources and sinks, and everything else that a copy needs.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use millrace_columnar::{Array, Batch, NumberBuilder, RowHasher, Values};
+use millrace_model::comparison::{Digest, KeyRange};
+use millrace_model::{Cancel, Column, Failure, Layout, LogicalType};
+
+use crate::port::{
+    BatchConverter, BatchReader, BatchStream, BatchWriter, Chunk, ChunkCopier, ChunkPart,
+    ChunkRecord, ChunkTransaction, Converted, Pace, RowSink, RowSource,
+};
+use crate::{
+    CopyControl, CopyObserver, CopyOptions, CopyProgress, TableCopy, TableOutcome, WorkerFactory,
+    copy_tables,
+};
+
+const ROWS_PER_CHUNK: i64 = 1_000;
+
+pub(super) fn column() -> Column {
+    Column {
+        name: "id".into(),
+        logical: LogicalType::new("integer", Layout::Int64),
+        ..Column::default()
+    }
+}
+
+pub(super) fn numbers(values: impl Iterator<Item = i64>) -> Batch {
+    let mut builder = NumberBuilder::with_capacity(0);
+    values.for_each(|value| builder.push(value));
+    Batch::new(vec![builder.finish()]).unwrap()
+}
+
+pub(super) fn values(batch: &Batch) -> &[i64] {
+    let Values::Int64(values) = &batch.columns[0].values else {
+        panic!("another layout")
+    };
+    values
+}
+
+pub(super) fn digest(numbers_of: impl Iterator<Item = i64>) -> Digest {
+    let (mut hashes, mut digest) = (Vec::new(), Digest::default());
+    RowHasher::new(crate::canonical_kinds(&[column()])).hash(&numbers(numbers_of), &mut hashes);
+    hashes.into_iter().for_each(|hash| digest.add_row(hash));
+    digest
+}
+
+/// The numbers of a chunk, as a source.
+pub(super) struct Numbers {
+    pub(super) columns: Vec<Column>,
+    pub(super) opened: AtomicU32,
+}
+
+struct NumberReader {
+    next: i64,
+    end: i64,
+}
+
+impl BatchReader for NumberReader {
+    fn next(&mut self, max_rows: usize, _max_bytes: usize) -> Result<Option<Batch>, Failure> {
+        let end = self
+            .end
+            .min(self.next + i64::try_from(max_rows.min(100)).unwrap());
+        let batch = numbers(self.next..end);
+        self.next = end;
+        Ok((batch.rows > 0).then_some(batch))
+    }
+}
+
+impl RowSource for Numbers {
+    fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    fn open(&self, chunk: &Chunk) -> Result<Box<dyn BatchReader>, Failure> {
+        self.opened.fetch_add(1, Ordering::SeqCst);
+        let start = i64::try_from(chunk.number).unwrap() * ROWS_PER_CHUNK;
+        Ok(Box::new(NumberReader {
+            next: start,
+            end: start + ROWS_PER_CHUNK,
+        }))
+    }
+}
+
+pub(super) type Committed = Arc<Mutex<BTreeMap<u64, (Vec<i64>, ChunkRecord)>>>;
+
+/// What may go wrong at the sink.
+#[derive(Default)]
+pub(super) struct Faults {
+    /// So many commits fail before they happen.
+    pub(super) commits_fail: AtomicU32,
+    /// So many commits happen and then fail.
+    pub(super) answers_lost: AtomicU32,
+}
+
+/// Committed chunks, as a sink.
+struct Shelf {
+    columns: Vec<Column>,
+    committed: Committed,
+    faults: Arc<Faults>,
+}
+
+struct ShelfTransaction {
+    number: u64,
+    rows: Vec<i64>,
+    committed: Committed,
+    faults: Arc<Faults>,
+}
+
+fn lost() -> Failure {
+    Failure::transient("copy.rows-lost", "the connection broke")
+}
+
+fn happens(left: &AtomicU32) -> bool {
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+        left.checked_sub(1)
+    })
+    .is_ok()
+}
+
+impl ChunkTransaction for ShelfTransaction {
+    fn write(&mut self, batch: &Batch, hashes: &[u128]) -> Result<(), Failure> {
+        assert_eq!(batch.rows, hashes.len());
+        self.rows.extend_from_slice(values(batch));
+        Ok(())
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::default()
+    }
+
+    fn commit(&mut self, record: ChunkRecord) -> Result<ChunkRecord, Failure> {
+        if happens(&self.faults.commits_fail) {
+            return Err(lost());
+        }
+        let rows = std::mem::take(&mut self.rows);
+        let before = self
+            .committed
+            .lock()
+            .unwrap()
+            .insert(self.number, (rows, record.clone()));
+        assert!(
+            before.is_none(),
+            "chunk {} was committed twice",
+            self.number
+        );
+        if happens(&self.faults.answers_lost) {
+            Err(lost())
+        } else {
+            Ok(record)
+        }
+    }
+}
+
+impl RowSink for Shelf {
+    fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    fn committed(&self) -> Result<Vec<(u64, ChunkRecord)>, Failure> {
+        Ok(self
+            .committed
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|(number, (_, record))| (*number, record.clone()))
+            .collect())
+    }
+
+    fn begin(&self, chunk: &Chunk) -> Result<Box<dyn ChunkTransaction>, Failure> {
+        Ok(Box::new(ShelfTransaction {
+            number: chunk.number,
+            rows: Vec::new(),
+            committed: Arc::clone(&self.committed),
+            faults: Arc::clone(&self.faults),
+        }))
+    }
+}
+
+/// Rejects the multiples of a number.
+struct Rejecter(Option<i64>);
+
+impl BatchConverter for Rejecter {
+    fn convert(&mut self, batch: Batch) -> Result<Converted, Failure> {
+        let rejected = |value: &i64| self.0.is_some_and(|of| value % of == 0);
+        let failure = |value: i64| {
+            Failure::data("convert.out-of-range", format!("{value} is too much"))
+                .with("column", "id")
+                .with("value", value.to_string())
+        };
+        let rejects = (0u32..)
+            .zip(values(&batch).iter())
+            .filter(|(_, value)| rejected(value))
+            // Twice: a row that two columns reject is one reject.
+            .flat_map(|(row, value)| [(row, failure(*value)), (row, failure(*value))])
+            .collect();
+        Ok(Converted { batch, rejects })
+    }
+}
+
+/// Reads and writes to the end, in its own way.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Manner {
+    Honest,
+    Negates,
+    Loses,
+    Forgets,
+    Panics,
+}
+
+struct Copier {
+    manner: Manner,
+    busy: Arc<Busy>,
+}
+
+#[derive(Default)]
+pub(super) struct Busy {
+    pub(super) now: AtomicU32,
+    pub(super) most: AtomicU32,
+    pub(super) batch_time: Duration,
+}
+
+impl ChunkCopier for Copier {
+    fn copy(
+        &mut self,
+        _range: &KeyRange,
+        mut source: Box<dyn BatchStream>,
+        mut target: Box<dyn BatchWriter>,
+    ) -> Result<u64, Failure> {
+        let now = self.busy.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.busy.most.fetch_max(now, Ordering::SeqCst);
+        let done = self.run(&mut *source, &mut *target);
+        self.busy.now.fetch_sub(1, Ordering::SeqCst);
+        // As a guest does that only says that something went wrong.
+        done.map_err(|_| Failure::internal("copy.not-committed", "something went wrong"))
+    }
+}
+
+impl Copier {
+    fn run(
+        &self,
+        source: &mut dyn BatchStream,
+        target: &mut dyn BatchWriter,
+    ) -> Result<u64, Failure> {
+        assert!(self.manner != Manner::Panics, "on purpose");
+        assert_eq!(
+            target.insert_select().unwrap_err().code,
+            "copy.not-in-server"
+        );
+        let mut batches = 0;
+        while let Some(mut batch) = source.next(u32::MAX, u64::MAX)? {
+            std::thread::sleep(self.busy.batch_time);
+            batches += 1;
+            if self.manner == Manner::Negates {
+                let negated = values(&batch).iter().map(|value| -value).collect();
+                batch.columns[0] = Array {
+                    rows: batch.rows,
+                    validity: None,
+                    values: Values::Int64(negated),
+                };
+            }
+            if self.manner != Manner::Loses || batches > 1 {
+                target.write(batch)?;
+            }
+        }
+        if self.manner == Manner::Forgets {
+            Ok(0)
+        } else {
+            target.commit()
+        }
+    }
+}
+
+/// One table and everything around it.
+pub(super) struct Stage {
+    pub(super) source: Arc<Numbers>,
+    pub(super) committed: Committed,
+    pub(super) faults: Arc<Faults>,
+    pub(super) control: CopyControl,
+    pub(super) chunks: u64,
+    pub(super) reject: Option<i64>,
+    pub(super) rejects_at_most: f64,
+    pub(super) parallel: u32,
+    pub(super) workers: u32,
+    pub(super) manner: Manner,
+    pub(super) busy: Arc<Busy>,
+    pub(super) progress: Mutex<Arc<CopyProgress>>,
+}
+
+impl Stage {
+    pub(super) fn new(chunks: u64) -> Self {
+        Self {
+            source: Arc::new(Numbers {
+                columns: vec![column()],
+                opened: AtomicU32::new(0),
+            }),
+            committed: Committed::default(),
+            faults: Arc::default(),
+            control: CopyControl::new(Cancel::new()),
+            chunks,
+            reject: None,
+            rejects_at_most: 0.0,
+            parallel: 4,
+            workers: 4,
+            manner: Manner::Honest,
+            busy: Arc::default(),
+            progress: Mutex::default(),
+        }
+    }
+
+    pub(super) fn slow(chunks: u64) -> Self {
+        let busy = Arc::new(Busy {
+            batch_time: Duration::from_millis(10),
+            ..Busy::default()
+        });
+        Self {
+            busy,
+            ..Self::new(chunks)
+        }
+    }
+
+    pub(super) fn copy(&self) -> Result<TableOutcome, Failure> {
+        let sink = Shelf {
+            columns: vec![column()],
+            committed: Arc::clone(&self.committed),
+            faults: Arc::clone(&self.faults),
+        };
+        let chunk = |number| Chunk {
+            number,
+            part: ChunkPart::Keys(KeyRange::default()),
+            estimated_rows: ROWS_PER_CHUNK.unsigned_abs(),
+        };
+        let table = TableCopy {
+            table: "numbers".into(),
+            source: Arc::clone(&self.source) as Arc<dyn RowSource>,
+            sink: Arc::new(sink),
+            chunks: (0..self.chunks).map(chunk).collect(),
+            key: vec![0],
+            parallel: self.parallel,
+            rejects_at_most: self.rejects_at_most,
+            kinds: crate::canonical_kinds(&[column()]),
+        };
+        let tables = vec![table];
+        let progress = Arc::new(CopyProgress::new(&tables));
+        *self.progress.lock().unwrap() = Arc::clone(&progress);
+        let options = CopyOptions {
+            retry_wait: Duration::from_millis(5),
+            ..CopyOptions::new(self.workers)
+        };
+        copy_tables(tables, options, &self.control, self, self, &progress)
+            .map(|mut outcomes| outcomes.remove(0))
+    }
+
+    pub(super) fn rows(&self) -> Vec<i64> {
+        let committed = self.committed.lock().unwrap();
+        let mut rows: Vec<i64> = committed
+            .values()
+            .flat_map(|(rows, _)| rows.clone())
+            .collect();
+        rows.sort_unstable();
+        rows
+    }
+
+    pub(super) fn done(&self) -> u64 {
+        self.progress.lock().unwrap().total().rows
+    }
+}
+
+impl WorkerFactory for Stage {
+    fn copier(&self) -> Result<Box<dyn ChunkCopier>, Failure> {
+        Ok(Box::new(Copier {
+            manner: self.manner,
+            busy: Arc::clone(&self.busy),
+        }))
+    }
+
+    fn converter(&self, table: usize) -> Result<Box<dyn BatchConverter>, Failure> {
+        assert_eq!(table, 0);
+        Ok(Box::new(Rejecter(self.reject)))
+    }
+}
+
+impl CopyObserver for Stage {}
