@@ -1,0 +1,171 @@
+//! Mappings as a plan shows them.
+
+use millrace_plugin_sdk::model::{ForeignKey, Index, IndexKind, IndexPart, TableName};
+
+use super::*;
+
+fn column(name: &str, logical: LogicalType) -> Column {
+    Column { name: name.to_owned(), declared: logical.name.clone(), logical, nullable: true, ..Column::default() }
+}
+
+fn varlen(name: &str) -> LogicalType {
+    LogicalType::new(name, Layout::Varlen)
+}
+
+fn plain_index(expression: &str, is_column: bool) -> Index {
+    Index {
+        name: "i".to_owned(),
+        kind: IndexKind::Plain,
+        method: "btree".to_owned(),
+        parts: vec![IndexPart { expression: expression.to_owned(), is_column, descending: false, prefix: None }],
+        predicate: None,
+        properties: Default::default(),
+    }
+}
+
+fn declared(logical: LogicalType, configuration: &Configuration) -> String {
+    let source = Table { columns: vec![column("c", logical)], ..Table::default() };
+    let mapping = table(&source, &[], configuration).remove(0);
+    mapping.targets.first().map_or_else(|| "dropped".to_owned(), |t| t.declared.clone())
+}
+
+fn found(column: &str, measured: &[(Measure, &str)]) -> Profile {
+    Profile {
+        column: column.to_owned(),
+        measured: measured.iter().map(|(m, v)| (*m, Some((*v).to_owned()))).collect(),
+    }
+}
+
+#[test]
+fn common_types_have_their_counterparts() {
+    let integer = |bits: &str| LogicalType::new("integer", Layout::Int64).with("bits", bits);
+    let numeric = |p: &str, s: &str| varlen("decimal").with("precision", p).with("scale", s);
+    let cases = [
+        (LogicalType::new("boolean", Layout::Bits), "tinyint(1)"),
+        (integer("16"), "smallint(6)"),
+        (integer("32"), "int(11)"),
+        (integer("64"), "bigint(20)"),
+        (integer("32").with("unsigned", "true"), "int(10) unsigned"),
+        (numeric("12", "2"), "decimal(12,2)"),
+        (numeric("3", "-2"), "decimal(5,0)"),
+        (numeric("3", "5"), "decimal(5,5)"),
+        (numeric("100", "40"), "varchar(255)"),
+        (varlen("decimal"), "decimal(38,10)"),
+        (LogicalType::new("float", Layout::Float32), "double"),
+        (varlen("text"), "mediumtext"),
+        (varlen("text").with("length", "20"), "varchar(20)"),
+        (varlen("text").with("length", "100000"), "mediumtext"),
+        (varlen("bytes"), "longblob"),
+        (LogicalType::new("date", Layout::Int32), "date"),
+        (LogicalType::new("time", Layout::Int64), "time(6)"),
+        (LogicalType::new("timestamp", Layout::Int64).with("precision", "0"), "datetime(6)"),
+        (LogicalType::new("timestamp-tz", Layout::Int64), "datetime(6)"),
+        (LogicalType::new("uuid", Layout::Fixed), "char(36)"),
+        (varlen("json").with("binary", "true"), "json"),
+        (varlen("array").with("element", "text"), "json"),
+        (varlen("enum").with("labels", r#"["a","it's","b\\c"]"#), r"enum('a','it''s','b\\c')"),
+        (varlen("enum").with("labels", r#"["a","a "]"#), "varchar(64)"),
+        (varlen("interval"), "varchar(64)"),
+        (varlen("inet"), "varchar(43)"),
+        (varlen("point"), "longtext"),
+        (varlen("tsvector"), "dropped"),
+        (varlen("bit").with("length", "8"), "varchar(8)"),
+    ];
+    for (logical, expected) in cases {
+        assert_eq!(declared(logical.clone(), &Configuration::default()), expected, "{logical:?}");
+    }
+}
+
+#[test]
+fn the_pipeline_may_choose_otherwise() {
+    let choices = Configuration {
+        numeric: NumericAs::Text,
+        json: JsonAs::Text,
+        uuid: UuidAs::Binary,
+        timestamptz: TimestamptzAs::Timestamp,
+        text: TextAs::Longtext,
+        array: ArrayAs::Text,
+        ..Configuration::default()
+    };
+    assert_eq!(declared(varlen("decimal"), &choices), "varchar(255)");
+    assert_eq!(declared(varlen("json"), &choices), "longtext");
+    assert_eq!(declared(LogicalType::new("uuid", Layout::Fixed), &choices), "binary(16)");
+    assert_eq!(declared(LogicalType::new("timestamp-tz", Layout::Int64), &choices), "timestamp(6)");
+    assert_eq!(declared(varlen("text"), &choices), "longtext");
+    assert_eq!(declared(varlen("array"), &choices), "longtext");
+}
+
+#[test]
+fn a_text_in_a_key_an_index_or_a_reference_is_as_long_as_its_values_need() {
+    let source = Table {
+        columns: ["plain", "indexed", "lowered", "referring", "huge"].map(|n| column(n, varlen("text"))).to_vec(),
+        indexes: vec![plain_index("indexed", true), plain_index("lower(lowered)", false), plain_index("huge", true)],
+        foreign_keys: vec![ForeignKey {
+            name: "f".to_owned(),
+            columns: vec!["referring".to_owned()],
+            references: TableName::bare("other"),
+            referenced_columns: vec!["c".to_owned()],
+            on_delete: String::new(),
+            on_update: String::new(),
+            deferrable: false,
+        }],
+        ..Table::default()
+    };
+    let configuration = Configuration::default();
+    let asked: Vec<String> =
+        crate::profile::requests(&source, &configuration).into_iter().map(|r| r.column).collect();
+    assert_eq!(asked, ["indexed", "lowered", "referring", "huge"]);
+    let profiles =
+        [found("indexed", &[(Measure::LongestChars, "300")]), found("huge", &[(Measure::LongestChars, "5000")])];
+    let mappings = table(&source, &profiles, &configuration);
+    let declared: Vec<&str> = mappings.iter().map(|m| m.targets[0].declared.as_str()).collect();
+    assert_eq!(declared, ["mediumtext", "varchar(1024)", "varchar(255)", "varchar(255)", "mediumtext"]);
+    let note = mappings[1].note.as_deref().unwrap_or_default();
+    assert!(note.contains("300 characters"), "{note}");
+}
+
+#[test]
+fn a_number_without_precision_is_as_wide_as_its_values_need() {
+    let source = Table { columns: vec![column("n", varlen("decimal"))], ..Table::default() };
+    let of = |before: &str, after: &str| {
+        let profile = found("n", &[(Measure::IntegerDigits, before), (Measure::Scale, after), (Measure::NonFinite, "0")]);
+        table(&source, &[profile], &Configuration::default()).remove(0).targets.remove(0).declared
+    };
+    assert_eq!(of("9", "4"), "decimal(24,4)");
+    assert_eq!(of("21", "0"), "decimal(35,0)");
+    assert_eq!(of("40", "25"), "decimal(65,25)");
+    assert_eq!(of("40", "26"), "varchar(255)");
+    assert_eq!(of("1", "31"), "varchar(255)");
+    assert_eq!(of("2000", "0"), "varchar(4096)");
+    assert_eq!(of("20000", "0"), "longtext");
+}
+
+#[test]
+fn what_the_source_says_of_a_column_is_handed_on() {
+    let mut source = column("id  ", LogicalType::new("integer", Layout::Int64).with("bits", "64"));
+    source.identity = true;
+    source.nullable = false;
+    source.comment = Some("number".to_owned());
+    source.default_expression = Some("nextval('s'::regclass)".to_owned());
+    let mapping = table(&Table { columns: vec![source], ..Table::default() }, &[], &Configuration::default()).remove(0);
+    let target = &mapping.targets[0];
+    assert_eq!((target.name.as_str(), target.identity, target.nullable), ("id", true, false));
+    assert_eq!(target.comment.as_deref(), Some("number"));
+    assert_eq!(target.default_expression.as_deref(), Some("nextval('s'::regclass)"));
+    assert_eq!(target.collation, None);
+    assert!(mapping.note.unwrap_or_default().contains("takes no such name"));
+}
+
+#[test]
+fn rows_have_room_for_all_their_texts() {
+    let long = varlen("text").with("length", "16000");
+    let columns: Vec<Column> = (0..40).map(|n| column(&format!("c{n}"), long.clone())).collect();
+    let mappings = table(&Table { columns, ..Table::default() }, &[], &Configuration::default());
+    let total: u64 = mappings
+        .iter()
+        .filter(|m| m.targets[0].declared.starts_with("varchar"))
+        .map(|_| 16_000 * 4)
+        .sum();
+    assert!(total <= ROW_BYTES, "{total}");
+    assert!(mappings.iter().any(|m| m.targets[0].declared == "mediumtext"));
+}
