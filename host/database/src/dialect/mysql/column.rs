@@ -6,7 +6,7 @@ use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
 use super::assemble::Outcome;
-use super::expression::{Kind, Position, Scope, Untranslatable, translate};
+use super::expression::{Kind, Position, Scope, Untranslatable, text_literal, translate};
 use super::name::quote_text;
 
 /// Adds the target columns of one mapping, their expressions translated where they are the source's.
@@ -53,7 +53,7 @@ fn settle_one(
                     "default",
                     &name,
                     format!("the default {expression} is not carried because {reason}"),
-                    "let the application write the value, or set a default in the target after the switch",
+                    "let the application write the value",
                 );
                 None
             }
@@ -157,8 +157,16 @@ fn changing(expression: &Expr, target: &Column) -> Option<Result<Default, Untran
     let (name, arguments) = match expression {
         Expr::Function(called) => {
             let name = called.name.0.last()?.as_ident()?.value.to_ascii_lowercase();
+            let spelled = called.to_string().to_ascii_lowercase();
+            if name == "timezone" && spelled.starts_with("timezone('utc'") && spelled.ends_with("now())") {
+                return Some(match declared.starts_with("datetime") {
+                    true => Ok(Default::plain("(utc_timestamp(6))")),
+                    false => Err(Untranslatable(format!("a column of type {} takes no UTC", target.declared))),
+                });
+            }
             (name, matches!(called.args, FunctionArguments::List(ref list) if !list.args.is_empty()))
         }
+        Expr::Value(_) if text_literal(expression).as_deref() == Some("now") => ("now".to_owned(), false),
         // `now() AT TIME ZONE 'utc'`: the present in UTC, without saying so.
         Expr::AtTimeZone { timestamp, time_zone } => {
             let zone = time_zone.to_string().to_ascii_lowercase();
@@ -218,10 +226,34 @@ fn constant(sql: &str, kind: Kind, target: &Column) -> String {
             (Kind::Timestamp | Kind::TimestampTz, declared) if declared.ends_with("(6)") => {
                 quote_text(&with_microseconds(sql.trim_matches('\'')))
             }
-            _ => sql.to_owned(),
+            _ => as_read_back(sql),
         };
     }
     if sql.starts_with('(') && closes_at_end(sql) { sql.to_owned() } else { format!("({sql})") }
+}
+
+/// A literal as model sources spell one: quotes and backslashes doubled, everything else as it is.
+fn as_read_back(literal: &str) -> String {
+    if !literal.contains('\\') {
+        return literal.to_owned();
+    }
+    let mut text = String::from("'");
+    let mut characters = literal[1..literal.len() - 1].chars();
+    while let Some(character) = characters.next() {
+        match (character, if character == '\\' { characters.next() } else { None }) {
+            (_, Some('\'')) => text.push_str("''"),
+            (_, Some('n')) => text.push('\n'),
+            (_, Some('r')) => text.push('\r'),
+            (_, Some('t')) => text.push('\t'),
+            (_, Some(escaped)) => {
+                text.push('\\');
+                text.push(escaped);
+            }
+            (plain, None) => text.push(plain),
+        }
+    }
+    text.push('\'');
+    text
 }
 
 fn is_one_literal(sql: &str) -> bool {
@@ -277,5 +309,76 @@ fn with_microseconds(text: &str) -> String {
         19 => format!("{text}.000000"),
         20..26 => format!("{text}{}", "0".repeat(26 - text.len())),
         _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use millrace_model::{Layout, LogicalType};
+
+    fn spelled(expression: &str, declared: &str, logical: LogicalType) -> Result<Option<String>, String> {
+        let target = Column { declared: declared.to_owned(), logical, ..Column::default() };
+        let table = Table::default();
+        let scope = Scope::new(&table, &[]);
+        default(expression, &target, &scope).map(|d| d.sql).map_err(|e| e.0)
+    }
+
+    fn logical(name: &str) -> LogicalType {
+        LogicalType::new(name, Layout::Varlen)
+    }
+
+    #[test]
+    fn defaults_are_spelled_as_they_are_read_back() {
+        let decimal = logical("decimal").with("precision", "12").with("scale", "2");
+        let cases = [
+            ("0", "int(11)", logical("integer"), "0"),
+            ("'-5'::integer", "int(11)", logical("integer"), "-5"),
+            ("(- 5)", "int(11)", logical("integer"), "-5"),
+            ("1.5", "decimal(12,2)", decimal.clone(), "1.50"),
+            ("0", "decimal(12,2)", decimal, "0.00"),
+            ("true", "tinyint(1)", logical("boolean"), "1"),
+            ("'new'::text", "varchar(255)", logical("text"), "'new'"),
+            ("'it''s'::character varying", "varchar(20)", logical("text"), "'it''s'"),
+            (r"'a\b'::text", "varchar(20)", logical("text"), r"'a\\b'"),
+            ("'ok'::public.mood", "enum('ok')", logical("enum"), "'ok'"),
+            ("now()", "datetime(6)", logical("timestamp"), "CURRENT_TIMESTAMP(6)"),
+            ("CURRENT_TIMESTAMP", "datetime(6)", logical("timestamp-tz"), "(utc_timestamp(6))"),
+            ("CURRENT_TIMESTAMP", "timestamp(6)", logical("timestamp-tz"), "CURRENT_TIMESTAMP(6)"),
+            ("(now() AT TIME ZONE 'utc'::text)", "datetime(6)", logical("timestamp"), "(utc_timestamp(6))"),
+            ("timezone('utc'::text, now())", "datetime(6)", logical("timestamp"), "(utc_timestamp(6))"),
+            ("CURRENT_DATE", "date", logical("date"), "(curdate())"),
+            ("('now'::text)::date", "date", logical("date"), "(curdate())"),
+            ("'2020-01-01'::date", "date", logical("date"), "'2020-01-01'"),
+            (
+                "'2020-01-01 00:00:00'::timestamp without time zone",
+                "datetime(6)",
+                logical("timestamp"),
+                "'2020-01-01 00:00:00.000000'",
+            ),
+            ("gen_random_uuid()", "char(36)", logical("uuid"), "(uuid())"),
+            ("upper('x'::text)", "varchar(9)", logical("text"), "(upper('x'))"),
+            ("(1 + 2)", "int(11)", logical("integer"), "(1 + 2)"),
+        ];
+        for (expression, declared, logical, expected) in cases {
+            assert_eq!(spelled(expression, declared, logical), Ok(Some(expected.to_owned())), "{expression}");
+        }
+        assert_eq!(spelled("NULL::character varying", "varchar(9)", logical("text")), Ok(None));
+    }
+
+    #[test]
+    fn defaults_that_the_target_cannot_have_are_refused_with_a_reason() {
+        let cases = [
+            ("'{}'::jsonb", "json", "json", "have no default"),
+            ("''::text", "mediumtext", "text", "have no default"),
+            ("nextval('s'::regclass)", "bigint(20)", "integer", "no sequences"),
+            ("gen_random_uuid()", "binary(16)", "bytes", "uuid() gives a text"),
+            ("my_default()", "int(11)", "integer", "no function my_default"),
+            ("'infinity'::timestamp without time zone", "datetime(6)", "timestamp", "no counterpart"),
+        ];
+        for (expression, declared, name, reason) in cases {
+            let refused = spelled(expression, declared, logical(name)).expect_err(expression);
+            assert!(refused.contains(reason), "{expression}: {refused}");
+        }
     }
 }

@@ -56,6 +56,9 @@ fn translated(
     if !matches!(index.method.as_str(), "btree" | "hash" | "") {
         return Err(Untranslatable(format!("the target has no {} indexes on these types", index.method)));
     }
+    if index.properties.get("invalid").is_some_and(|v| v == "true") {
+        return Err(Untranslatable("it is invalid at the source: building it has failed there".to_owned()));
+    }
     let mut parts = Vec::with_capacity(index.parts.len());
     for part in &index.parts {
         parts.push(translated_part(part, index, table, scope, outcome)?);

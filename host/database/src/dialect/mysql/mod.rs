@@ -19,3 +19,6 @@ pub use name::{
     shadow_name, shorten, table_name,
 };
 pub use render::{auto_increment, complete, create_table};
+
+#[cfg(test)]
+mod tests;

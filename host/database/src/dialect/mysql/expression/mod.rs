@@ -11,7 +11,7 @@ mod scope;
 mod translate;
 
 pub(super) use scope::{Kind, Scope};
-pub(super) use translate::{Position, translate};
+pub(super) use translate::{Position, text_literal, translate};
 
 #[cfg(test)]
 mod tests;

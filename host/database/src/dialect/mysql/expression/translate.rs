@@ -508,7 +508,7 @@ pub(super) fn unwrap_casts(expression: &Expr) -> &Expr {
 }
 
 /// The text of a literal, below brackets and casts.
-pub(super) fn text_literal(expression: &Expr) -> Option<String> {
+pub(crate) fn text_literal(expression: &Expr) -> Option<String> {
     match unwrap_casts(expression) {
         Expr::Value(value) => match &value.value {
             Value::SingleQuotedString(text)
