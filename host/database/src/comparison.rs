@@ -5,7 +5,10 @@
 //! value does. Where a chunk of the copy was read at the very snapshot that is compared with, the digest that was
 //! recorded with it stands for the source, which need not be read again.
 
+mod difference;
+mod keys;
 mod pair;
+mod violation;
 
 use millrace_model::capability::TablePair;
 use millrace_model::{Mapping, Table};
@@ -35,7 +38,8 @@ pub struct PairParts {
     /// Where the target's rows are.
     pub target: MySql,
     /// The target's table under the name that it has now (shadow or live). `columns` are those that the
-    /// converter gives, in its order: generated ones left out.
+    /// converter gives, in its order: generated ones left out. Its foreign keys refer to tables by the names that
+    /// those have now.
     pub target_table: Table,
     /// How source columns become target columns: where the key's columns went.
     pub mappings: Vec<Mapping>,

@@ -9,10 +9,13 @@ mod bookkeeping;
 mod connect;
 mod encode;
 mod read;
+mod rows;
 mod session;
 mod sink;
+mod writer;
 
 pub use admin::Admin;
 pub use bookkeeping::{BOOKKEEPING_TABLES, Bookkeeping, MadeTable, RunRow, StoredChunk, TableRole};
 pub use connect::MySql;
 pub(crate) use read::{cell, read_rows};
+pub(crate) use rows::{each_batch, select_statement};

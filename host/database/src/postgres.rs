@@ -14,4 +14,5 @@ mod snapshot;
 mod source;
 
 pub use connect::Postgres;
+pub(crate) use select::Portion;
 pub use snapshot::Snapshot;

@@ -169,24 +169,26 @@ impl MySql {
         Bookkeeping::new(self.clone())
     }
 
-    /// Writes rows to a shadow. `columns` are those to insert, generated ones left out; `marker` is the source
-    /// snapshot's.
+    /// Writes rows to a shadow. `columns` are those to insert, generated ones left out; `key` names those that
+    /// identify a row, for the rejects; `marker` is the source snapshot's.
     pub fn row_sink(
         &self,
         bookkeeping: &Bookkeeping,
         run: &str,
         shadow: &TableName,
         columns: &[Column],
+        key: &[String],
         marker: &str,
     ) -> Arc<dyn RowSink> {
-        Arc::new(MySqlSink::new(
-            self.clone(),
-            bookkeeping.clone(),
-            run.to_owned(),
-            shadow.clone(),
-            columns.to_vec(),
-            marker.to_owned(),
-        ))
+        Arc::new(MySqlSink {
+            target: self.clone(),
+            bookkeeping: bookkeeping.clone(),
+            run: run.to_owned(),
+            shadow: shadow.clone(),
+            columns: columns.to_vec(),
+            key: key.to_vec(),
+            marker: marker.to_owned(),
+        })
     }
 
     /// What switchers and cleaners are lent.

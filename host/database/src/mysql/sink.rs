@@ -1,13 +1,202 @@
-//! Writes chunks.
+//! Writes chunks: each one transaction on one connection, together with the row that says that it is done.
+//!
+//! The worker spells statements and queues them; a task on the runtime executes them. Queued are at most [`ROOM_KIB`]
+//! KiB for each transaction. A transaction that is dropped without a commit is rolled back by its task.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use millrace_columnar::{Batch, CanonicalKind, display};
 use millrace_model::{Column, Failure, TableName};
-use millrace_rowcopy::port::{Chunk, ChunkRecord, ChunkTransaction, RowSink};
+use millrace_rowcopy::port::{Chunk, ChunkRecord, ChunkTransaction, Pace, Reject, RowSink};
+use sqlx::Executor;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use super::encode::{Encoded, Encoder, Statement};
+use super::writer::Writer;
 use super::{Bookkeeping, MySql};
-pub(super) struct MySqlSink { columns: Vec<Column> }
-impl MySqlSink {
-    pub(super) fn new(_t: MySql, _b: Bookkeeping, _run: String, _shadow: TableName, columns: Vec<Column>, _marker: String) -> Self { Self { columns } }
+use crate::bridge::Bridge;
+
+/// Room for statements between a worker and its task.
+const ROOM_KIB: u32 = 4 << 10;
+
+/// Bytes of a rejected value that are kept.
+pub(super) const VALUE_BYTES: usize = 1024;
+
+/// One shadow.
+pub(super) struct MySqlSink {
+    pub(super) target: MySql,
+    pub(super) bookkeeping: Bookkeeping,
+    pub(super) run: String,
+    pub(super) shadow: TableName,
+    pub(super) columns: Vec<Column>,
+    /// Names of the key's columns, for the rejects.
+    pub(super) key: Vec<String>,
+    pub(super) marker: String,
 }
+
 impl RowSink for MySqlSink {
-    fn columns(&self) -> &[Column] { &self.columns }
-    fn committed(&self) -> Result<Vec<(u64, ChunkRecord)>, Failure> { todo!() }
-    fn begin(&self, _chunk: &Chunk) -> Result<Box<dyn ChunkTransaction>, Failure> { todo!() }
+    fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    fn committed(&self) -> Result<Vec<(u64, ChunkRecord)>, Failure> {
+        let reading = self.bookkeeping.chunks(&self.run, &self.shadow);
+        let chunks = self.target.bridge.block(reading)?;
+        Ok(chunks.into_iter().map(|chunk| (chunk.number, chunk.record)).collect())
+    }
+
+    fn begin(&self, chunk: &Chunk) -> Result<Box<dyn ChunkTransaction>, Failure> {
+        let target = &self.target;
+        let connection = target.bridge.block(async {
+            let mut connection = target.acquire().await?;
+            let begin = connection.execute(sqlx::raw_sql("START TRANSACTION")).await;
+            begin.map_err(|e| target.place.failure("begin a transaction", &e))?;
+            Ok(connection)
+        })?;
+        let (sender, messages) = mpsc::unbounded_channel();
+        let state = Arc::new(State::default());
+        let writer = Writer {
+            target: target.clone(),
+            bookkeeping: self.bookkeeping.clone(),
+            run: self.run.clone(),
+            shadow: self.shadow.clone(),
+            columns: self.columns.iter().map(|c| c.name.clone()).collect(),
+            key: self.key.clone(),
+            marker: self.marker.clone(),
+            chunk: chunk.clone(),
+            state: Arc::clone(&state),
+            rejects: Vec::new(),
+            refused: 0,
+        };
+        target.bridge.handle().spawn(writer.run(connection, messages));
+        let encoder = Encoder::new(&self.shadow, &self.columns, target.max_allowed_packet());
+        Ok(Box::new(Transaction {
+            bridge: target.bridge.clone(),
+            messages: sender,
+            room: Arc::new(Semaphore::new(ROOM_KIB as usize)),
+            state,
+            encoder,
+            key: self.key_columns(),
+        }))
+    }
+}
+
+impl MySqlSink {
+    /// The key's columns: their names, their positions in the batch, and how their values are shown.
+    fn key_columns(&self) -> Vec<(String, usize, CanonicalKind)> {
+        self.key
+            .iter()
+            .filter_map(|name| {
+                let at = self.columns.iter().position(|column| column.name == *name)?;
+                Some((name.clone(), at, CanonicalKind::of(&self.columns[at].logical.name)))
+            })
+            .collect()
+    }
+}
+
+/// What a worker tells its task.
+pub(super) enum Message {
+    /// Execute this; the room comes back when that is done.
+    Rows(Statement, OwnedSemaphorePermit),
+    /// This row cannot be sent at all; its hash.
+    Reject(Reject, u128),
+    /// Write the chunk's record and commit.
+    Commit(ChunkRecord, oneshot::Sender<ChunkRecord>),
+}
+
+/// What a task tells its worker.
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) in_flight: AtomicU32,
+    pub(super) microseconds: AtomicU64,
+    pub(super) throttled: AtomicBool,
+    failure: Mutex<Option<Failure>>,
+}
+
+impl State {
+    /// The task ends with this.
+    pub(super) fn fail(&self, failure: Failure) {
+        let mut slot = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.get_or_insert(failure);
+    }
+
+    fn failure(&self) -> Failure {
+        let slot = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.clone().unwrap_or_else(|| {
+            Failure::internal("copy.writer-gone", "the task that writes a chunk ended without a reason")
+        })
+    }
+}
+
+/// The worker's side of a chunk's transaction.
+struct Transaction {
+    bridge: Bridge,
+    messages: mpsc::UnboundedSender<Message>,
+    room: Arc<Semaphore>,
+    state: Arc<State>,
+    encoder: Encoder,
+    key: Vec<(String, usize, CanonicalKind)>,
+}
+
+impl Transaction {
+    fn send(&self, message: Message) -> Result<(), Failure> {
+        self.messages.send(message).map_err(|_| self.state.failure())
+    }
+
+    fn send_statement(&self, statement: Statement) -> Result<(), Failure> {
+        let kib = u32::try_from(statement.sql.len() >> 10).unwrap_or(ROOM_KIB).clamp(1, ROOM_KIB);
+        let room = match Arc::clone(&self.room).try_acquire_many_owned(kib) {
+            Ok(room) => room,
+            Err(_) => self.bridge.block(async {
+                let room = Arc::clone(&self.room).acquire_many_owned(kib).await;
+                room.map_err(|_| self.state.failure())
+            })?,
+        };
+        self.state.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.send(Message::Rows(statement, room))
+    }
+
+    /// A row's key as a JSON object.
+    fn key_of(&self, batch: &Batch, row: usize) -> String {
+        let parts = self.key.iter().map(|(name, at, kind)| {
+            (name.clone(), display::text(&batch.columns[*at], row, *kind).into())
+        });
+        serde_json::Value::Object(parts.collect()).to_string()
+    }
+}
+
+impl ChunkTransaction for Transaction {
+    fn write(&mut self, batch: &Batch, hashes: &[u128]) -> Result<(), Failure> {
+        if self.messages.is_closed() {
+            return Err(self.state.failure());
+        }
+        self.encoder.encode(batch, hashes, |encoded| match encoded {
+            Encoded::Statement(statement) => self.send_statement(statement),
+            Encoded::TooLarge { bytes, hash, row } => {
+                let reject = Reject {
+                    key: self.key_of(batch, row as usize),
+                    column: None,
+                    value: None,
+                    code: "copy.row-too-large".to_owned(),
+                    reason: format!("the row takes {bytes} bytes, more than the target's max_allowed_packet"),
+                };
+                self.send(Message::Reject(reject, hash))
+            }
+        })
+    }
+
+    fn pace(&self) -> Pace {
+        Pace {
+            statements_in_flight: self.state.in_flight.load(Ordering::Relaxed),
+            statement_microseconds: self.state.microseconds.load(Ordering::Relaxed),
+            throttled: self.state.throttled.load(Ordering::Relaxed),
+        }
+    }
+
+    fn commit(&mut self, record: ChunkRecord) -> Result<ChunkRecord, Failure> {
+        let (reply, committed) = oneshot::channel();
+        self.send(Message::Commit(record, reply))?;
+        self.bridge.block(async { committed.await.map_err(|_| self.state.failure()) })
+    }
 }

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use millrace_model::capability::CatalogSession;
 use millrace_model::{Cancel, Failure, Profile, ProfileRequest, Table};
-use millrace_rowcopy::port::{Chunk, RowSource};
+use millrace_rowcopy::port::{BatchReader, Chunk, RowSource};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Executor, Row};
 
 use super::session::PostgresSession;
-use super::source::PostgresSource;
-use super::{chunking, preflight, profile, snapshot, Snapshot};
+use super::source::{self, PostgresSource};
+use super::{Portion, Snapshot, chunking, preflight, profile, snapshot};
 use crate::bridge::Bridge;
 use crate::error::Place;
 use crate::lease::Lease;
@@ -158,6 +158,27 @@ impl Postgres {
     /// What the database says while it is asked.
     pub async fn server_checks(&self, tables: &[Table]) -> Result<Vec<Failure>, Failure> {
         self.bridge.run(preflight::check(self, tables)).await
+    }
+
+    /// Reads a portion of a table at the snapshot.
+    pub(crate) fn open(&self, snapshot: &Snapshot, table: &Table, portion: &Portion) -> Box<dyn BatchReader> {
+        source::open(self, snapshot, table, portion)
+    }
+
+    /// So many keys, or all where there are fewer, drawn by a hash with this seed: the same for the same rows.
+    pub(crate) async fn draw_keys(
+        &self,
+        snapshot: &Snapshot,
+        table: &Table,
+        count: u32,
+        seed: u64,
+    ) -> Result<Vec<Vec<String>>, Failure> {
+        self.bridge.run(chunking::draw_keys(self, snapshot, table, count, seed)).await
+    }
+
+    /// From blocking calls to the pool's runtime.
+    pub(crate) fn bridge(&self) -> &Bridge {
+        &self.bridge
     }
 
     /// A connection of the pool.

@@ -1,9 +1,169 @@
+//! Reads chunks.
+//!
+//! A chunk has a task on the runtime that streams it (`COPY … TO STDOUT` in a transaction that has adopted the run's
+//! snapshot) and gathers the stream into pages; the worker that opened the chunk decodes them. Between the two are at
+//! most [`ROOM_KIB`] KiB: the task takes room for a page before it sends it, and the room comes back when the page is
+//! decoded. A row that is larger than all the room takes all of it.
+
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+use millrace_columnar::Batch;
 use millrace_model::{Column, Failure, Table};
 use millrace_rowcopy::port::{BatchReader, Chunk, RowSource};
-use super::{Postgres, Snapshot};
-pub(super) struct PostgresSource { table: Table }
-impl PostgresSource { pub(super) fn new(_d: Postgres, _s: Snapshot, table: Table) -> Self { Self { table } } }
+use sqlx::Executor;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::decode::{Decoder, broken};
+use super::select::{Portion, copy_statement};
+use super::{Postgres, Snapshot, snapshot};
+use crate::bridge::Bridge;
+
+/// Pages are sent once they have so many bytes.
+const PAGE_BYTES: usize = 256 << 10;
+
+/// Room for pages between a task and its worker.
+const ROOM_KIB: u32 = 4 << 10;
+
+/// One table at one snapshot.
+pub(super) struct PostgresSource {
+    database: Postgres,
+    snapshot: Snapshot,
+    table: Table,
+}
+
+impl PostgresSource {
+    pub(super) fn new(database: Postgres, snapshot: Snapshot, table: Table) -> Self {
+        Self { database, snapshot, table }
+    }
+}
+
 impl RowSource for PostgresSource {
-    fn columns(&self) -> &[Column] { &self.table.columns }
-    fn open(&self, _chunk: &Chunk) -> Result<Box<dyn BatchReader>, Failure> { todo!() }
+    fn columns(&self) -> &[Column] {
+        &self.table.columns
+    }
+
+    fn open(&self, chunk: &Chunk) -> Result<Box<dyn BatchReader>, Failure> {
+        let portion = Portion::Part(chunk.part.clone());
+        Ok(open(&self.database, &self.snapshot, &self.table, &portion))
+    }
+}
+
+/// Starts the task that streams a portion of a table.
+pub(super) fn open(
+    database: &Postgres,
+    snapshot: &Snapshot,
+    table: &Table,
+    portion: &Portion,
+) -> Box<dyn BatchReader> {
+    let statement = copy_statement(table, portion);
+    let (sender, pages) = mpsc::unbounded_channel();
+    let name = table.name.to_string();
+    let stream = Stream {
+        database: database.clone(),
+        snapshot: snapshot.clone(),
+        table: name.clone(),
+        pages: sender,
+        room: Arc::new(Semaphore::new(ROOM_KIB as usize)),
+    };
+    database.bridge.handle().spawn(stream.run(statement));
+    Box::new(PostgresReader {
+        bridge: database.bridge.clone(),
+        decoder: Decoder::new(name.clone(), &table.columns),
+        table: name,
+        pages,
+        room: None,
+    })
+}
+
+/// Bytes of the stream, and the room that they take.
+struct Page {
+    bytes: Vec<u8>,
+    room: OwnedSemaphorePermit,
+}
+
+/// The task's side.
+struct Stream {
+    database: Postgres,
+    snapshot: Snapshot,
+    table: String,
+    pages: mpsc::UnboundedSender<Result<Page, Failure>>,
+    room: Arc<Semaphore>,
+}
+
+impl Stream {
+    async fn run(self, statement: String) {
+        let reading = self.read(&statement);
+        let outcome = tokio::select! {
+            outcome = reading => outcome,
+            // Nobody reads on: the reading stops where it is, and its connection is closed.
+            () = self.pages.closed() => return,
+        };
+        if let Err(failure) = outcome {
+            let _ = self.pages.send(Err(failure.with("table", self.table.clone())));
+        }
+    }
+
+    async fn read(&self, statement: &str) -> Result<(), Failure> {
+        let doing = format!("read {}", self.table);
+        let failure = |e| self.database.place.failure(&doing, &e);
+        let mut connection = self.database.acquire().await?;
+        snapshot::begin(&mut connection, &self.snapshot).await.map_err(failure)?;
+        {
+            let mut stream = connection.copy_out_raw(statement).await.map_err(failure)?;
+            let mut page = Vec::with_capacity(PAGE_BYTES + (PAGE_BYTES >> 3));
+            while let Some(bytes) = stream.try_next().await.map_err(failure)? {
+                page.extend_from_slice(&bytes);
+                if page.len() >= PAGE_BYTES {
+                    let full = std::mem::replace(&mut page, Vec::with_capacity(PAGE_BYTES + (PAGE_BYTES >> 3)));
+                    self.send(full).await;
+                }
+            }
+            self.send(page).await;
+        }
+        connection.execute(sqlx::raw_sql("ROLLBACK")).await.map_err(failure)?;
+        connection.give_back();
+        Ok(())
+    }
+
+    async fn send(&self, bytes: Vec<u8>) {
+        let kib = u32::try_from(bytes.len() >> 10).unwrap_or(ROOM_KIB).clamp(1, ROOM_KIB);
+        // The semaphore is never closed; if it were, nobody would be left to read the page.
+        if let Ok(room) = Arc::clone(&self.room).acquire_many_owned(kib).await {
+            let _ = self.pages.send(Ok(Page { bytes, room }));
+        }
+    }
+}
+
+/// The worker's side.
+struct PostgresReader {
+    bridge: Bridge,
+    decoder: Decoder,
+    table: String,
+    pages: mpsc::UnboundedReceiver<Result<Page, Failure>>,
+    /// Of the page that is being decoded.
+    room: Option<OwnedSemaphorePermit>,
+}
+
+impl BatchReader for PostgresReader {
+    fn next(&mut self, max_rows: usize, max_bytes: usize) -> Result<Option<Batch>, Failure> {
+        while !self.decoder.fill(max_rows.max(1), max_bytes)? {
+            self.room = None;
+            // Mostly a page is there: only an empty channel is worth going to the runtime for.
+            let page = match self.pages.try_recv() {
+                Ok(page) => Some(page),
+                Err(_) => self.bridge.block(async { Ok(self.pages.recv().await) })?,
+            };
+            let Some(page) = page else {
+                return Err(broken(&self.table, "the stream ended within a row"));
+            };
+            let page = page?;
+            self.decoder.feed(page.bytes);
+            self.room = Some(page.room);
+        }
+        if self.decoder.ended() {
+            self.room = None;
+        }
+        Ok(self.decoder.take())
+    }
 }

@@ -1,0 +1,324 @@
+//! The task that executes a chunk's statements on its connection.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use millrace_columnar::display;
+use millrace_model::comparison::Digest;
+use millrace_model::{Failure, Fault, TableName};
+use millrace_rowcopy::port::{Chunk, ChunkRecord, Reject};
+use sqlx::mysql::MySqlConnection;
+use sqlx::{AssertSqlSafe, Executor};
+use tokio::sync::mpsc;
+
+use super::encode::{EncodedRow, Statement, literal_text};
+use super::sink::{Message, State, VALUE_BYTES};
+use super::{Bookkeeping, MySql};
+use crate::dialect::mysql::quote_text;
+use crate::error::{is_disconnect, is_row_error, is_throttling, mysql_number};
+use crate::lease::Lease;
+
+/// Rejects of one INSERT.
+const REJECTS_PER_STATEMENT: usize = 200;
+
+/// How often, and how long apart, the record of an unknown commit is looked up.
+const LOOKUPS: u32 = 10;
+const LOOKUP_PAUSE: Duration = Duration::from_millis(500);
+
+/// One chunk's task.
+pub(super) struct Writer {
+    pub(super) target: MySql,
+    pub(super) bookkeeping: Bookkeeping,
+    pub(super) run: String,
+    pub(super) shadow: TableName,
+    pub(super) columns: Vec<String>,
+    pub(super) key: Vec<String>,
+    pub(super) marker: String,
+    pub(super) chunk: Chunk,
+    pub(super) state: Arc<State>,
+    /// Rows that the target refused.
+    pub(super) rejects: Vec<Reject>,
+    /// The sum of their hashes.
+    pub(super) refused: u128,
+}
+
+impl Writer {
+    pub(super) async fn run(
+        mut self,
+        connection: Lease<sqlx::MySql>,
+        messages: mpsc::UnboundedReceiver<Message>,
+    ) {
+        let bridge = self.target.bridge.clone();
+        let state = Arc::clone(&self.state);
+        let outcome = tokio::select! {
+            biased;
+            // The connection is closed with its transaction open: the server rolls it back.
+            () = bridge.until_cancelled() => Err(bridge.cancelled()),
+            outcome = self.serve(connection, messages) => outcome,
+        };
+        if let Err(failure) = outcome {
+            state.fail(failure);
+        }
+    }
+
+    async fn serve(
+        &mut self,
+        mut connection: Lease<sqlx::MySql>,
+        mut messages: mpsc::UnboundedReceiver<Message>,
+    ) -> Result<(), Failure> {
+        while let Some(message) = messages.recv().await {
+            match message {
+                Message::Rows(statement, room) => {
+                    let executed = self.insert(&mut connection, &statement).await;
+                    self.state.in_flight.fetch_sub(1, Ordering::Relaxed);
+                    // Said before the worker can wake and find the channel closed.
+                    if let Err(failure) = executed {
+                        let failure = failure.with("table", self.shadow.to_string());
+                        self.state.fail(failure.clone());
+                        return Err(failure);
+                    }
+                    drop(room);
+                }
+                Message::Reject(reject, hash) => {
+                    self.rejects.push(reject);
+                    self.refused = self.refused.wrapping_add(hash);
+                }
+                Message::Commit(record, reply) => {
+                    let committed = self.commit(connection, record).await;
+                    return match committed {
+                        Ok(record) => {
+                            let _ = reply.send(record);
+                            Ok(())
+                        }
+                        Err(failure) => {
+                            let failure = failure.with("table", self.shadow.to_string());
+                            self.state.fail(failure.clone());
+                            Err(failure)
+                        }
+                    };
+                }
+            }
+        }
+        let rollback = connection.execute(sqlx::raw_sql("ROLLBACK")).await;
+        if rollback.is_ok() {
+            connection.give_back();
+        }
+        Ok(())
+    }
+
+    /// Executes a statement; where one of its rows is to blame, its halves, until the row is alone.
+    async fn insert(
+        &mut self,
+        connection: &mut MySqlConnection,
+        statement: &Statement,
+    ) -> Result<(), Failure> {
+        let mut open: Vec<&[EncodedRow]> = vec![&statement.rows];
+        while let Some(rows) = open.pop() {
+            let started = Instant::now();
+            let result = if rows.len() == statement.rows.len() {
+                connection.execute(sqlx::raw_sql(AssertSqlSafe(statement.sql.as_str()))).await
+            } else {
+                connection.execute(sqlx::raw_sql(AssertSqlSafe(statement.of_rows(rows)))).await
+            };
+            let took = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.state.microseconds.store(took, Ordering::Relaxed);
+            match result {
+                Ok(done) if done.rows_affected() == rows.len() as u64 => {}
+                Ok(done) => {
+                    return Err(self.target.place.said(
+                        Fault::Internal,
+                        "copy.rows-not-written",
+                        &format!("write to {}", self.shadow),
+                        &format!("{} rows were sent and {} were written", rows.len(), done.rows_affected()),
+                    ));
+                }
+                Err(error) if is_row_error(&error) => match rows {
+                    [row] => self.refuse(statement, *row, &error),
+                    _ => {
+                        let (first, second) = rows.split_at(rows.len() / 2);
+                        open.extend([second, first]);
+                    }
+                },
+                Err(error) => {
+                    self.state.throttled.store(is_throttling(&error), Ordering::Relaxed);
+                    return Err(self.target.place.failure(&format!("write to {}", self.shadow), &error));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The row goes to quarantine, with what the server said.
+    fn refuse(&mut self, statement: &Statement, row: EncodedRow, error: &sqlx::Error) {
+        let literals = statement.literals(row);
+        let value = |name: &str| {
+            let at = self.columns.iter().position(|column| column == name)?;
+            literal_text(literals.get(at)?)
+        };
+        let short = |text: String| display::shortened(&text, VALUE_BYTES).to_owned();
+        let key = self
+            .key
+            .iter()
+            .map(|name| (name.clone(), value(name).map(short).into()))
+            .collect();
+        let words = error.as_database_error().map_or("", |e| e.message());
+        let column = blamed_column(words, &self.columns);
+        let number = mysql_number(error).unwrap_or_default();
+        self.rejects.push(Reject {
+            key: serde_json::Value::Object(key).to_string(),
+            value: column.as_deref().and_then(value).map(short),
+            column,
+            code: reject_code(number).to_owned(),
+            reason: format!("{number}: {words}"),
+        });
+        self.refused = self.refused.wrapping_add(row.hash);
+    }
+
+    /// Writes the rejects and the chunk's record, and commits.
+    async fn commit(
+        &mut self,
+        mut connection: Lease<sqlx::MySql>,
+        mut record: ChunkRecord,
+    ) -> Result<ChunkRecord, Failure> {
+        let refused_rows = self.rejects.len() as u64;
+        record.digest = Digest::of(
+            record.digest.rows.saturating_sub(refused_rows),
+            record.digest.value().wrapping_sub(self.refused),
+        );
+        record.rejects.append(&mut self.rejects);
+        let doing = format!("record chunk {} of {}", self.chunk.number, self.shadow);
+        for statement in self.records(&record)? {
+            let executed = connection.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await;
+            executed.map_err(|e| self.target.place.failure(&doing, &e))?;
+        }
+        match connection.execute(sqlx::raw_sql("COMMIT")).await {
+            Ok(_) => {
+                connection.give_back();
+                Ok(record)
+            }
+            Err(error) => {
+                // Whatever the error is, only the record knows what became of the commit.
+                drop(connection);
+                let failure = self.target.place.failure(&doing, &error);
+                let unknown = is_disconnect(&error);
+                self.look_up(record, failure, unknown).await
+            }
+        }
+    }
+
+    async fn look_up(
+        &self,
+        record: ChunkRecord,
+        failure: Failure,
+        unknown: bool,
+    ) -> Result<ChunkRecord, Failure> {
+        let lookups = if unknown { LOOKUPS } else { 1 };
+        let mut last = failure;
+        for _ in 0..lookups {
+            match self.bookkeeping.chunk(&self.run, &self.shadow, self.chunk.number).await {
+                Ok(Some(_)) => return Ok(record),
+                // A server that has not noticed yet that the connection is gone may still be committing; a second
+                // look settles it.
+                Ok(None) => {
+                    tokio::time::sleep(LOOKUP_PAUSE).await;
+                    let again =
+                        self.bookkeeping.chunk(&self.run, &self.shadow, self.chunk.number).await;
+                    match again {
+                        Ok(Some(_)) => return Ok(record),
+                        Ok(None) => return Err(last),
+                        Err(failure) => last = failure,
+                    }
+                }
+                Err(failure) => {
+                    last = failure;
+                    tokio::time::sleep(LOOKUP_PAUSE).await;
+                }
+            }
+        }
+        Err(last)
+    }
+
+    fn records(&self, record: &ChunkRecord) -> Result<Vec<String>, Failure> {
+        let place = format!(
+            "{}, {}, {}",
+            quote_text(&self.run),
+            quote_text(&self.shadow.to_string()),
+            self.chunk.number
+        );
+        let bounds = serde_json::to_string(&self.chunk.part).map_err(|e| {
+            Failure::internal("copy.bounds-unwritable", format!("a chunk's bounds are no JSON: {e}"))
+        })?;
+        let mut statements = vec![format!(
+            "INSERT INTO millrace_chunks (run, table_name, chunk, snapshot, bounds, row_count, digest_high, digest_low, \
+             bytes, reject_count, committed_at) VALUES ({place}, {}, {}, {}, {}, {}, {}, {}, UTC_TIMESTAMP(6))",
+            quote_text(&self.marker),
+            quote_text(&bounds),
+            record.digest.rows,
+            record.digest.hash.0,
+            record.digest.hash.1,
+            record.bytes,
+            record.rejects.len(),
+        )];
+        let optional = |text: &Option<String>| text.as_deref().map_or("NULL".to_owned(), quote_text);
+        for (group, rejects) in record.rejects.chunks(REJECTS_PER_STATEMENT).enumerate() {
+            let rows: Vec<String> = rejects
+                .iter()
+                .enumerate()
+                .map(|(index, reject)| {
+                    format!(
+                        "({place}, {}, {}, {}, {}, {}, {})",
+                        group * REJECTS_PER_STATEMENT + index,
+                        quote_text(&reject.key),
+                        optional(&reject.column),
+                        optional(&reject.value),
+                        quote_text(&reject.code),
+                        quote_text(&reject.reason)
+                    )
+                })
+                .collect();
+            statements.push(format!(
+                "INSERT INTO millrace_rejects (run, table_name, chunk, number, row_key, column_name, value, code, reason) \
+                 VALUES {}",
+                rows.join(", ")
+            ));
+        }
+        Ok(statements)
+    }
+}
+
+/// The column that the server's words name, such as `Data too long for column 'name' at row 1`.
+fn blamed_column(words: &str, columns: &[String]) -> Option<String> {
+    let at = words.to_ascii_lowercase().find("column '")? + "column '".len();
+    let name = words.get(at..)?.split('\'').next()?;
+    let name = name.rsplit('.').next().unwrap_or(name);
+    columns.iter().find(|column| column.eq_ignore_ascii_case(name)).cloned()
+}
+
+/// The stable code of what the server said.
+fn reject_code(number: u16) -> &'static str {
+    match number {
+        1022 | 1062 | 1586 => "copy.duplicate-key",
+        1048 | 1263 | 1364 => "copy.null-refused",
+        1264 | 1367 | 1416 | 1690 => "copy.out-of-range",
+        1118 | 1071 | 1265 | 1406 | 5025 | 5167 => "copy.too-long",
+        1216 | 1452 => "copy.reference-missing",
+        3819 | 4025 => "copy.check-failed",
+        _ => "copy.value-refused",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_server_says_which_column_is_to_blame() {
+        let columns = ["id".to_owned(), "name".to_owned()];
+        let blamed = |words| blamed_column(words, &columns);
+        assert_eq!(blamed("Data too long for column 'name' at row 1").as_deref(), Some("name"));
+        assert_eq!(blamed("Column 'ID' cannot be null").as_deref(), Some("id"));
+        assert_eq!(blamed("Duplicate entry '1' for key 'PRIMARY'"), None);
+        assert_eq!(blamed("Unknown column 'other'"), None);
+    }
+}

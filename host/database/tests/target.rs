@@ -1,0 +1,207 @@
+//! What the target refuses, keeps and swaps, on a real engine.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Writing, column, copy, copy_chunk, sides, table};
+use millrace_database::mysql::{MySql, TableRole};
+use millrace_database::postgres::Postgres;
+use millrace_model::capability::TableAdmin;
+use millrace_model::{Cancel, Fault, Layout, Measure, ProfileRequest, Table, TableName};
+
+async fn blocking<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(ask).await.unwrap()
+}
+
+fn small() -> (Table, Table) {
+    let columns = || {
+        vec![
+            column("id", "integer", Layout::Int32, "int"),
+            column("name", "text", Layout::Varlen, "varchar(5)"),
+        ]
+    };
+    (table(TableName::new("public", "t"), columns(), &["id"]), table(TableName::bare("t"), columns(), &["id"]))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_the_target_refuses_are_rejected_one_by_one_with_its_words() {
+    let sides = sides("h_rejects").await;
+    sides
+        .source_database
+        .run_sql(
+            "CREATE TABLE t (id int PRIMARY KEY, name text);
+             INSERT INTO t SELECT i, 'n' || i % 100 FROM generate_series(1, 3000) i;
+             UPDATE t SET name = 'much too long, it''s' WHERE id IN (17, 2500)",
+        )
+        .await
+        .unwrap();
+    sides
+        .target_database
+        .run_sql("CREATE TABLE t (id INT NOT NULL PRIMARY KEY, name VARCHAR(5)); INSERT INTO t VALUES (1000, 'there')")
+        .await
+        .unwrap();
+    let (source, target) = small();
+    let books = sides.target.bookkeeping();
+    books.create().await.unwrap();
+    let snapshot = sides.source.snapshot().await.unwrap();
+    let writing = Writing { sides: &sides, snapshot: &snapshot, books: &books, run: "r" };
+    let chunks = copy(&writing, &source, &target, 10_000).await;
+    let record = chunks[0].record.clone().unwrap();
+    assert_eq!(record.digest.rows, 2997);
+    assert_eq!(sides.target.row_count(&target.name).await.unwrap(), 2998);
+    let mut rejects = record.rejects.clone();
+    rejects.sort_by(|a, b| a.key.cmp(&b.key));
+    let said: Vec<_> = rejects.iter().map(|r| (r.key.as_str(), r.column.as_deref(), r.code.as_str())).collect();
+    assert_eq!(
+        said,
+        [
+            ("{\"id\":\"1000\"}", None, "copy.duplicate-key"),
+            ("{\"id\":\"17\"}", Some("name"), "copy.too-long"),
+            ("{\"id\":\"2500\"}", Some("name"), "copy.too-long"),
+        ]
+    );
+    assert_eq!(rejects[1].value.as_deref(), Some("much too long, it's"));
+    assert_eq!(books.rejects("r").await.unwrap().len(), 3);
+    assert_eq!(books.chunks("r", &target.name).await.unwrap()[0].record, record);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chunk_that_is_not_committed_leaves_nothing_and_one_that_is_cannot_be_written_twice() {
+    let sides = sides("h_commit").await;
+    sides.source_database.run_sql("CREATE TABLE t (id int PRIMARY KEY, name text); INSERT INTO t VALUES (1, 'a'), (2, NULL)").await.unwrap();
+    sides.target_database.run_sql("CREATE TABLE t (id INT, name VARCHAR(5))").await.unwrap();
+    let (source, target) = small();
+    let books = sides.target.bookkeeping();
+    books.create().await.unwrap();
+    let snapshot = sides.source.snapshot().await.unwrap();
+    let chunk = sides.source.chunks(&snapshot, &source, 10).await.unwrap().remove(0);
+    let rows = sides.source.row_source(&snapshot, &source).unwrap();
+    let sink = sides.target.row_sink(&books, "r", &target.name, &target.columns, &[], "m");
+    {
+        let (rows, sink, chunk) = (rows.clone(), sink.clone(), chunk.clone());
+        blocking(move || {
+            let batch = rows.open(&chunk).unwrap().next(10, 1 << 20).unwrap().unwrap();
+            let mut transaction = sink.begin(&chunk).unwrap();
+            transaction.write(&batch, &[1, 2]).unwrap();
+        })
+        .await;
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(sides.target.row_count(&target.name).await.unwrap(), 0);
+    let committed = blocking(move || {
+        let first = copy_chunk(&rows, &sink, &chunk).map(|r| r.digest.rows);
+        let second = copy_chunk(&rows, &sink, &chunk).map_err(|f| f.code);
+        (first, second, sink.committed().unwrap().len())
+    })
+    .await;
+    assert_eq!(committed.0, Ok(2));
+    assert_eq!(committed.1.unwrap_err(), "database.statement-failed");
+    assert_eq!(committed.2, 1);
+    assert_eq!(sides.target.row_count(&target.name).await.unwrap(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_are_swapped_together_and_only_what_a_run_made_is_dropped() {
+    let sides = sides("h_admin").await;
+    sides.target_database.run_sql("CREATE TABLE t (a INT); CREATE TABLE t_tmp_1 (b INT); CREATE TABLE mine (c INT)").await.unwrap();
+    let books = sides.target.bookkeeping();
+    books.create().await.unwrap();
+    let name = TableName::bare;
+    books.record_table("r", "shop", TableRole::Shadow, &name("t_tmp_1"), &name("t")).await.unwrap();
+    let other = books.record_table("r2", "other", TableRole::Shadow, &name("t_tmp_1"), &name("t")).await;
+    assert_eq!(other.unwrap_err().code, "tables.made-by-another");
+    let mut admin = sides.target.admin(&books, "shop", "r");
+    blocking(move || {
+        let swap = [(name("t"), name("t_bak_1")), (name("t_tmp_1"), name("t"))];
+        let missing = [(name("t"), name("t_bak_2")), (name("nowhere"), name("t"))];
+        assert!(admin.rename_all(&missing, 2000).is_err());
+        assert!(admin.exists(&name("t")).unwrap() && !admin.exists(&name("t_bak_2")).unwrap());
+        admin.rename_all(&swap, 2000).unwrap();
+        assert!(admin.exists(&name("t_bak_1")).unwrap() && !admin.exists(&name("t_tmp_1")).unwrap());
+        assert!(admin.owned(&name("t_bak_1")).unwrap() && !admin.owned(&name("t")).unwrap());
+        assert_eq!(TableAdmin::drop(admin.as_mut(), &name("mine")).unwrap_err().code, "tables.not-owned");
+        assert_eq!(TableAdmin::drop(admin.as_mut(), &name("t")).unwrap_err().code, "tables.not-owned");
+        assert_eq!(admin.archive(&name("t_bak_1")).unwrap_err().fault, Fault::Unsupported);
+        let back = [(name("t"), name("t_tmp_1")), (name("t_bak_1"), name("t"))];
+        admin.rename_all(&back, 2000).unwrap();
+        assert!(admin.owned(&name("t_tmp_1")).unwrap());
+        TableAdmin::drop(admin.as_mut(), &name("t_tmp_1")).unwrap();
+        assert!(!admin.exists(&name("t_tmp_1")).unwrap() && !admin.owned(&name("t_tmp_1")).unwrap());
+        // What the server's lock is worth decides, not its OK.
+        match admin.lock_writes(&[name("t")], 2000) {
+            Ok(()) => admin.unlock().unwrap(),
+            Err(failure) => assert_eq!(failure.code, "switch.lock-does-not-hold", "{failure}"),
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn catalog_sessions_bind_parameters_and_write_nothing() {
+    let sides = sides("h_session").await;
+    sides.source_database.run_sql("CREATE TABLE t (id int)").await.unwrap();
+    sides.target_database.run_sql("CREATE TABLE t (id INT)").await.unwrap();
+    let (mut source, mut target) = (sides.source.session(), sides.target.session());
+    blocking(move || {
+        let rows = source.query("SELECT relname, relnatts, NULL FROM pg_class WHERE relname = $1", &["t".into()]);
+        assert_eq!(rows.unwrap(), [[Some("t".into()), Some("1".into()), None]]);
+        for statement in ["DROP TABLE t", "SELECT 1; DROP TABLE t", "INSERT INTO t VALUES (1)", "CREATE TABLE u (a int)"] {
+            assert!(source.query(statement, &[]).is_err(), "{statement}");
+            assert!(target.query(statement, &[]).is_err(), "{statement}");
+        }
+        assert!(source.query("WITH x AS (DELETE FROM t RETURNING 1) SELECT * FROM x", &[]).is_err());
+        let rows = target.query("SELECT table_name, NULL, 1.50 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?", &["t".into()]);
+        assert_eq!(rows.unwrap(), [[Some("t".into()), None, Some("1.50".into())]]);
+        assert_eq!((source.dialect().as_str(), target.dialect().as_str()), ("postgres", "oceanbase"));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_are_measured_in_one_query() {
+    let sides = sides("h_profile").await;
+    sides
+        .source_database
+        .run_sql("CREATE TABLE t (n numeric, s text, f float8); INSERT INTO t VALUES (-123.4500, 'äb', 1e20), (0.001, 'c', 'NaN'), ('NaN', NULL, 0.5)")
+        .await
+        .unwrap();
+    let columns = vec![
+        column("n", "decimal", Layout::Varlen, "numeric"),
+        column("s", "text", Layout::Varlen, "text"),
+        column("f", "float", Layout::Float64, "double precision"),
+    ];
+    let table = table(TableName::new("public", "t"), columns, &[]);
+    let request = |column: &str, measures: &[Measure]| ProfileRequest { column: column.into(), measures: measures.to_vec() };
+    let requests = [
+        request("n", &[Measure::IntegerDigits, Measure::Scale, Measure::NonFinite]),
+        request("s", &[Measure::LongestBytes, Measure::LongestChars, Measure::Largest]),
+        request("f", &[Measure::IntegerDigits, Measure::NonFinite]),
+    ];
+    let found = sides.source.profile(&table, &requests).await.unwrap();
+    assert_eq!(found[0].get(Measure::IntegerDigits), Some("3"));
+    assert_eq!(found[0].get(Measure::Scale), Some("3"));
+    assert_eq!(found[0].get(Measure::NonFinite), Some("1"));
+    assert_eq!(found[1].get(Measure::LongestBytes), Some("3"));
+    assert_eq!(found[1].get(Measure::LongestChars), Some("2"));
+    assert_eq!(found[2].get(Measure::IntegerDigits), Some("21"));
+    assert!(sides.source.server_checks(&[table]).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_to_connect_have_codes_and_no_secrets() {
+    let sides = sides("h_connect").await;
+    let nowhere = Postgres::connect(&"postgres://u:topsecret@127.0.0.1:1/x".to_owned().into(), "source", Cancel::new()).await;
+    let failure = nowhere.err().unwrap();
+    assert_eq!(failure.code, "database.unreachable");
+    assert!(!failure.to_string().contains("topsecret"), "{failure}");
+    let missing = sides.source_database.url.replace(&sides.source_database.name, "no_such_database");
+    assert_eq!(Postgres::connect(&missing.into(), "source", Cancel::new()).await.err().unwrap().code, "database.unknown-database");
+    let missing = sides.target_database.url.replace(&sides.target_database.name, "no_such_database");
+    assert_eq!(MySql::connect(&missing.into(), "target", Cancel::new()).await.err().unwrap().code, "database.unknown-database");
+    let cancel = Cancel::new();
+    cancel.cancel();
+    let cancelled = MySql::connect(&sides.target_database.url.clone().into(), "target", cancel).await;
+    assert_eq!(cancelled.err().unwrap().code, "run.cancelled");
+}
