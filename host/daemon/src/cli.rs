@@ -16,33 +16,33 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 Exit codes: 0 done, 1 failed with nothing switched, 2 the pipeline or the command is wrong,
 3 validation found differences, 4 waiting for approval, 5 rolled back.")]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What every command takes.
     #[command(flatten)]
-    pub global: Global,
+    pub(crate) global: Global,
     /// The command.
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 /// What every command takes.
 #[derive(Clone, Debug, Args)]
-pub struct Global {
+pub(crate) struct Global {
     /// The folder of the daemon's state: runs, their journals, compiled plugins
     /// [default: $XDG_STATE_HOME/millrace, or ~/.local/state/millrace]
     #[arg(long, global = true, env = "MILLRACE_STATE", value_name = "DIR", help_heading = "Global options")]
-    pub state: Option<PathBuf>,
+    pub(crate) state: Option<PathBuf>,
     /// How much is logged: error, warn, info, debug, trace, or a filter such as `millrace=debug,sqlx=warn`
     #[arg(long, global = true, env = "MILLRACE_LOG", default_value = "warn", value_name = "FILTER", help_heading = "Global options")]
-    pub log: String,
+    pub(crate) log: String,
     /// How logs are written, to standard error
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, help_heading = "Global options")]
-    pub log_format: LogFormat,
+    pub(crate) log_format: LogFormat,
 }
 
 /// How logs are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// A line of text an event.
     Text,
     /// A JSON object an event.
@@ -51,7 +51,7 @@ pub enum LogFormat {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Check a pipeline completely: its text, its plugins, both databases. Changes nothing
     #[command(after_help = "Example:\n  millrace check pipelines/full.toml")]
     Check(PipelineArgs),
@@ -113,105 +113,105 @@ pub enum Command {
 
 /// A pipeline's file.
 #[derive(Debug, Args)]
-pub struct PipelineArgs {
+pub(crate) struct PipelineArgs {
     /// The pipeline's TOML file
-    pub pipeline: PathBuf,
+    pub(crate) pipeline: PathBuf,
     /// Print facts as JSON
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// `plan`.
 #[derive(Debug, Args)]
-pub struct PlanArgs {
+pub(crate) struct PlanArgs {
     /// The pipeline and the form of output.
     #[command(flatten)]
-    pub pipeline: PipelineArgs,
+    pub(crate) pipeline: PipelineArgs,
     /// Write the plan to this folder: plan.json, plan.md, the SQL, and the pipeline. Must be new or empty
     #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// `apply`.
 #[derive(Debug, Args)]
-pub struct ApplyArgs {
+pub(crate) struct ApplyArgs {
     /// The folder that `plan --out` wrote
-    pub dir: PathBuf,
+    pub(crate) dir: PathBuf,
     /// The pipeline's file, where it is not the folder's own copy
     #[arg(long, value_name = "FILE")]
-    pub pipeline: Option<PathBuf>,
+    pub(crate) pipeline: Option<PathBuf>,
     /// Do not wait for approval
     #[arg(long)]
-    pub yes: bool,
+    pub(crate) yes: bool,
     /// Print the outcome as JSON
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// `run`.
 #[derive(Debug, Args)]
-pub struct RunArgs {
+pub(crate) struct RunArgs {
     /// The pipeline and the form of output.
     #[command(flatten)]
-    pub pipeline: PipelineArgs,
+    pub(crate) pipeline: PipelineArgs,
     /// Do not wait for approval
     #[arg(long)]
-    pub yes: bool,
+    pub(crate) yes: bool,
 }
 
 /// One run.
 #[derive(Debug, Args)]
-pub struct RunSelector {
+pub(crate) struct RunSelector {
     /// A run's id, the beginning of one, or `last`
     #[arg(default_value = "last")]
-    pub run: String,
+    pub(crate) run: String,
     /// Print facts as JSON
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// `resume` and `approve`.
 #[derive(Debug, Args)]
-pub struct ContinueArgs {
+pub(crate) struct ContinueArgs {
     /// The run.
     #[command(flatten)]
-    pub run: RunSelector,
+    pub(crate) run: RunSelector,
     /// Do not wait for approval
     #[arg(long)]
-    pub yes: bool,
+    pub(crate) yes: bool,
 }
 
 /// `runs`.
 #[derive(Debug, Args)]
-pub struct RunsArgs {
+pub(crate) struct RunsArgs {
     /// Print facts as JSON
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
     /// At most so many
     #[arg(long, default_value_t = 20)]
-    pub limit: u32,
+    pub(crate) limit: u32,
 }
 
 /// `report`.
 #[derive(Debug, Args)]
-pub struct ReportArgs {
+pub(crate) struct ReportArgs {
     /// A run's id, the beginning of one, or `last`
     #[arg(default_value = "last")]
-    pub run: String,
+    pub(crate) run: String,
     /// The report's form
     #[arg(long, value_enum, default_value_t = ReportFormat::Markdown)]
-    pub format: ReportFormat,
+    pub(crate) format: ReportFormat,
     /// The same as --format json
     #[arg(long, conflicts_with = "format")]
-    pub json: bool,
+    pub(crate) json: bool,
     /// Write to this file instead of standard output
     #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// A report's form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ReportFormat {
+pub(crate) enum ReportFormat {
     /// One JSON object.
     Json,
     /// Markdown.
@@ -222,15 +222,15 @@ pub enum ReportFormat {
 
 /// `model`.
 #[derive(Debug, Subcommand)]
-pub enum ModelCommand {
+pub(crate) enum ModelCommand {
     /// Write a database's model as JSON, to be read elsewhere by `model-file`
     #[command(after_help = "Example:\n  millrace model export shop.toml --database source --out source.json")]
     Export {
         /// The pipeline's TOML file
         pipeline: PathBuf,
-        /// Whose model: a key of [databases]
-        #[arg(long, default_value = "source")]
-        database: String,
+        /// Whose model
+        #[arg(long, value_enum, default_value_t = WhichDatabase::Source)]
+        database: WhichDatabase,
         /// Write to this file instead of standard output
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
@@ -248,30 +248,39 @@ pub enum ModelCommand {
     },
 }
 
+/// One of a pipeline's databases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WhichDatabase {
+    /// Where the rows come from.
+    Source,
+    /// Where they go.
+    Target,
+}
+
 /// `clean`.
 #[derive(Debug, Args)]
-pub struct CleanArgs {
+pub(crate) struct CleanArgs {
     /// The pipeline and the form of output.
     #[command(flatten)]
-    pub pipeline: PipelineArgs,
+    pub(crate) pipeline: PipelineArgs,
     /// Remove without asking
     #[arg(long)]
-    pub yes: bool,
+    pub(crate) yes: bool,
 }
 
 /// `explain`.
 #[derive(Debug, Args)]
-pub struct ExplainArgs {
+pub(crate) struct ExplainArgs {
     /// The code, such as copy.rejects-exceeded. Without one: all codes
-    pub code: Option<String>,
+    pub(crate) code: Option<String>,
     /// Print facts as JSON
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// `plugin`.
 #[derive(Debug, Subcommand)]
-pub enum PluginCommand {
+pub(crate) enum PluginCommand {
     /// List the first-party plugins
     #[command(after_help = "Example:\n  millrace plugin list --json")]
     List {
@@ -292,14 +301,14 @@ pub enum PluginCommand {
 
 /// `serve`.
 #[derive(Clone, Debug, Args)]
-pub struct ServeArgs {
+pub(crate) struct ServeArgs {
     /// Where to listen. Beyond loopback only with --token-file
     #[arg(long, default_value = "127.0.0.1:7077", value_name = "ADDRESS")]
-    pub listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
     /// The folder of the pipelines' TOML files
     #[arg(long, value_name = "DIR")]
-    pub pipelines: PathBuf,
+    pub(crate) pipelines: PathBuf,
     /// A file that holds the token which clients send as `Authorization: Bearer …`
     #[arg(long, value_name = "FILE")]
-    pub token_file: Option<PathBuf>,
+    pub(crate) token_file: Option<PathBuf>,
 }

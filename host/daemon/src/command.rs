@@ -1,0 +1,196 @@
+//! What each command means.
+
+mod check;
+mod clean;
+mod explain;
+mod model;
+mod plan;
+mod plugin;
+mod run;
+mod runs;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::CommandFactory as _;
+use millrace_model::{Cancel, Failure, Fault};
+use millrace_runtime::{Limits, Runtime, RuntimeOptions};
+use serde::Serialize;
+
+use crate::cli::{Cli, Command, Global, ModelCommand, PluginCommand};
+use crate::console;
+use crate::setup::SetupError;
+use crate::store::{self, Store};
+
+/// How a command ended; the process's exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done.
+    Done = 0,
+    /// Failed, and nothing was switched.
+    Failed = 1,
+    /// The pipeline or the command is wrong.
+    Wrong = 2,
+    /// Validation found differences.
+    Differences = 3,
+    /// Waiting for approval.
+    Waiting = 4,
+    /// Rolled back.
+    RolledBack = 5,
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    error: SetupError,
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self { error: SetupError::Failure(failure) }
+    }
+}
+
+impl From<SetupError> for Refusal {
+    fn from(error: SetupError) -> Self {
+        Self { error }
+    }
+}
+
+/// How a failure ends the process.
+pub(crate) fn exit_of(failure: &Failure) -> Exit {
+    if failure.code.starts_with("validate.") {
+        return Exit::Differences;
+    }
+    match failure.fault {
+        Fault::Config => Exit::Wrong,
+        _ => Exit::Failed,
+    }
+}
+
+/// Where the state is, and the plugins' engine.
+pub(crate) struct Home {
+    pub(crate) store: Store,
+    pub(crate) runtime: Runtime,
+}
+
+impl Home {
+    pub(crate) async fn open(global: &Global) -> Result<Self, Failure> {
+        let folder = global.state.clone().unwrap_or_else(store::default_folder);
+        let store = Store::open(&folder).await?;
+        let runtime = engine(store.plugin_cache())?;
+        Ok(Self { store, runtime })
+    }
+}
+
+fn engine(cache: PathBuf) -> Result<Runtime, Failure> {
+    Runtime::new(RuntimeOptions { cache_dir: Some(cache), limits: Limits::default() })
+}
+
+/// Cancels on the first Ctrl-C or SIGTERM; the second one ends the process at once.
+pub(crate) fn cancel_on_signal() -> Cancel {
+    let cancel = Cancel::new();
+    let told = cancel.clone();
+    tokio::spawn(async move {
+        wait_for_signal().await;
+        eprintln!("stopping; once more to stop at once");
+        told.cancel();
+        wait_for_signal().await;
+        std::process::exit(1);
+    });
+    cancel
+}
+
+async fn wait_for_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be listened for");
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// Prints a value as JSON.
+pub(crate) fn print_json(value: &impl Serialize) {
+    println!("{}", serde_json::to_string_pretty(value).expect("facts are plain data"));
+}
+
+/// Does what the command line says.
+pub(crate) async fn dispatch(cli: Cli) -> ExitCode {
+    let json = asks_for_json(&cli.command);
+    let exit = match carry_out(cli).await {
+        Ok(exit) => exit,
+        Err(Refusal { error }) => {
+            if json {
+                print_error_json(&error);
+            } else {
+                console::print_setup_error(&error);
+            }
+            match &error {
+                SetupError::Failure(failure) => exit_of(failure),
+                SetupError::Wrong { .. } => Exit::Wrong,
+            }
+        }
+    };
+    ExitCode::from(exit as u8)
+}
+
+fn print_error_json(error: &SetupError) {
+    match error {
+        SetupError::Failure(failure) => print_json(&serde_json::json!({ "error": failure })),
+        SetupError::Wrong { diagnostics, .. } => print_json(&serde_json::json!({ "diagnostics": diagnostics })),
+    }
+}
+
+fn asks_for_json(command: &Command) -> bool {
+    match command {
+        Command::Check(a) => a.json,
+        Command::Plan(a) => a.pipeline.json,
+        Command::Apply(a) => a.json,
+        Command::Run(a) => a.pipeline.json,
+        Command::Resume(a) | Command::Approve(a) => a.run.json,
+        Command::Rollback(a) | Command::Show(a) => a.json,
+        Command::Runs(a) => a.json,
+        Command::Clean(a) => a.pipeline.json,
+        Command::Explain(a) => a.json,
+        Command::Model(ModelCommand::Diff { json, .. }) => *json,
+        Command::Plugin(PluginCommand::List { json } | PluginCommand::Inspect { json, .. }) => *json,
+        _ => false,
+    }
+}
+
+async fn carry_out(cli: Cli) -> Result<Exit, Refusal> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Check(arguments) => check::check(&Home::open(global).await?, &arguments).await,
+        Command::Plan(arguments) => plan::plan(&Home::open(global).await?, &arguments).await,
+        Command::Apply(arguments) => run::apply(&Home::open(global).await?, &arguments).await,
+        Command::Run(arguments) => run::run(&Home::open(global).await?, &arguments).await,
+        Command::Resume(arguments) => run::resume(&Home::open(global).await?, &arguments).await,
+        Command::Approve(arguments) => run::approve(&Home::open(global).await?, &arguments).await,
+        Command::Rollback(arguments) => run::rollback(&Home::open(global).await?, &arguments).await,
+        Command::Runs(arguments) => runs::list(&Home::open(global).await?, &arguments).await,
+        Command::Show(arguments) => runs::show(&Home::open(global).await?, &arguments).await,
+        Command::Report(arguments) => runs::report(&Home::open(global).await?, &arguments).await,
+        Command::Model(command) => model::model(&Home::open(global).await?, command).await,
+        Command::Clean(arguments) => clean::clean(&Home::open(global).await?, &arguments).await,
+        Command::Explain(arguments) => explain::explain(&arguments),
+        Command::Plugin(command) => plugin::plugin(&Home::open(global).await?.runtime, command),
+        Command::Serve(arguments) => {
+            let home = Home::open(global).await?;
+            crate::http::serve(Arc::new(home.runtime), home.store, &arguments).await?;
+            Ok(Exit::Done)
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "millrace", &mut std::io::stdout());
+            Ok(Exit::Done)
+        }
+        Command::Man { dir } => {
+            std::fs::create_dir_all(&dir)
+                .and_then(|()| clap_mangen::generate_to(Cli::command(), &dir))
+                .map_err(|e| Failure::config("run.output-not-writable", format!("{} cannot be written: {e}", dir.display())))?;
+            Ok(Exit::Done)
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! `millrace check`: the pipeline, its plugins, both databases.
+
+use millrace_model::Failure;
+use serde::Serialize;
+
+use super::{Exit, Home, Refusal, cancel_on_signal, exit_of, print_json};
+use crate::cli::PipelineArgs;
+use crate::databases::Databases;
+use crate::planner;
+use crate::setup::Setup;
+
+/// What a check found.
+#[derive(Debug, Serialize)]
+struct Findings {
+    pipeline: String,
+    stages: Vec<String>,
+    source: Option<String>,
+    target: Option<String>,
+    tables: usize,
+    problems: Vec<Failure>,
+}
+
+pub(super) async fn check(home: &Home, arguments: &PipelineArgs) -> Result<Exit, Refusal> {
+    let cancel = cancel_on_signal();
+    let setup = Setup::read(&home.runtime, &arguments.pipeline)?;
+    let databases = Databases::open(&setup, &cancel).await?;
+    let source = planner::selected_source(&setup, &databases, &cancel).await?;
+    let mut problems = Vec::new();
+    if let Some(database) = &databases.source {
+        problems.extend(database.server_checks(&source.tables).await?);
+    }
+    if let Some(target) = &databases.target {
+        problems.extend(target.require_writable().err());
+    }
+    planner::selected_target(&setup, &databases, &cancel).await?;
+    let findings = Findings {
+        pipeline: setup.pipeline.name.clone(),
+        stages: setup
+            .all_stages()
+            .iter()
+            .map(|s| format!("{}: {}", s.plugin.kind(), s.plugin.description().name))
+            .collect(),
+        source: databases.source.as_ref().map(|d| format!("postgres {}", d.version())),
+        target: databases.target.as_ref().map(|d| format!("{} {}", d.dialect(), d.version())),
+        tables: source.tables.len(),
+        problems,
+    };
+    if arguments.json {
+        print_json(&findings);
+    } else {
+        print(&findings);
+    }
+    Ok(findings.problems.first().map_or(Exit::Done, exit_of))
+}
+
+fn print(findings: &Findings) {
+    println!("pipeline {}", findings.pipeline);
+    for stage in &findings.stages {
+        println!("  {stage}");
+    }
+    let none = "none: its model comes from a file";
+    println!("source   {} ({} tables selected)", findings.source.as_deref().unwrap_or(none), findings.tables);
+    println!("target   {}", findings.target.as_deref().unwrap_or(none));
+    for problem in &findings.problems {
+        crate::console::print_failure(problem);
+    }
+    if findings.problems.is_empty() {
+        println!("all is well");
+    }
+}

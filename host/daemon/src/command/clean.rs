@@ -1,0 +1,64 @@
+//! `millrace clean`: removes what runs have left.
+
+use millrace_model::Failure;
+use serde::Serialize;
+
+use super::{Exit, Home, Refusal, cancel_on_signal, print_json};
+use crate::cli::CleanArgs;
+use crate::console;
+use crate::databases::Databases;
+use crate::run;
+use crate::setup::Setup;
+
+/// One table that goes.
+#[derive(Debug, Serialize)]
+struct Line {
+    table: String,
+    run: String,
+    why: String,
+    removed: bool,
+}
+
+pub(super) async fn clean(home: &Home, arguments: &CleanArgs) -> Result<Exit, Refusal> {
+    let cancel = cancel_on_signal();
+    let setup = Setup::read(&home.runtime, &arguments.pipeline.pipeline)?;
+    let (_, target) = Databases::open(&setup, &cancel).await?.both()?;
+    let found = run::removals(&setup, &home.store, &target, None, &cancel).await?;
+    let json = arguments.pipeline.json;
+    if !json {
+        for (removal, run) in &found.tables {
+            println!("{} of run {run}: {}", removal.table, removal.why);
+        }
+        println!("{} tables to remove, {} kept for now", found.tables.len(), found.kept);
+    }
+    let go = !found.tables.is_empty()
+        && (arguments.yes || (!json && console::ask(&format!("Remove {} tables?", found.tables.len()))));
+    let mut lines = Vec::new();
+    let mut failed: Option<Failure> = None;
+    for entry in &found.tables {
+        let removed = if go {
+            match run::remove(&setup, &home.store, &target, entry, &cancel).await {
+                Ok(()) => true,
+                Err(failure) => {
+                    failed.get_or_insert(failure);
+                    false
+                }
+            }
+        } else {
+            false
+        };
+        let (removal, run) = entry;
+        lines.push(Line { table: removal.table.to_string(), run: run.clone(), why: removal.why.clone(), removed });
+    }
+    if json {
+        print_json(&lines);
+    } else if go {
+        println!("{} tables removed", lines.iter().filter(|l| l.removed).count());
+    } else if !found.tables.is_empty() {
+        println!("nothing removed: say --yes");
+    }
+    match failed {
+        Some(failure) => Err(failure.into()),
+        None => Ok(Exit::Done),
+    }
+}

@@ -1,0 +1,81 @@
+//! `millrace model export`, `diff`.
+
+use std::fs;
+use std::path::Path;
+
+use millrace_model::schema::DatabaseModel;
+use millrace_model::{Change, Failure, document};
+use millrace_runtime::StageContext;
+
+use super::{Exit, Home, Refusal, cancel_on_signal, print_json};
+use crate::cli::{ModelCommand, WhichDatabase};
+use crate::databases::Databases;
+use crate::planner;
+use crate::setup::{Setup, load_builtin};
+
+pub(super) async fn model(home: &Home, command: ModelCommand) -> Result<Exit, Refusal> {
+    match command {
+        ModelCommand::Export { pipeline, database, out } => {
+            let cancel = cancel_on_signal();
+            let setup = Setup::read(&home.runtime, &pipeline)?;
+            let databases = Databases::open(&setup, &cancel).await?;
+            let model = match database {
+                WhichDatabase::Source => planner::selected_source(&setup, &databases, &cancel).await?,
+                WhichDatabase::Target => planner::selected_target(&setup, &databases, &cancel).await?,
+            };
+            let text = document::write(&model);
+            match out {
+                Some(path) => fs::write(&path, text).map_err(|e| {
+                    Failure::config("run.output-not-writable", format!("{} cannot be written: {e}", path.display()))
+                })?,
+                None => println!("{text}"),
+            }
+            Ok(Exit::Done)
+        }
+        ModelCommand::Diff { desired, current, json } => {
+            let changes = match current {
+                Some(current) => {
+                    let mut differ =
+                        load_builtin(&home.runtime, "differ")?.differ(&StageContext::new("differ", "{}"))?;
+                    differ.diff(&read(&desired)?, &read(&current)?)?
+                }
+                None => {
+                    let cancel = cancel_on_signal();
+                    let setup = Setup::read(&home.runtime, &desired)?;
+                    let databases = Databases::open(&setup, &cancel).await?;
+                    planner::plan(&setup, &databases, &cancel).await?.plan.changes().cloned().collect()
+                }
+            };
+            print(&changes, json);
+            Ok(Exit::Done)
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<DatabaseModel, Failure> {
+    let text = fs::read_to_string(path)
+        .map_err(|e| Failure::config("model.unreadable", format!("{} cannot be read: {e}", path.display())))?;
+    document::read(&text)
+}
+
+fn print(changes: &[Change], json: bool) {
+    if json {
+        print_json(&changes);
+        return;
+    }
+    if changes.is_empty() {
+        println!("no change");
+    }
+    for change in changes {
+        println!(
+            "{:9} {} {} of {}: {} -> {}{}",
+            format!("{:?}", change.kind).to_lowercase(),
+            change.subject,
+            change.name,
+            change.table,
+            change.before.as_deref().unwrap_or("nothing"),
+            change.after.as_deref().unwrap_or("nothing"),
+            if change.destructive { "  [destroys]" } else { "" }
+        );
+    }
+}

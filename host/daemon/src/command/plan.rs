@@ -1,0 +1,147 @@
+//! `millrace plan`: says what a run would do, and writes it down for `millrace apply`.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use millrace_model::{ChangeKind, Failure, Plan, Strategy, document};
+
+use super::{Exit, Home, Refusal, cancel_on_signal, print_json};
+use crate::cli::PlanArgs;
+use crate::databases::Databases;
+use crate::planner::{self, Planned};
+use crate::report::{grouped, mappings};
+use crate::setup::Setup;
+
+pub(super) async fn plan(home: &Home, arguments: &PlanArgs) -> Result<Exit, Refusal> {
+    let cancel = cancel_on_signal();
+    let setup = Setup::read(&home.runtime, &arguments.pipeline.pipeline)?;
+    let databases = Databases::open(&setup, &cancel).await?;
+    let planned = planner::plan(&setup, &databases, &cancel).await?;
+    if let Some(folder) = &arguments.out {
+        write_out(folder, &setup, &planned)?;
+    }
+    if arguments.pipeline.json {
+        print_json(&planned.plan);
+    } else {
+        print!("{}", describe(&planned.plan));
+        if let Some(folder) = &arguments.out {
+            println!("\nwritten to {}; carry it out with: millrace apply {0}", folder.display());
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// A plan for people.
+pub(crate) fn describe(plan: &Plan) -> String {
+    let mut out = String::new();
+    write_plan(&mut out, plan).expect("writing to a string");
+    out
+}
+
+fn write_plan(out: &mut String, plan: &Plan) -> std::fmt::Result {
+    writeln!(
+        out,
+        "plan of {}: {} {} to {} {}\n",
+        plan.pipeline, plan.source.dialect, plan.source.version, plan.target.dialect, plan.target.version
+    )?;
+    for table in &plan.tables {
+        let rows = if table.strategy.builds() {
+            format!(" (about {} rows)", grouped(table.estimated_rows))
+        } else {
+            String::new()
+        };
+        writeln!(out, "{:8} {}{rows}: {}", table.strategy.word(), table.target, table.reason)?;
+        for change in &table.changes {
+            if table.strategy != Strategy::Rebuild {
+                continue;
+            }
+            let mark = match change.kind {
+                ChangeKind::Added => '+',
+                ChangeKind::Removed => '-',
+                ChangeKind::Modified | ChangeKind::Renamed => '~',
+            };
+            let what = match (&change.before, &change.after) {
+                (Some(before), Some(after)) => format!("{before} -> {after}"),
+                (None, Some(after)) => after.clone(),
+                (Some(before), None) => before.clone(),
+                (None, None) => String::new(),
+            };
+            let warning = if change.destructive { "  [destroys]" } else { "" };
+            writeln!(out, "    {mark} {} {}: {what}{warning}", change.subject, change.name)?;
+        }
+        if table.strategy.builds() {
+            for mapping in mappings(table) {
+                let targets =
+                    if mapping.targets.is_empty() { "dropped".to_owned() } else { mapping.targets.join(", ") };
+                let why = if mapping.why.is_empty() { String::new() } else { format!("  # {}", mapping.why) };
+                writeln!(out, "      {} -> {targets}{why}", mapping.sources.join(", "))?;
+            }
+            for note in &table.notes {
+                writeln!(out, "      note: {note}")?;
+            }
+        }
+    }
+    if !plan.not_carried.is_empty() {
+        writeln!(out, "\nnot carried over:")?;
+        for entry in &plan.not_carried {
+            writeln!(out, "  {} {}: {}; {}", entry.kind, entry.name, entry.reason, entry.advice)?;
+        }
+    }
+    if plan.is_empty() {
+        writeln!(out, "\nnothing to do: source and target have the same schema")?;
+    }
+    Ok(())
+}
+
+/// The SQL of a plan, one text a table.
+fn sql_files(plan: &Plan) -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    for (number, table) in plan.builds().enumerate() {
+        let mut text = format!("-- {} {}: {}\n", table.strategy.word(), table.target, table.reason);
+        for statement in &table.create {
+            let _ = writeln!(text, "\n{};", statement.sql);
+        }
+        let _ = writeln!(text, "\n-- then the rows are copied\n");
+        for statement in &table.complete {
+            let _ = writeln!(text, "{};", statement.sql);
+        }
+        let safe: String =
+            table.target.name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect();
+        files.push((format!("{:03}-{safe}.sql", number + 1), text));
+    }
+    if !plan.after_switch.is_empty() {
+        let mut text = "-- after the names were swapped\n\n".to_owned();
+        for statement in &plan.after_switch {
+            let _ = writeln!(text, "{};", statement.sql);
+        }
+        files.push(("after-switch.sql".to_owned(), text));
+    }
+    files
+}
+
+fn write_out(folder: &Path, setup: &Setup, planned: &Planned) -> Result<(), Failure> {
+    let not_writable = |e: std::io::Error| {
+        Failure::config("plan.not-writable", format!("the plan cannot be written to {}: {e}", folder.display()))
+    };
+    fs::create_dir_all(folder.join("sql")).map_err(not_writable)?;
+    let used = fs::read_dir(folder).map_err(not_writable)?.count() > 1;
+    let used = used || fs::read_dir(folder.join("sql")).map_err(not_writable)?.next().is_some();
+    if used {
+        return Err(Failure::config(
+            "plan.folder-in-use",
+            format!("{} is not empty: a plan is never written over another", folder.display()),
+        ));
+    }
+    let write = |name: &str, text: &str| fs::write(folder.join(name), text).map_err(not_writable);
+    write("plan.json", &planned.plan.to_json())?;
+    write("plan.md", &format!("```text\n{}```\n", describe(&planned.plan)))?;
+    write("source-model.json", &document::write(&planned.source))?;
+    write("target-model.json", &document::write(&planned.current))?;
+    write("pipeline.toml", &setup.text)?;
+    write("run", planned.run.as_str())?;
+    for (name, text) in sql_files(&planned.plan) {
+        write(&format!("sql/{name}"), &text)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,221 @@
+//! `millrace run`, `apply`, `resume`, `approve`, `rollback`.
+
+use std::fs;
+use std::sync::Arc;
+
+use millrace_model::{Cancel, Failure, Plan};
+use millrace_pipeline::{RunId, RunState};
+use serde::Serialize;
+
+use super::{Exit, Home, Refusal, cancel_on_signal, exit_of, plan, print_json};
+use crate::cli::{ApplyArgs, ContinueArgs, RunArgs, RunSelector};
+use crate::console::{self, Follower};
+use crate::databases::Databases;
+use crate::planner;
+use crate::report::{Report, grouped};
+use crate::run::{Approval, End, Watch};
+use crate::service;
+use crate::setup::Setup;
+use crate::store::RunRecord;
+
+/// How a command that carried a run out ended.
+#[derive(Debug, Serialize)]
+struct Ending {
+    /// None: there was nothing to do.
+    run: Option<String>,
+    state: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<Failure>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<Report>,
+}
+
+fn approval(yes: bool) -> Approval {
+    if yes { Approval::Given } else { Approval::AsDeclared }
+}
+
+pub(super) async fn run(home: &Home, arguments: &RunArgs) -> Result<Exit, Refusal> {
+    let cancel = cancel_on_signal();
+    let setup = Setup::read(&home.runtime, &arguments.pipeline.pipeline)?;
+    let databases = Databases::open(&setup, &cancel).await?;
+    databases.both()?;
+    let (planned, record) = service::start(&setup, &databases, &home.store, &cancel).await?;
+    let json = arguments.pipeline.json;
+    let Some(record) = record else {
+        if json {
+            print_json(&Ending { run: None, state: "nothing-to-do".to_owned(), failure: None, report: None });
+        } else {
+            println!("nothing to do: source and target have the same schema");
+        }
+        return Ok(Exit::Done);
+    };
+    if !json {
+        eprint!("{}", plan::describe(&planned.plan));
+        eprintln!("\nrun {}", record.id);
+    }
+    carry_out(home, setup, record, approval(arguments.yes), cancel, json).await
+}
+
+pub(super) async fn apply(home: &Home, arguments: &ApplyArgs) -> Result<Exit, Refusal> {
+    let cancel = cancel_on_signal();
+    let read = |name: &str| {
+        let path = arguments.dir.join(name);
+        fs::read_to_string(&path)
+            .map_err(|e| Failure::config("plan.unreadable", format!("{} cannot be read: {e}", path.display())))
+    };
+    let approved = Plan::from_json(&read("plan.json")?)?;
+    let id: RunId = read("run")?.trim().parse()?;
+    let pipeline = arguments.pipeline.clone().unwrap_or_else(|| arguments.dir.join("pipeline.toml"));
+    let setup = Setup::read(&home.runtime, &pipeline)?;
+    if home.store.run(id.as_str()).await.is_ok() {
+        return Err(Failure::config(
+            "plan.applied-already",
+            format!("run {id} carries this plan out already: resume it, or make a new plan"),
+        )
+        .into());
+    }
+    let databases = Databases::open(&setup, &cancel).await?;
+    databases.both()?;
+    let current = planner::selected_target(&setup, &databases, &cancel).await?;
+    if planner::fingerprint(&current) != approved.target_fingerprint {
+        return Err(Failure::config(
+            "plan.target-changed",
+            format!("the target's schema is not what it was when this plan was made, {}", approved.created),
+        )
+        .into());
+    }
+    check_source(&setup, &databases, &approved, &cancel).await?;
+    if approved.is_empty() {
+        println!("nothing to do: source and target have the same schema");
+        return Ok(Exit::Done);
+    }
+    let record = service::keep(&setup, &home.store, id.as_str(), approved).await?;
+    if !arguments.json {
+        eprintln!("run {}", record.id);
+    }
+    carry_out(home, setup, record, approval(arguments.yes), cancel, arguments.json).await
+}
+
+/// Refuses a plan whose source tables have other columns by now: they would be read wrongly, or not at all.
+async fn check_source(setup: &Setup, databases: &Databases, plan: &Plan, cancel: &Cancel) -> Result<(), Failure> {
+    let source = planner::selected_source(setup, databases, cancel).await?;
+    for table in plan.builds() {
+        let Some(planned) = &table.source_table else { continue };
+        let columns = |t: &millrace_model::Table| -> Vec<(String, String)> {
+            t.columns.iter().map(|c| (c.name.clone(), c.declared.clone())).collect()
+        };
+        let same = source.table(&planned.name).is_some_and(|now| columns(now) == columns(planned));
+        if !same {
+            return Err(Failure::config(
+                "plan.source-changed",
+                format!("{} has other columns now than when this plan was made", planned.name),
+            ));
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn resume(home: &Home, arguments: &ContinueArgs) -> Result<Exit, Refusal> {
+    let record = home.store.run(&arguments.run.run).await?;
+    continue_run(home, record, approval(arguments.yes), arguments.run.json).await
+}
+
+pub(super) async fn approve(home: &Home, arguments: &ContinueArgs) -> Result<Exit, Refusal> {
+    let record = home.store.run(&arguments.run.run).await?;
+    if record.state != RunState::WaitingApproval.name() {
+        return Err(Failure::config(
+            "run.not-waiting",
+            format!("run {} is {} and waits for no approval", record.id, record.state),
+        )
+        .into());
+    }
+    continue_run(home, record, Approval::Given, arguments.run.json).await
+}
+
+async fn continue_run(home: &Home, record: RunRecord, approval: Approval, json: bool) -> Result<Exit, Refusal> {
+    if [RunState::Done, RunState::Cancelled].iter().any(|s| s.name() == record.state) {
+        return Err(Failure::config(
+            "run.over",
+            format!("run {} is {}: there is nothing to continue", record.id, record.state),
+        )
+        .into());
+    }
+    let cancel = cancel_on_signal();
+    let setup = service::setup_of(&home.runtime, &record)?;
+    if !json {
+        eprintln!("run {}", record.id);
+    }
+    carry_out(home, setup, record, approval, cancel, json).await
+}
+
+async fn carry_out(
+    home: &Home,
+    setup: Setup,
+    record: RunRecord,
+    approval: Approval,
+    cancel: Cancel,
+    json: bool,
+) -> Result<Exit, Refusal> {
+    let watch = Watch::default();
+    let follower = (!json).then(|| Follower::start(&watch));
+    let id = record.id.clone();
+    let result = service::carry_out(Arc::new(setup), &home.store, record, approval, cancel, watch).await;
+    settle(home, &id, result, follower, json).await
+}
+
+pub(super) async fn rollback(home: &Home, arguments: &RunSelector) -> Result<Exit, Refusal> {
+    let cancel = cancel_on_signal();
+    let record = home.store.run(&arguments.run).await?;
+    let setup = service::setup_of(&home.runtime, &record)?;
+    let watch = Watch::default();
+    let follower = (!arguments.json).then(|| Follower::start(&watch));
+    let id = record.id.clone();
+    let result = service::roll_back(Arc::new(setup), &home.store, record, cancel, watch).await;
+    let exit = settle(home, &id, result, follower, arguments.json).await?;
+    // What was asked for was done.
+    Ok(if exit == Exit::RolledBack { Exit::Done } else { exit })
+}
+
+/// Says how it ended.
+async fn settle(
+    home: &Home,
+    id: &str,
+    result: Result<End, Failure>,
+    follower: Option<Follower>,
+    json: bool,
+) -> Result<Exit, Refusal> {
+    // What the journal said last is still to be printed.
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    drop(follower);
+    let record = home.store.run(id).await?;
+    let report = Report::gather(&home.store, &record).await?;
+    let exit = match &result {
+        Ok(End::Done) => Exit::Done,
+        Ok(End::WaitingApproval) => Exit::Waiting,
+        Ok(End::RolledBack) => Exit::RolledBack,
+        Err(failure) => exit_of(failure),
+    };
+    if json {
+        let state = record.state.clone();
+        print_json(&Ending { run: Some(id.to_owned()), state, failure: result.err(), report: Some(report) });
+        return Ok(exit);
+    }
+    let summary = &report.summary;
+    match result {
+        Ok(End::Done) => println!(
+            "done: {} created, {} rebuilt, {} kept; {} rows in {:.1} s",
+            summary.created,
+            summary.rebuilt,
+            summary.kept,
+            grouped(summary.rows),
+            summary.seconds
+        ),
+        Ok(End::WaitingApproval) => println!("validated, and waiting for approval: millrace approve {id}"),
+        Ok(End::RolledBack) => println!("rolled back: the old tables are live again"),
+        Err(failure) => {
+            console::print_failure(&failure);
+            eprintln!("  next:  millrace resume {id}");
+        }
+    }
+    Ok(exit)
+}

@@ -1,0 +1,73 @@
+//! `millrace runs`, `show`, `report`.
+
+use std::fs;
+
+use millrace_model::Failure;
+use millrace_pipeline::Event;
+
+use super::{Exit, Home, Refusal, print_json};
+use crate::cli::{ReportArgs, ReportFormat, RunSelector, RunsArgs};
+use crate::console;
+use crate::report::{Report, grouped};
+
+pub(super) async fn list(home: &Home, arguments: &RunsArgs) -> Result<Exit, Refusal> {
+    let runs = home.store.runs(None, arguments.limit).await?;
+    if arguments.json {
+        print_json(&runs);
+        return Ok(Exit::Done);
+    }
+    let mut table = console::table(&["run", "pipeline", "state", "begun", "last changed"]);
+    for run in &runs {
+        let state = shown_state(home, &run.id, &run.state);
+        table.add_row([run.id.as_str(), &run.pipeline, &state, &run.created_at, &run.updated_at]);
+    }
+    println!("{table}");
+    Ok(Exit::Done)
+}
+
+/// A run that says it is running and has no process was interrupted.
+fn shown_state(home: &Home, id: &str, state: &str) -> String {
+    let running = state == "running" || state == "rolling-back";
+    if running && !home.store.is_owned(id) { format!("{state}, interrupted") } else { state.to_owned() }
+}
+
+pub(super) async fn show(home: &Home, arguments: &RunSelector) -> Result<Exit, Refusal> {
+    let run = home.store.run(&arguments.run).await?;
+    let events: Vec<Event> = home.store.events(&run.id).await?;
+    let report = Report::gather(&home.store, &run).await?;
+    if arguments.json {
+        print_json(&serde_json::json!({ "run": run, "tables": report.tables, "events": events }));
+        return Ok(Exit::Done);
+    }
+    println!("run {} of {}: {}", run.id, run.pipeline, shown_state(home, &run.id, &run.state));
+    let mut tables = console::table(&["table", "strategy", "rows", "validated"]);
+    for table in &report.tables {
+        let rows = table.copy.as_ref().map(|c| grouped(c.rows)).unwrap_or_default();
+        let verdict = table.validation.as_ref().map(|v| format!("{:?}", v.validation.verdict).to_lowercase());
+        tables.add_row([table.target.as_str(), table.strategy.word(), &rows, verdict.as_deref().unwrap_or("")]);
+    }
+    println!("{tables}\n");
+    for event in &events {
+        let action = event.action.as_ref().map(|a| a.as_str()).unwrap_or_default();
+        println!("{:4}  {}  {:17} {action}", event.sequence, event.at, event.kind.name());
+    }
+    Ok(Exit::Done)
+}
+
+pub(super) async fn report(home: &Home, arguments: &ReportArgs) -> Result<Exit, Refusal> {
+    let run = home.store.run(&arguments.run).await?;
+    let report = Report::gather(&home.store, &run).await?;
+    let format = if arguments.json { ReportFormat::Json } else { arguments.format };
+    let text = match format {
+        ReportFormat::Json => report.to_json(),
+        ReportFormat::Markdown => report.to_markdown(),
+        ReportFormat::Html => report.to_html(),
+    };
+    match &arguments.out {
+        Some(path) => fs::write(path, text).map_err(|e| {
+            Failure::config("run.output-not-writable", format!("{} cannot be written: {e}", path.display()))
+        })?,
+        None => println!("{text}"),
+    }
+    Ok(Exit::Done)
+}

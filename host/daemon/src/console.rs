@@ -1,0 +1,176 @@
+//! What people see: failures, progress, tables, questions.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+use millrace_model::Failure;
+use millrace_pipeline::{Action, Color, EventKind};
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{Global, LogFormat};
+use crate::explain;
+use crate::report::{byte_size, grouped};
+use crate::run::{Event, Snapshot, Watch};
+use crate::setup::SetupError;
+
+/// Sends logs to standard error, as the command line says.
+pub(crate) fn start_logging(global: &Global) {
+    let filter = EnvFilter::try_new(&global.log).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match global.log_format {
+        LogFormat::Text => subscriber.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => subscriber.json().init(),
+    }
+}
+
+/// Says what went wrong and what to do.
+pub(crate) fn print_failure(failure: &Failure) {
+    eprintln!("error: {}", failure.message);
+    for (name, value) in &failure.fields {
+        if !failure.message.contains(value.as_str()) {
+            eprintln!("  {name}: {value}");
+        }
+    }
+    if let Some(advice) = explain::advice(&failure.code) {
+        eprintln!("  to do: {advice}");
+    }
+    eprintln!("  code:  {} (millrace explain {0})", failure.code);
+}
+
+/// Says what is wrong with a pipeline: all of it, under its lines.
+pub(crate) fn print_setup_error(error: &SetupError) {
+    match error {
+        SetupError::Failure(failure) => print_failure(failure),
+        SetupError::Wrong { diagnostics, text, origin } => {
+            let color = if std::io::stderr().is_terminal() { Color::Styled } else { Color::Plain };
+            eprintln!(
+                "{}",
+                millrace_pipeline::diagnostic::render(diagnostics, text, &origin.to_string_lossy(), color)
+            );
+        }
+    }
+}
+
+/// A table without lines.
+pub(crate) fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(header.to_vec());
+    table
+}
+
+/// Asks; anything but yes is no. Without a terminal nobody can answer: no.
+pub(crate) fn ask(question: &str) -> bool {
+    if !std::io::stdin().is_terminal() {
+        return false;
+    }
+    eprint!("{question} [y/N] ");
+    let _ = std::io::stderr().flush();
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+}
+
+/// Follows a run on standard error until it is dropped: a bar on a terminal, plain lines elsewhere.
+pub(crate) struct Follower {
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Follower {
+    /// Starts to follow. Must be called before the run begins, or its first events are missed.
+    pub(crate) fn start(watch: &Watch) -> Self {
+        let mut events = watch.events.subscribe();
+        let mut progress = watch.progress.subscribe();
+        let terminal = std::io::stderr().is_terminal();
+        let task = tokio::spawn(async move {
+            let bar = terminal.then(bar);
+            let mut last_line = tokio::time::Instant::now();
+            loop {
+                tokio::select! {
+                    event = events.recv() => match event {
+                        Ok(event) => {
+                            if let Some(line) = describe(&event) {
+                                match &bar {
+                                    Some(bar) => bar.suspend(|| eprintln!("{line}")),
+                                    None => eprintln!("{line}"),
+                                }
+                            }
+                        }
+                        Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
+                        Err(tokio::sync::broadcast::error::RecvError::Closed) => break,
+                    },
+                    changed = progress.changed() => {
+                        if changed.is_err() {
+                            break;
+                        }
+                        let snapshot = progress.borrow_and_update().clone();
+                        match (&bar, snapshot) {
+                            (Some(bar), Some(snapshot)) => show(bar, &snapshot),
+                            (Some(bar), None) => bar.finish_and_clear(),
+                            (None, Some(snapshot)) if last_line.elapsed() >= Duration::from_secs(2) => {
+                                last_line = tokio::time::Instant::now();
+                                eprintln!("  {}", progress_line(&snapshot));
+                            }
+                            (None, _) => {}
+                        }
+                    }
+                }
+            }
+        });
+        Self { task }
+    }
+}
+
+fn bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("  {bar:30} {percent:>3}% {msg}").expect("the template is fixed");
+    ProgressBar::new(0).with_style(style)
+}
+
+fn show(bar: &ProgressBar, snapshot: &Snapshot) {
+    bar.set_length(snapshot.estimated_rows());
+    bar.set_position(snapshot.rows());
+    bar.set_message(progress_line(snapshot));
+}
+
+/// `41,000 of 200,000 rows, 12.0 MiB, 60,000 rows/s, 3 s left`.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)] // for people
+fn progress_line(snapshot: &Snapshot) -> String {
+    let (rows, all, rate) = (snapshot.rows(), snapshot.estimated_rows(), snapshot.rate());
+    let left = if rate > 0.0 { format!(", {:.0} s left", (all - rows) as f64 / rate) } else { String::new() };
+    let done = snapshot.tables.iter().filter(|t| t.chunks_done == t.chunks).count();
+    format!(
+        "{} of about {} rows, {}, {} rows/s{left} ({done}/{} tables)",
+        grouped(rows),
+        grouped(all),
+        byte_size(snapshot.bytes()),
+        grouped(rate as u64),
+        snapshot.tables.len()
+    )
+}
+
+/// A line for people. None: the event says nothing that they need.
+fn describe(event: &Event) -> Option<String> {
+    let action = event.action.as_ref().map(Action::as_str).unwrap_or_default();
+    let (verb, subject) = action.split_once(':').unwrap_or((action, ""));
+    match &event.kind {
+        EventKind::RunResumed => Some("resumed".to_owned()),
+        EventKind::ActionSucceeded { state } => match verb {
+            "create-shadow" => Some(format!("  made a shadow for {subject}")),
+            "copy" => Some(format!("  copied {subject}: {} rows", grouped(state["rows"].as_u64().unwrap_or(0)))),
+            "complete" => Some(format!("  completed {subject}")),
+            "validate" => Some(format!("  validated {subject}")),
+            "switch" => Some("  switched".to_owned()),
+            _ => None,
+        },
+        EventKind::ActionFailed { failure } => Some(format!("  failed: {action}: {}", failure.message)),
+        EventKind::RollbackStarted { .. } => Some("rolling back".to_owned()),
+        EventKind::Undone => Some(format!("  undone: {action}")),
+        _ => None,
+    }
+}

@@ -1,0 +1,290 @@
+//! Makes the plan: reads both models, maps every column, assembles the desired tables, and asks the differ
+//! what separates them from the current ones. Changes nothing anywhere.
+
+mod fingerprint;
+mod leftovers;
+mod mapping;
+mod models;
+
+use std::collections::BTreeMap;
+
+use millrace_database::dialect::mysql as dialect;
+use millrace_model::plan::{PLAN_FORMAT, Server, Statement};
+use millrace_model::schema::{DatabaseModel, ForeignKey, Table, TableName};
+use millrace_model::{Cancel, Change, ChangeKind, Failure, Plan, StageKind, Strategy, TablePlan};
+use millrace_pipeline::RunId;
+
+use crate::clock;
+use crate::databases::Databases;
+use crate::setup::{Setup, blocking};
+
+pub(crate) use fingerprint::fingerprint;
+pub(crate) use models::{selected_source, selected_target};
+
+/// A plan and what it was made from.
+#[derive(Clone, Debug)]
+pub(crate) struct Planned {
+    /// What a run would do.
+    pub(crate) plan: Plan,
+    /// The id of the run that would do it; its stamp is the plan's.
+    pub(crate) run: RunId,
+    /// The source's selected tables.
+    pub(crate) source: DatabaseModel,
+    /// The target's tables, without what runs have left there.
+    pub(crate) current: DatabaseModel,
+}
+
+/// Plans what a run of the pipeline would do now.
+pub(crate) async fn plan(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Result<Planned, Failure> {
+    let source = selected_source(setup, databases, cancel).await?;
+    let current = selected_target(setup, databases, cancel).await?;
+    let names = target_names(setup, &source, databases)?;
+    let run = RunId::new(clock::now_seconds(), clock::entropy());
+    let stamp = run.stamp();
+
+    let mut desired = DatabaseModel { dialect: current.dialect.clone(), version: current.version.clone(), ..DatabaseModel::default() };
+    let mut not_carried = leftovers::objects(&source);
+    let mut decisions = Vec::with_capacity(source.tables.len());
+    let mut assembled = Vec::with_capacity(source.tables.len());
+    for table in &source.tables {
+        if cancel.is_cancelled() {
+            return Err(Failure::cancelled("planning was stopped"));
+        }
+        let decided = mapping::decide(setup, databases, table, &source.dialect, cancel).await?;
+        let mappings: Vec<_> = decided.iter().map(|d| d.mapping.clone()).collect();
+        mapping::check_carried(table, &mappings)?;
+        let name = names[&table.name].clone();
+        let made = dialect::assemble(table, &mappings, name, &|name| names.get(name).cloned())
+            .map_err(|f| f.with("table", table.name.to_string()))?;
+        decisions.push(decided);
+        assembled.push(made);
+    }
+    dialect::settle_references(&mut assembled);
+    let mut tables = Vec::with_capacity(source.tables.len());
+    for ((table, mappings), made) in source.tables.iter().zip(decisions).zip(assembled) {
+        not_carried.extend(made.not_carried);
+        desired.tables.push(made.table.clone());
+        tables.push(TablePlan {
+            source: Some(table.name.clone()),
+            target: made.table.name.clone(),
+            strategy: Strategy::Keep,
+            reason: String::new(),
+            source_table: Some(table.clone()),
+            desired: Some(made.table),
+            shadow: None,
+            backup: None,
+            mappings,
+            changes: Vec::new(),
+            create: Vec::new(),
+            complete: Vec::new(),
+            notes: made.notes,
+            estimated_rows: table.estimated_rows,
+            estimated_bytes: table.estimated_bytes,
+        });
+    }
+
+    let changes = diff(setup, &desired, &current, cancel).await?;
+    decide_strategies(&mut tables, &current, &changes);
+    tables.extend(left_tables(&desired, &current));
+    render(&mut tables, &stamp);
+    let after_switch = repoint_kept(&tables, &current, &stamp);
+    Ok(Planned {
+        plan: Plan {
+            format: PLAN_FORMAT,
+            pipeline: setup.pipeline.name.clone(),
+            created: clock::now_text(),
+            stamp,
+            source: Server { dialect: source.dialect.clone(), version: source.version.clone() },
+            target: Server { dialect: current.dialect.clone(), version: current.version.clone() },
+            target_fingerprint: fingerprint(&current),
+            tables,
+            not_carried,
+            after_switch,
+        },
+        run,
+        source,
+        current,
+    })
+}
+
+/// The target's name of every source table; collisions are found before anything runs.
+fn target_names(
+    setup: &Setup,
+    source: &DatabaseModel,
+    databases: &Databases,
+) -> Result<BTreeMap<TableName, TableName>, Failure> {
+    let lower_case = databases.target.as_ref().is_none_or(|t| t.lower_case_table_names() != 0);
+    let mut owners: BTreeMap<String, &TableName> = BTreeMap::new();
+    let mut names = BTreeMap::new();
+    for table in &source.tables {
+        let wanted = setup.pipeline.tables.target_name(&table.name);
+        let spelled = if lower_case { wanted.name.to_lowercase() } else { wanted.name };
+        let name = dialect::shorten(&spelled, dialect::NAME_CHARACTERS);
+        if let Some(other) = owners.insert(name.to_lowercase(), &table.name) {
+            return Err(Failure::config(
+                "plan.tables-collide",
+                format!("{other} and {} would both become {name} in the target", table.name),
+            )
+            .with("table", table.name.to_string()));
+        }
+        names.insert(table.name.clone(), TableName::bare(name));
+    }
+    Ok(names)
+}
+
+async fn diff(
+    setup: &Setup,
+    desired: &DatabaseModel,
+    current: &DatabaseModel,
+    cancel: &Cancel,
+) -> Result<Vec<Change>, Failure> {
+    let stage = setup.stage(StageKind::Differ)?;
+    let mut differ = stage.plugin.differ(&stage.context(cancel))?;
+    let (desired, current) = (desired.clone(), current.clone());
+    blocking(move || differ.diff(&desired, &current)).await
+}
+
+/// A table is created, rebuilt or kept by what the differ found.
+fn decide_strategies(tables: &mut [TablePlan], current: &DatabaseModel, changes: &[Change]) {
+    for table in tables {
+        table.changes = changes.iter().filter(|c| c.table == table.target).cloned().collect();
+        (table.strategy, table.reason) = if current.table(&table.target).is_none() {
+            (Strategy::Create, "not in the target yet".to_owned())
+        } else if table.changes.is_empty() {
+            (Strategy::Keep, "the same in source and target".to_owned())
+        } else {
+            (Strategy::Rebuild, summary(&table.changes))
+        };
+    }
+}
+
+/// `2 changes: column phone added, index by_day removed`.
+fn summary(changes: &[Change]) -> String {
+    let word = |kind| match kind {
+        ChangeKind::Added => "added",
+        ChangeKind::Modified => "modified",
+        ChangeKind::Removed => "removed",
+        ChangeKind::Renamed => "renamed",
+    };
+    let mut parts: Vec<String> =
+        changes.iter().take(3).map(|c| format!("{} {} {}", c.subject, c.name, word(c.kind))).collect();
+    if changes.len() > parts.len() {
+        parts.push(format!("{} more", changes.len() - parts.len()));
+    }
+    format!("{} {}: {}", changes.len(), if changes.len() == 1 { "change" } else { "changes" }, parts.join(", "))
+}
+
+fn left_tables(desired: &DatabaseModel, current: &DatabaseModel) -> Vec<TablePlan> {
+    current
+        .tables
+        .iter()
+        .filter(|table| desired.table(&table.name).is_none())
+        .map(|table| TablePlan {
+            source: None,
+            target: table.name.clone(),
+            strategy: Strategy::Left,
+            reason: "only in the target: it stays as it is".to_owned(),
+            source_table: None,
+            desired: None,
+            shadow: None,
+            backup: None,
+            mappings: Vec::new(),
+            changes: Vec::new(),
+            create: Vec::new(),
+            complete: Vec::new(),
+            notes: Vec::new(),
+            estimated_rows: table.estimated_rows,
+            estimated_bytes: table.estimated_bytes,
+        })
+        .collect()
+}
+
+/// Names shadows and backups, and writes the statements.
+fn render(tables: &mut [TablePlan], stamp: &str) {
+    let shadows: BTreeMap<TableName, TableName> = tables
+        .iter()
+        .filter(|t| t.strategy.builds())
+        .map(|t| (t.target.clone(), dialect::shadow_name(&t.target, stamp)))
+        .collect();
+    for table in tables.iter_mut().filter(|t| t.strategy.builds()) {
+        let shadow = shadows[&table.target].clone();
+        let desired = table.desired.as_ref().expect("a table that is built has a desired form");
+        table.create = vec![Statement {
+            purpose: "table".to_owned(),
+            sql: dialect::create_table(desired, &shadow, stamp),
+            undo: None,
+        }];
+        let under = |name: &TableName| shadows.get(name).unwrap_or(name).clone();
+        table.complete = dialect::complete(desired, &shadow, &under, stamp);
+        if table.strategy == Strategy::Rebuild {
+            table.backup = Some(dialect::backup_name(&table.target, stamp));
+        }
+        table.shadow = Some(shadow);
+    }
+}
+
+/// Foreign keys of tables that are not rebuilt follow a rebuilt table into its backup when names are swapped: they
+/// are made anew, first the new one, then without the old one, so that at no time there is none.
+fn repoint_kept(tables: &[TablePlan], current: &DatabaseModel, stamp: &str) -> Vec<Statement> {
+    let rebuilt: BTreeMap<&TableName, &TableName> =
+        tables.iter().filter_map(|t| t.backup.as_ref().map(|backup| (&t.target, backup))).collect();
+    let built = |name: &TableName| tables.iter().any(|t| t.target == *name && t.strategy.builds());
+    let mut statements = Vec::new();
+    for table in current.tables.iter().filter(|t| !built(&t.name)) {
+        for key in &table.foreign_keys {
+            let Some(backup) = rebuilt.get(&key.references) else { continue };
+            let new_name = dialect::constraint_name(dialect::live_constraint_name(&key.name), stamp);
+            let add = |name: &str, references: &TableName| add_foreign_key(table, key, name, references);
+            let drop = |name: &str| {
+                format!("ALTER TABLE {} DROP FOREIGN KEY {}", dialect::quote_table(&table.name), dialect::quote_name(name))
+            };
+            statements.push(Statement {
+                purpose: format!("foreign-key {} of {}", key.name, table.name),
+                sql: add(&new_name, &key.references),
+                undo: Some(drop(&new_name)),
+            });
+            statements.push(Statement {
+                purpose: format!("foreign-key {} of {}", key.name, table.name),
+                sql: drop(&key.name),
+                undo: Some(add(&key.name, backup)),
+            });
+        }
+    }
+    statements
+}
+
+fn add_foreign_key(table: &Table, key: &ForeignKey, name: &str, references: &TableName) -> String {
+    let list = |columns: &[String]| columns.iter().map(|c| dialect::quote_name(c)).collect::<Vec<_>>().join(", ");
+    format!(
+        "ALTER TABLE {} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({}) ON DELETE {} ON UPDATE {}",
+        dialect::quote_table(&table.name),
+        dialect::quote_name(name),
+        list(&key.columns),
+        dialect::quote_table(references),
+        list(&key.referenced_columns),
+        key.on_delete,
+        key.on_update,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_names_the_first_changes_and_counts_the_rest() {
+        let change = |name: &str| Change {
+            kind: ChangeKind::Added,
+            subject: "column".to_owned(),
+            table: TableName::bare("t"),
+            name: name.to_owned(),
+            before: None,
+            after: None,
+            destructive: false,
+            advice: None,
+        };
+        assert_eq!(summary(&[change("a")]), "1 change: column a added");
+        let many: Vec<_> = ["a", "b", "c", "d", "e"].map(change).into();
+        assert_eq!(summary(&many), "5 changes: column a added, column b added, column c added, 2 more");
+    }
+}

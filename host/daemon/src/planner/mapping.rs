@@ -1,0 +1,117 @@
+//! Asks the pipeline's converters what becomes of each column: the first that claims a column has it.
+
+use std::collections::BTreeSet;
+
+use millrace_model::plan::MappingDecision;
+use millrace_model::schema::Table;
+use millrace_model::{Cancel, Failure, Mapping, StageKind};
+
+use crate::carry::Carry;
+use crate::databases::Databases;
+use crate::setup::{LoadedStage, Setup, blocking};
+
+/// One decision for every column of the table, in the order of the columns.
+pub(super) async fn decide(
+    setup: &Setup,
+    databases: &Databases,
+    table: &Table,
+    dialect: &str,
+    cancel: &Cancel,
+) -> Result<Vec<MappingDecision>, Failure> {
+    let mut unclaimed: BTreeSet<String> = table.columns.iter().map(|c| c.name.clone()).collect();
+    let mut decisions = Vec::new();
+    for stage in setup.stages(StageKind::Converter) {
+        let allowed: BTreeSet<String> =
+            unclaimed.iter().filter(|column| stage.may_claim(&table.name, column)).cloned().collect();
+        if allowed.is_empty() {
+            continue;
+        }
+        for decision in ask(stage, databases, table, dialect, &allowed, cancel).await? {
+            let sources = &decision.mapping.sources;
+            if sources.is_empty() || !sources.iter().all(|name| unclaimed.contains(name) && allowed.contains(name)) {
+                continue;
+            }
+            for name in sources {
+                unclaimed.remove(name);
+            }
+            decisions.push(decision);
+        }
+    }
+    if let Some(name) = unclaimed.first() {
+        let column = table.column(name).expect("unclaimed columns are the table's");
+        return Err(Failure::config(
+            "plan.unclaimed-column",
+            format!("no converter of the pipeline knows what to do with {}.{name} ({})", table.name, column.declared),
+        )
+        .with("table", table.name.to_string())
+        .with("column", name));
+    }
+    let position = |decision: &MappingDecision| {
+        table.columns.iter().position(|c| decision.mapping.sources.contains(&c.name))
+    };
+    decisions.sort_by_key(position);
+    Ok(decisions)
+}
+
+async fn ask(
+    stage: &LoadedStage,
+    databases: &Databases,
+    table: &Table,
+    dialect: &str,
+    allowed: &BTreeSet<String>,
+    cancel: &Cancel,
+) -> Result<Vec<MappingDecision>, Failure> {
+    let mut converter = stage.plugin.converter(&stage.context(cancel))?;
+    let (asked_table, asked_dialect) = (table.clone(), dialect.to_owned());
+    let (mut converter, requests) = blocking(move || {
+        let requests = converter.profiles(&asked_table, &asked_dialect)?;
+        Ok((converter, requests))
+    })
+    .await?;
+    let requests: Vec<_> = requests.into_iter().filter(|r| allowed.contains(&r.column)).collect();
+    let profiles = match &databases.source {
+        Some(source) => source.with_cancel(cancel).profile(table, &requests).await?,
+        None => Vec::new(),
+    };
+    let (asked_table, asked_dialect, found) = (table.clone(), dialect.to_owned(), profiles.clone());
+    let mappings = blocking(move || converter.map_table(&asked_table, &found, &asked_dialect)).await?;
+    Ok(mappings
+        .into_iter()
+        .map(|mapping| MappingDecision {
+            converter: stage.plugin.description().name.clone(),
+            stage: stage.position,
+            asked: requests.iter().filter(|r| mapping.sources.contains(&r.column)).cloned().collect(),
+            found: profiles.iter().filter(|p| mapping.sources.contains(&p.column)).cloned().collect(),
+            mapping,
+        })
+        .collect())
+}
+
+/// Every mapping that leaves its values to the host is one that the host can carry out.
+pub(super) fn check_carried(table: &Table, mappings: &[Mapping]) -> Result<(), Failure> {
+    for mapping in mappings.iter().filter(|m| !m.converts) {
+        match (mapping.sources.as_slice(), mapping.targets.as_slice()) {
+            (_, []) => {}
+            ([source], [target]) => {
+                let source = table.column(source).ok_or_else(|| unknown_column(table, source))?;
+                Carry::between(source, target).map_err(|f| f.with("table", table.name.to_string()))?;
+            }
+            (sources, targets) => {
+                return Err(Failure::config(
+                    "plan.cannot-carry",
+                    format!(
+                        "{} columns of {} become {} without a conversion; only one can become one",
+                        sources.len(),
+                        table.name,
+                        targets.len()
+                    ),
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn unknown_column(table: &Table, column: &str) -> Failure {
+    Failure::internal("plan.unknown-column", format!("a converter maps {column}, which {} does not have", table.name))
+}

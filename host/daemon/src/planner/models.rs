@@ -1,0 +1,66 @@
+//! Reads the models of both databases, through the pipeline's model sources.
+
+use millrace_model::capability::CatalogSession;
+use millrace_model::schema::DatabaseModel;
+use millrace_model::{Cancel, Failure, StageKind};
+use millrace_pipeline::DatabaseName;
+
+use crate::databases::Databases;
+use crate::setup::{Setup, blocking};
+
+/// The model of one of the pipeline's databases, whole.
+pub(crate) async fn load_model(
+    setup: &Setup,
+    databases: &Databases,
+    database: DatabaseName,
+    cancel: &Cancel,
+) -> Result<DatabaseModel, Failure> {
+    let stage = setup
+        .stages(StageKind::ModelSource)
+        .find(|stage| stage.declaration.database == Some(database))
+        .ok_or_else(|| {
+            Failure::config("pipeline.no-model-source", format!("no stage reads the model of database {database}"))
+        })?;
+    let document = stage.document(setup)?;
+    let session: Option<Box<dyn CatalogSession>> = match (&document, database) {
+        (Some(_), _) => None,
+        (None, DatabaseName::Source) => databases.source.as_ref().map(|d| d.with_cancel(cancel).session()),
+        (None, DatabaseName::Target) => databases.target.as_ref().map(|d| d.with_cancel(cancel).session()),
+    };
+    let mut source = stage.plugin.model_source(&stage.context(cancel))?;
+    blocking(move || source.load(session, document)).await
+}
+
+/// The source's model: the pipeline's tables, and the objects beside them.
+pub(crate) async fn selected_source(
+    setup: &Setup,
+    databases: &Databases,
+    cancel: &Cancel,
+) -> Result<DatabaseModel, Failure> {
+    let mut model = load_model(setup, databases, DatabaseName::Source, cancel).await?;
+    model.tables.retain(|table| setup.pipeline.tables.selects(&table.name));
+    let schemas: Vec<String> = model.tables.iter().map(|t| t.name.schema.clone()).collect();
+    model.objects.retain(|object| schemas.contains(&object.name.schema));
+    model.tables.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(model)
+}
+
+/// The target's model without what runs keep there: their books, shadows and backups.
+pub(crate) async fn selected_target(
+    setup: &Setup,
+    databases: &Databases,
+    cancel: &Cancel,
+) -> Result<DatabaseModel, Failure> {
+    let mut model = load_model(setup, databases, DatabaseName::Target, cancel).await?;
+    let made = match &databases.target {
+        Some(target) => target.with_cancel(cancel).bookkeeping().all_made().await?,
+        None => Vec::new(),
+    };
+    model.tables.retain(|table| {
+        !table.name.name.starts_with("millrace_") && !made.iter().any(|made| made.table == table.name)
+    });
+    for table in &mut model.tables {
+        table.foreign_keys.retain(|key| !made.iter().any(|made| made.table == key.references));
+    }
+    Ok(model)
+}

@@ -1,0 +1,25 @@
+//! One execution of a pipeline: the loop that `millrace run` and the daemon share.
+//!
+//! A run carries out its plan action by action, in the order of [`execute`]'s phases; every action is announced in
+//! the journal before it begins and noted after it ended. A run that ended anywhere is carried on by
+//! [`execute::resume`], which skips what is done and looks in the database where the outcome is unknown;
+//! [`rollback`] undoes what applications see, the last first.
+
+mod clean;
+mod context;
+mod copy;
+mod execute;
+mod hooks;
+mod progress;
+mod recorder;
+mod rollback;
+mod rows;
+mod switch;
+mod validate;
+
+pub(crate) use clean::{remove, removals};
+pub(crate) use context::{End, Event, RunContext, Watch};
+pub(crate) use execute::{Approval, execute};
+pub(crate) use progress::Snapshot;
+pub(crate) use recorder::Recorder;
+pub(crate) use rollback::rollback;

@@ -1,0 +1,149 @@
+//! Removes backups past their grace and shadows of dead runs, through the pipeline's cleaner.
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use millrace_database::mysql::{MadeTable, MySql, TableRole};
+use millrace_model::switching::{Artefact, ArtefactKind, Removal};
+use millrace_model::{Cancel, Failure, StageKind};
+use millrace_pipeline::{Action, EventKind, RunState};
+use serde_json::json;
+use tokio::sync::broadcast;
+
+use super::context::RunContext;
+use super::recorder::Recorder;
+use crate::clock;
+use crate::setup::{Setup, blocking};
+use crate::store::Store;
+
+/// What a cleaner would remove.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Removals {
+    /// With the run that made each.
+    pub(crate) tables: Vec<(Removal, String)>,
+    /// What stays for now.
+    pub(crate) kept: usize,
+}
+
+/// Asks the pipeline's cleaner what of all that runs have left may go. `current`: a run that is being carried out.
+pub(crate) async fn removals(
+    setup: &Setup,
+    store: &Store,
+    target: &MySql,
+    current: Option<&str>,
+    cancel: &Cancel,
+) -> Result<Removals, Failure> {
+    let stage = setup.stage(StageKind::Cleaner)?;
+    let made = target.bookkeeping().tables(&setup.pipeline.name).await?;
+    let mut artefacts = Vec::new();
+    for table in made.iter().filter(|t| Some(t.run.as_str()) != current) {
+        if !target.table_exists(&table.table).await? {
+            continue;
+        }
+        if let Some(artefact) = artefact(store, table).await? {
+            artefacts.push(artefact);
+        }
+    }
+    let count = artefacts.len();
+    let mut cleaner = stage.plugin.cleaner(&stage.context(cancel))?;
+    let tables: Vec<_> = blocking(move || cleaner.plan(&artefacts))
+        .await?
+        .into_iter()
+        .filter_map(|removal| {
+            let made = made.iter().find(|made| made.table == removal.table)?;
+            Some((removal, made.run.clone()))
+        })
+        .collect();
+    Ok(Removals { kept: count.saturating_sub(tables.len()), tables })
+}
+
+/// None: the table belongs to a run that may still go on.
+async fn artefact(store: &Store, made: &MadeTable) -> Result<Option<Artefact>, Failure> {
+    let state = match store.run(&made.run).await {
+        Ok(record) => Some((record.state, store.is_owned(&made.run))),
+        // Another daemon's run, or one whose state is gone.
+        Err(failure) if failure.code == "run.unknown" => None,
+        Err(failure) => return Err(failure),
+    };
+    let kind = match made.role {
+        TableRole::Backup => ArtefactKind::Backup,
+        TableRole::Shadow => ArtefactKind::Shadow,
+    };
+    let may_go_on = match (&state, kind) {
+        (Some((_, true)), _) => true,
+        (Some((state, _)), ArtefactKind::Shadow) => {
+            ![RunState::Done, RunState::RolledBack, RunState::Cancelled].iter().any(|s| s.name() == state)
+        }
+        (Some((state, _)), ArtefactKind::Backup) => state != RunState::Done.name(),
+        (None, _) => false,
+    };
+    let age_seconds = age(&made.made_at);
+    Ok((!may_go_on).then(|| Artefact { kind, table: made.table.clone(), run: made.run.clone(), age_seconds }))
+}
+
+/// Seconds since a time of the target's clock in UTC, `2026-05-01 09:30:00.000000`. A time that cannot be read, or
+/// that lies ahead, is taken as now: nothing is removed too early.
+fn age(made_at: &str) -> u64 {
+    let made = made_at.parse::<DateTime>().ok().and_then(|t| t.to_zoned(TimeZone::UTC).ok());
+    let made = made.map(|t| t.timestamp().as_second()).and_then(|s| u64::try_from(s).ok());
+    made.map_or(0, |made| clock::now_seconds().saturating_sub(made))
+}
+
+/// Removes one table, and notes it in the journal of the run that made it: its way back ends here. Asking for what
+/// is gone already is no failure.
+pub(crate) async fn remove(
+    setup: &Setup,
+    store: &Store,
+    target: &MySql,
+    (removal, run): &(Removal, String),
+    cancel: &Cancel,
+) -> Result<(), Failure> {
+    let stage = setup.stage(StageKind::Cleaner)?;
+    let journal = match store.run(run).await {
+        Ok(_) => Some(Recorder::open(store, run, broadcast::Sender::new(16)).await?),
+        Err(_) => None,
+    };
+    let action = Action::clean(&removal.table);
+    if let Some(journal) = &journal {
+        journal.action(&action, EventKind::ActionStarted).await?;
+    }
+    let books = target.bookkeeping();
+    let mut cleaner = stage.plugin.cleaner(&stage.context(cancel))?;
+    let admin = target.admin(&books, &setup.pipeline.name, run);
+    let asked = removal.clone();
+    let removed = blocking(move || cleaner.apply(&asked, admin)).await;
+    if let Some(journal) = &journal {
+        let kind = match &removed {
+            Ok(()) => EventKind::ActionSucceeded { state: json!({ "why": removal.why }) },
+            Err(failure) => EventKind::ActionFailed { failure: failure.clone() },
+        };
+        journal.action(&action, kind).await?;
+    }
+    removed?;
+    books.forget_table(&removal.table).await?;
+    tracing::info!(table = %removal.table, why = removal.why, "removed");
+    Ok(())
+}
+
+/// The last phase of a run: removes what earlier runs of this pipeline left. What cannot be removed stays for the
+/// next cleaning: it does not fail a run whose tables are live.
+pub(super) async fn expired(run: &RunContext) -> Result<(), Failure> {
+    let found = removals(&run.setup, &run.store, &run.target, Some(run.id()), &run.cancel).await?;
+    for entry in &found.tables {
+        if let Err(failure) = remove(&run.setup, &run.store, &run.target, entry, &run.cancel).await {
+            tracing::warn!(run = run.id(), table = %entry.0.table, "not removed: {failure}");
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_is_never_too_large() {
+        assert_eq!(age("not a time"), 0);
+        assert_eq!(age("2999-01-01 00:00:00"), 0);
+        assert!(age("2020-01-01 00:00:00.000000") > 5 * 365 * 86_400);
+    }
+}

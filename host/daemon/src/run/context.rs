@@ -1,0 +1,190 @@
+//! What every phase of a run works with.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use millrace_database::mysql::{Bookkeeping, MySql};
+use millrace_database::postgres::{Postgres, Snapshot as SourceSnapshot};
+use millrace_model::{Cancel, Failure, Fault};
+use millrace_pipeline::{Action, EventKind, RunState};
+use serde_json::Value;
+use tokio::sync::{broadcast, watch};
+
+use super::progress::Snapshot;
+use super::recorder::Recorder;
+use crate::databases::Databases;
+use crate::outcome::Timing;
+use crate::setup::Setup;
+use crate::store::{Ownership, RunRecord, Store};
+
+pub(crate) use millrace_pipeline::Event;
+
+/// How a run's caller follows it.
+#[derive(Clone, Debug)]
+pub(crate) struct Watch {
+    /// Every event of the journal.
+    pub(crate) events: broadcast::Sender<Event>,
+    /// How far the copy is. None: nothing is being copied.
+    pub(crate) progress: watch::Sender<Option<Snapshot>>,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self { events: broadcast::Sender::new(1024), progress: watch::Sender::new(None) }
+    }
+}
+
+/// How a run came to stand where it stands now, without a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Everything was done.
+    Done,
+    /// It goes on when somebody approves.
+    WaitingApproval,
+    /// The old tables are live again.
+    RolledBack,
+}
+
+/// A run in the hands of this process.
+pub(crate) struct RunContext {
+    /// The pipeline, as it was when the run was planned.
+    pub(crate) setup: Arc<Setup>,
+    /// The daemon's state.
+    pub(crate) store: Store,
+    /// The run, its plan in it.
+    pub(crate) record: RunRecord,
+    /// Its journal.
+    pub(crate) recorder: Recorder,
+    /// Where rows come from.
+    pub(crate) source: Postgres,
+    /// Where rows go.
+    pub(crate) target: MySql,
+    /// The target's bookkeeping tables.
+    pub(crate) books: Bookkeeping,
+    /// Stops the run.
+    pub(crate) cancel: Cancel,
+    /// Who follows.
+    pub(crate) watch: Watch,
+    /// The source's snapshot, once it was taken: copying and validating read the same instant.
+    pub(crate) snapshot: tokio::sync::Mutex<Option<SourceSnapshot>>,
+    timings: Mutex<Vec<Timing>>,
+    _ownership: Ownership,
+}
+
+impl RunContext {
+    /// Takes a run over: opens its databases and reads its journal.
+    pub(crate) async fn open(
+        setup: Arc<Setup>,
+        store: &Store,
+        record: RunRecord,
+        cancel: Cancel,
+        watch: Watch,
+    ) -> Result<Self, Failure> {
+        let ownership = store.own(&record.id)?;
+        let (source, target) = Databases::open(&setup, &cancel).await?.both()?;
+        let books = target.bookkeeping();
+        let recorder = Recorder::open(store, &record.id, watch.events.clone()).await?;
+        let timings = store.kept(&record.id, "timings").await?.unwrap_or_default();
+        Ok(Self {
+            setup,
+            store: store.clone(),
+            record,
+            recorder,
+            source,
+            target,
+            books,
+            cancel,
+            watch,
+            snapshot: tokio::sync::Mutex::new(None),
+            timings: Mutex::new(timings),
+            _ownership: ownership,
+        })
+    }
+
+    /// The run's id.
+    pub(crate) fn id(&self) -> &str {
+        &self.record.id
+    }
+
+    /// Fails when somebody asked to stop.
+    pub(crate) fn check_cancelled(&self) -> Result<(), Failure> {
+        if self.cancel.is_cancelled() { Err(Failure::cancelled("the run was asked to stop")) } else { Ok(()) }
+    }
+
+    /// Carries out one action of the journal, once: an action that succeeded before is skipped; of one whose
+    /// outcome is unknown `look` says what it left if it was done after all.
+    pub(crate) async fn action(
+        &self,
+        action: &Action,
+        look: impl AsyncFnOnce() -> Result<Option<Value>, Failure>,
+        work: impl AsyncFnOnce() -> Result<Value, Failure>,
+    ) -> Result<Value, Failure> {
+        if let Some(state) = self.recorder.succeeded(action) {
+            return Ok(state);
+        }
+        self.check_cancelled()?;
+        if self.recorder.recovery().outcome(action).must_look()
+            && let Some(state) = look().await?
+        {
+            let kind = EventKind::ActionSucceeded { state: state.clone() };
+            self.recorder.action(action, kind).await?;
+            return Ok(state);
+        }
+        self.recorder.action(action, EventKind::ActionStarted).await?;
+        match work().await {
+            Ok(state) => {
+                let kind = EventKind::ActionSucceeded { state: state.clone() };
+                self.recorder.action(action, kind).await?;
+                Ok(state)
+            }
+            // An action that was cancelled has no outcome: resuming looks.
+            Err(failure) if failure.fault == Fault::Cancelled => Err(failure),
+            Err(failure) => {
+                self.recorder.action(action, EventKind::ActionFailed { failure: failure.clone() }).await?;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Adds what a phase took to the run's timings.
+    pub(crate) async fn timed<T>(
+        &self,
+        stage: &str,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let started = Instant::now();
+        let result = work.await;
+        let seconds = started.elapsed().as_secs_f64();
+        let timings = {
+            let mut timings = self.timings.lock().unwrap_or_else(PoisonError::into_inner);
+            match timings.iter_mut().find(|t| t.stage == stage) {
+                Some(timing) => timing.seconds += seconds,
+                None => timings.push(Timing { stage: stage.to_owned(), seconds }),
+            }
+            timings.clone()
+        };
+        self.store.keep(self.id(), "timings", &timings).await?;
+        result
+    }
+
+    /// Notes in the journal how the run's carrying out ended, and on the target where the run stands.
+    pub(crate) async fn conclude(&self, result: Result<End, Failure>) -> Result<End, Failure> {
+        let failure = result.as_ref().err().cloned();
+        if matches!(self.recorder.state(), RunState::Running | RunState::RollingBack)
+            && let Some(failure) = &failure
+        {
+            let kind = match failure.fault {
+                Fault::Cancelled => EventKind::RunInterrupted { reason: failure.message.clone() },
+                _ => EventKind::RunFailed { failure: failure.clone() },
+            };
+            self.recorder.run(kind).await?;
+        }
+        self.store.keep(self.id(), "failure", &failure).await?;
+        let books = self.target.with_cancel(&Cancel::new()).bookkeeping();
+        let state = self.recorder.state().name();
+        if let Err(e) = books.record_run(self.id(), &self.record.pipeline, state).await {
+            tracing::warn!(run = self.id(), "the target was not told that the run is {state}: {e}");
+        }
+        result
+    }
+}

@@ -1,0 +1,105 @@
+//! A run's journal as it is being written: checked, then kept, then told.
+
+use std::sync::{Mutex, PoisonError};
+
+use millrace_model::Failure;
+use millrace_pipeline::{Action, Event, EventKind, Journal, Recovery, RunState};
+use serde_json::Value;
+use tokio::sync::broadcast;
+
+use crate::clock;
+use crate::store::Store;
+
+/// Names an event at which the process stops for good, `event` or `event@action`: tests end it there.
+const HOLD_VARIABLE: &str = "MILLRACE_HOLD_AT";
+
+/// Writes one run's journal.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    store: Store,
+    run: String,
+    journal: Mutex<Journal>,
+    writing: tokio::sync::Mutex<()>,
+    told: broadcast::Sender<Event>,
+    hold_at: Option<String>,
+}
+
+fn illegal(run: &str, error: &impl std::fmt::Display) -> Failure {
+    Failure::internal("state.illegal-event", format!("the journal of run {run} does not allow this: {error}"))
+}
+
+impl Recorder {
+    /// Reads the run's journal; new events are also sent to `told`.
+    pub(crate) async fn open(store: &Store, run: &str, told: broadcast::Sender<Event>) -> Result<Self, Failure> {
+        let journal = Journal::from_events(store.events(run).await?).map_err(|e| illegal(run, &e))?;
+        Ok(Self {
+            store: store.clone(),
+            run: run.to_owned(),
+            journal: Mutex::new(journal),
+            writing: tokio::sync::Mutex::new(()),
+            told,
+            hold_at: std::env::var(HOLD_VARIABLE).ok(),
+        })
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Journal) -> T) -> T {
+        read(&self.journal.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Where the run stands.
+    pub(crate) fn state(&self) -> RunState {
+        self.read(Journal::state)
+    }
+
+    /// What a journal that ends here says.
+    pub(crate) fn recovery(&self) -> Recovery {
+        self.read(Journal::recover)
+    }
+
+    /// What a succeeded action left.
+    pub(crate) fn succeeded(&self, action: &Action) -> Option<Value> {
+        self.read(|journal| journal.succeeded(action).cloned())
+    }
+
+    /// Whether this was approved before.
+    pub(crate) fn is_approved(&self, approval: &str) -> bool {
+        self.read(|journal| journal.is_approved(approval))
+    }
+
+    /// An event about the run.
+    pub(crate) async fn run(&self, kind: EventKind) -> Result<(), Failure> {
+        self.write(None, kind).await
+    }
+
+    /// An event about an action.
+    pub(crate) async fn action(&self, action: &Action, kind: EventKind) -> Result<(), Failure> {
+        self.write(Some(action.clone()), kind).await
+    }
+
+    async fn write(&self, action: Option<Action>, kind: EventKind) -> Result<(), Failure> {
+        let _one_at_a_time = self.writing.lock().await;
+        // The journal in memory changes only when the event has been kept.
+        let mut next = self.read(Journal::clone);
+        let event = next.record(clock::now_text(), action, kind).map_err(|e| illegal(&self.run, &e))?;
+        self.store.append(&self.run, event.sequence, &event, next.state().name(), &event.at).await?;
+        *self.journal.lock().unwrap_or_else(PoisonError::into_inner) = next;
+        tracing::info!(
+            run = self.run,
+            action = event.action.as_ref().map(Action::as_str),
+            event = event.kind.name(),
+            "journal"
+        );
+        let hold = self.hold_at.as_deref().is_some_and(|wanted| is_at(wanted, &event));
+        let _nobody_listens = self.told.send(event);
+        if hold {
+            eprintln!("held at {}", self.hold_at.as_deref().unwrap_or_default());
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+}
+
+fn is_at(wanted: &str, event: &Event) -> bool {
+    let (name, action) = wanted.split_once('@').unwrap_or((wanted, ""));
+    name == event.kind.name() && event.action.as_ref().map_or("", Action::as_str).starts_with(action)
+}

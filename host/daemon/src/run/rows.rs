@@ -1,0 +1,155 @@
+//! A table's way from source columns to target columns: carried by the host, or through a converter.
+
+use std::sync::Arc;
+
+use millrace_columnar::{Array, Batch};
+use millrace_model::schema::{Column, Table};
+use millrace_model::{Cancel, Failure, StageKind, TablePlan};
+use millrace_rowcopy::port::{BatchConverter, Converted};
+use millrace_runtime::{ConversionId, Converter, Plugin, StageContext};
+
+use crate::carry::Carry;
+use crate::setup::Setup;
+
+/// How the rows of one table are converted. Made once a run; every worker opens its own [`BatchConverter`].
+#[derive(Clone)]
+pub(crate) struct TableRows {
+    steps: Arc<Vec<Step>>,
+    targets: Arc<Vec<Column>>,
+}
+
+enum Step {
+    Carry { source: usize, target: usize, carry: Carry },
+    Convert(Conversion),
+}
+
+struct Conversion {
+    plugin: Plugin,
+    context: StageContext,
+    sources: Vec<usize>,
+    source_columns: Vec<Column>,
+    targets: Vec<Option<usize>>,
+    target_columns: Vec<Column>,
+}
+
+impl TableRows {
+    /// The way of one table of a plan.
+    ///
+    /// # Errors
+    /// `plan.unreadable` when the plan does not fit itself or the pipeline: it was changed by hand.
+    pub(crate) fn new(setup: &Setup, table: &TablePlan, cancel: &Cancel) -> Result<Self, Failure> {
+        let broken = |what: &str| {
+            Failure::config("plan.unreadable", format!("the plan of {} does not fit: {what}", table.target))
+        };
+        let source = table.source_table.as_ref().ok_or_else(|| broken("it has no source table"))?;
+        let desired = table.desired.as_ref().ok_or_else(|| broken("it has no desired table"))?;
+        let targets = written_columns(desired);
+        let mut steps = Vec::with_capacity(table.mappings.len());
+        let mut in_order = desired.columns.iter();
+        for decision in &table.mappings {
+            let mapping = &decision.mapping;
+            let sources = mapping
+                .sources
+                .iter()
+                .map(|name| source.columns.iter().position(|c| c.name == *name))
+                .collect::<Option<Vec<_>>>()
+                .ok_or_else(|| broken("a mapping names a column that the source table does not have"))?;
+            // The assembled table has the mapped columns in their order, perhaps under shortened names.
+            let columns: Vec<&Column> = in_order.by_ref().take(mapping.targets.len()).collect();
+            if columns.len() != mapping.targets.len() {
+                return Err(broken("its columns are fewer than its mappings say"));
+            }
+            let positions: Vec<Option<usize>> =
+                columns.iter().map(|c| targets.iter().position(|t| t.name == c.name)).collect();
+            if mapping.converts {
+                let stage = setup
+                    .stage_at(decision.stage)
+                    .filter(|stage| stage.plugin.kind() == StageKind::Converter)
+                    .ok_or_else(|| broken("a mapping names a stage that is no converter"))?;
+                steps.push(Step::Convert(Conversion {
+                    plugin: stage.plugin.clone(),
+                    context: stage.context(cancel),
+                    source_columns: sources.iter().map(|&i| source.columns[i].clone()).collect(),
+                    sources,
+                    targets: positions,
+                    target_columns: mapping.targets.clone(),
+                }));
+            } else if let ([source_position], [Some(target_position)]) = (sources.as_slice(), positions.as_slice()) {
+                steps.push(Step::Carry {
+                    source: *source_position,
+                    target: *target_position,
+                    carry: Carry::between(&source.columns[*source_position], columns[0])?,
+                });
+            }
+        }
+        Ok(Self { steps: Arc::new(steps), targets: Arc::new(targets) })
+    }
+
+    /// The columns that are written, in order.
+    pub(crate) fn targets(&self) -> &[Column] {
+        &self.targets
+    }
+
+    /// Opens the table's conversions for one worker.
+    pub(crate) fn open(&self) -> Result<Box<dyn BatchConverter>, Failure> {
+        let mut open = Vec::new();
+        for step in self.steps.iter() {
+            if let Step::Convert(conversion) = step {
+                let mut converter = conversion.plugin.converter(&conversion.context)?;
+                let id = converter.open(&conversion.source_columns, &conversion.target_columns)?;
+                open.push((converter, id));
+            }
+        }
+        Ok(Box::new(RowConverter { rows: self.clone(), open }))
+    }
+}
+
+/// The columns of a table that a statement may insert into.
+pub(crate) fn written_columns(table: &Table) -> Vec<Column> {
+    table.columns.iter().filter(|c| c.generated_expression.is_none()).cloned().collect()
+}
+
+/// One worker's open conversions, in the order of the table's converting steps.
+struct RowConverter {
+    rows: TableRows,
+    open: Vec<(Converter, ConversionId)>,
+}
+
+impl BatchConverter for RowConverter {
+    fn convert(&mut self, batch: Batch) -> Result<Converted, Failure> {
+        let rows = batch.rows;
+        let mut sources: Vec<Option<Array>> = batch.columns.into_iter().map(Some).collect();
+        let mut targets: Vec<Option<Array>> = vec![None; self.rows.targets.len()];
+        let mut rejects = Vec::new();
+        let missing = || Failure::internal("plan.unreadable", "a column of the batch is not there".to_owned());
+        // Converters borrow their columns; what the host carries is moved afterwards.
+        let mut open = self.open.iter_mut();
+        for step in self.rows.steps.iter() {
+            let Step::Convert(conversion) = step else { continue };
+            let (converter, id) = open.next().expect("every conversion was opened");
+            let inputs = conversion
+                .sources
+                .iter()
+                .map(|&i| sources.get(i).and_then(Option::as_ref))
+                .collect::<Option<Vec<_>>>()
+                .ok_or_else(missing)?;
+            let converted = converter.convert(*id, &inputs)?;
+            for (position, array) in conversion.targets.iter().zip(converted.outputs) {
+                if let Some(position) = position {
+                    targets[*position] = Some(array);
+                }
+            }
+            let column = conversion.source_columns.first().map(|c| c.name.as_str()).unwrap_or_default();
+            rejects.extend(converted.rejects.into_iter().map(|(row, failure)| (row, failure.with("column", column))));
+        }
+        for step in self.rows.steps.iter() {
+            let Step::Carry { source, target, carry } = step else { continue };
+            let array = sources.get_mut(*source).and_then(Option::take).ok_or_else(missing)?;
+            targets[*target] = Some(carry.apply(array));
+        }
+        let columns = targets.into_iter().collect::<Option<Vec<_>>>().ok_or_else(missing)?;
+        rejects.sort_by_key(|(row, _)| *row);
+        rejects.dedup_by_key(|(row, _)| *row);
+        Ok(Converted { batch: Batch { rows, columns }, rejects })
+    }
+}

@@ -1,0 +1,260 @@
+//! A pipeline with its plugins loaded: checked completely, and nothing opened yet.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use millrace_model::schema::TableName;
+use millrace_model::{Cancel, Failure, Problem, StageKind};
+use millrace_pipeline::{ContentDigest, Diagnostic, Pipeline, PluginReference, Resolver, Stage};
+use millrace_runtime::{Plugin, Runtime, StageContext};
+use secrecy::SecretString;
+
+/// A checked pipeline.
+pub(crate) struct Setup {
+    /// What the TOML declares.
+    pub(crate) pipeline: Pipeline,
+    /// The TOML, secrets unresolved.
+    pub(crate) text: String,
+    /// Where it was read from; relative paths in it start at its folder.
+    pub(crate) origin: PathBuf,
+    stages: Vec<LoadedStage>,
+}
+
+/// A stage and its plugin.
+pub(crate) struct LoadedStage {
+    /// Its place among the pipeline's stages.
+    pub(crate) position: usize,
+    /// What the TOML says.
+    pub(crate) declaration: Stage,
+    /// Its component.
+    pub(crate) plugin: Plugin,
+}
+
+/// Why there is no setup.
+#[derive(Debug)]
+pub(crate) enum SetupError {
+    /// The file could not be read, or a plugin could not be loaded.
+    Failure(Failure),
+    /// The pipeline is wrong: everything that is, at once.
+    Wrong {
+        /// What is wrong.
+        diagnostics: Vec<Diagnostic>,
+        /// The TOML that it is about.
+        text: String,
+        /// Its file.
+        origin: PathBuf,
+    },
+}
+
+impl From<Failure> for SetupError {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl SetupError {
+    /// As one failure, for those who cannot show lines.
+    pub(crate) fn into_failure(self) -> Failure {
+        match self {
+            Self::Failure(failure) => failure,
+            Self::Wrong { diagnostics, origin, .. } => {
+                let first = diagnostics.first();
+                let lines: Vec<String> =
+                    diagnostics.iter().map(|d| format!("line {}: {}", d.line, d.message)).collect();
+                Failure::config(
+                    first.map_or("pipeline.wrong", |d| d.code.as_str()),
+                    format!("{}: {}", origin.display(), lines.join("; ")),
+                )
+            }
+        }
+    }
+}
+
+/// `${env:…}` and `${file:…}`, answered by the operating system.
+struct System {
+    folder: PathBuf,
+}
+
+impl Resolver for System {
+    fn variable(&self, name: &str) -> Option<SecretString> {
+        std::env::var(name).ok().map(SecretString::from)
+    }
+
+    fn file(&self, path: &Path) -> Result<SecretString, String> {
+        fs::read_to_string(self.folder.join(path))
+            .map(|text| SecretString::from(text.trim_end_matches(['\n', '\r'])))
+            .map_err(|e| e.to_string())
+    }
+}
+
+impl Setup {
+    /// Reads a pipeline's file and checks it.
+    pub(crate) fn read(runtime: &Runtime, origin: &Path) -> Result<Self, SetupError> {
+        let text = fs::read_to_string(origin).map_err(|e| {
+            Failure::config("pipeline.unreadable", format!("the pipeline {} cannot be read: {e}", origin.display()))
+        })?;
+        Self::load(runtime, &text, origin)
+    }
+
+    /// Checks a pipeline's text; `origin` is where it stands.
+    pub(crate) fn load(runtime: &Runtime, text: &str, origin: &Path) -> Result<Self, SetupError> {
+        let origin = std::path::absolute(origin).unwrap_or_else(|_| origin.to_owned());
+        let folder = origin.parent().unwrap_or(Path::new(".")).to_owned();
+        let wrong =
+            |diagnostics| SetupError::Wrong { diagnostics, text: text.to_owned(), origin: origin.clone() };
+        let pipeline = Pipeline::parse(text, &System { folder: folder.clone() }).map_err(wrong)?;
+        let known: Vec<&str> = millrace_bundle::PLUGINS.iter().map(|(name, _)| *name).collect();
+        let mut diagnostics = pipeline.check_names(&known);
+        let mut kinds = Vec::new();
+        let mut problems = Vec::new();
+        let mut stages = Vec::new();
+        for (position, declaration) in pipeline.stages.iter().enumerate() {
+            let (kind, found) = match load_stage(runtime, &pipeline, position, &folder) {
+                Ok(None) => (None, Vec::new()),
+                Ok(Some(plugin)) => {
+                    let found = check_config(&plugin, declaration)?;
+                    let kind = plugin.kind();
+                    stages.push(LoadedStage { position, declaration: declaration.clone(), plugin });
+                    (Some(kind), found)
+                }
+                Err(diagnostic) => {
+                    diagnostics.push(*diagnostic);
+                    (None, Vec::new())
+                }
+            };
+            kinds.push(kind);
+            problems.push(found);
+        }
+        diagnostics.extend(pipeline.check_stages(&kinds, &problems));
+        if !diagnostics.is_empty() {
+            diagnostics.sort_by_key(|d| d.span.start);
+            return Err(wrong(diagnostics));
+        }
+        Ok(Self { pipeline, text: text.to_owned(), origin, stages })
+    }
+
+    /// The stages of a kind, in the pipeline's order.
+    pub(crate) fn stages(&self, kind: StageKind) -> impl Iterator<Item = &LoadedStage> {
+        self.stages.iter().filter(move |s| s.plugin.kind() == kind)
+    }
+
+    /// The stage of a kind of which there is at most one. None: the pipeline goes without.
+    pub(crate) fn optional_stage(&self, kind: StageKind) -> Option<&LoadedStage> {
+        self.stages(kind).next()
+    }
+
+    /// The stage of a kind that is needed here.
+    ///
+    /// # Errors
+    /// `pipeline.no-stage`.
+    pub(crate) fn stage(&self, kind: StageKind) -> Result<&LoadedStage, Failure> {
+        self.optional_stage(kind).ok_or_else(|| {
+            Failure::config("pipeline.no-stage", format!("pipeline {} has no {kind}", self.pipeline.name))
+        })
+    }
+
+    /// The stage at a position.
+    pub(crate) fn stage_at(&self, position: usize) -> Option<&LoadedStage> {
+        self.stages.get(position)
+    }
+
+    /// All stages, in the pipeline's order.
+    pub(crate) fn all_stages(&self) -> &[LoadedStage] {
+        &self.stages
+    }
+
+    /// Where relative paths of the pipeline start.
+    pub(crate) fn folder(&self) -> &Path {
+        self.origin.parent().unwrap_or(Path::new("."))
+    }
+}
+
+impl LoadedStage {
+    /// What its plugin is told.
+    pub(crate) fn context(&self, cancel: &Cancel) -> StageContext {
+        StageContext {
+            stage: self.plugin.description().name.clone(),
+            config_json: self.declaration.config.to_string(),
+            cancel: cancel.clone(),
+            progress: Arc::new(|_, _| {}),
+        }
+    }
+
+    /// The text of the file that the stage names. None: it names none.
+    pub(crate) fn document(&self, setup: &Setup) -> Result<Option<String>, Failure> {
+        let Some(file) = &self.declaration.file else { return Ok(None) };
+        let path = setup.folder().join(file);
+        fs::read_to_string(&path).map(Some).map_err(|e| {
+            Failure::config("pipeline.unreadable-file", format!("{} cannot be read: {e}", path.display()))
+        })
+    }
+
+    /// Whether the pipeline lets this converter have the column.
+    pub(crate) fn may_claim(&self, table: &TableName, column: &str) -> bool {
+        let patterns = &self.declaration.columns;
+        patterns.is_empty() || patterns.iter().any(|p| p.matches(table, column))
+    }
+}
+
+/// Loads the plugin of one stage. None: its name is unknown, which was said already.
+fn load_stage(
+    runtime: &Runtime,
+    pipeline: &Pipeline,
+    position: usize,
+    folder: &Path,
+) -> Result<Option<Plugin>, Box<Diagnostic>> {
+    let at = |failure: Failure| {
+        Box::new(pipeline.diagnostic_at(position, "plugin", &failure.code, &failure.message, None))
+    };
+    match &pipeline.stages[position].plugin {
+        PluginReference::Builtin(name) => match millrace_bundle::plugin(name) {
+            Some(bytes) => runtime.load(bytes, name).map(Some).map_err(at),
+            None => Ok(None),
+        },
+        PluginReference::File { path, .. } => {
+            let bytes = read_component(&folder.join(path)).map_err(at)?;
+            // Nothing of a component is run before its content is known to be what the pipeline pins.
+            if let Some(diagnostic) = pipeline.check_digest(position, &ContentDigest::of(&bytes)) {
+                return Err(Box::new(diagnostic));
+            }
+            runtime.load(&bytes, &path.to_string_lossy()).map(Some).map_err(at)
+        }
+    }
+}
+
+fn check_config(plugin: &Plugin, declaration: &Stage) -> Result<Vec<Problem>, Failure> {
+    plugin.check_config(&declaration.config.to_string())
+}
+
+/// A first-party plugin.
+pub(crate) fn load_builtin(runtime: &Runtime, name: &str) -> Result<Plugin, Failure> {
+    let bytes = millrace_bundle::plugin(name).ok_or_else(|| {
+        let known: Vec<&str> = millrace_bundle::PLUGINS.iter().map(|(name, _)| *name).collect();
+        Failure::config(
+            "plugin.unknown",
+            format!("there is no plugin {name}; the first-party ones are {}", known.join(", ")),
+        )
+    })?;
+    runtime.load(bytes, name)
+}
+
+/// Anyone's component.
+pub(crate) fn load_file(runtime: &Runtime, path: &Path) -> Result<Plugin, Failure> {
+    runtime.load(&read_component(path)?, &path.to_string_lossy())
+}
+
+fn read_component(path: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(path).map_err(|e| {
+        Failure::config("plugin.unreadable", format!("the plugin {} cannot be read: {e}", path.display()))
+    })
+}
+
+/// Runs what blocks (plugins, and what they are lent) off the executor's threads.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|e| {
+        Err(Failure::internal("run.panicked", format!("a worker of the host panicked: {e}")))
+    })
+}
