@@ -36,12 +36,7 @@ pub(crate) struct TableAccount {
 
 impl TableAccount {
     pub(crate) fn new(index: usize, copy: TableCopy, progress: Arc<CopyProgress>) -> Self {
-        Self {
-            index,
-            copy,
-            progress,
-            totals: Mutex::new(Totals::default()),
-        }
+        Self { index, copy, progress, totals: Mutex::new(Totals::default()) }
     }
 
     pub(crate) fn progress(&self) -> &TableProgress {
@@ -59,28 +54,20 @@ impl TableAccount {
 
     /// Counts rejects by what they have in common.
     pub(crate) fn add_rejects(&self, rejects: &[Reject]) {
-        self.progress()
-            .rejects
-            .fetch_add(rejects.len() as u64, Ordering::Relaxed);
+        self.progress().rejects.fetch_add(rejects.len() as u64, Ordering::Relaxed);
         if rejects.is_empty() {
             return;
         }
         let mut totals = self.totals();
         for reject in rejects {
             let key = (reject.code.clone(), reject.column.clone());
-            totals
-                .groups
-                .entry(key)
-                .or_insert_with(|| (0, reject.reason.clone()))
-                .0 += 1;
+            totals.groups.entry(key).or_insert_with(|| (0, reject.reason.clone())).0 += 1;
         }
     }
 
     /// Takes [`TableAccount::add_rejects`] back.
     pub(crate) fn remove_rejects(&self, rejects: &[Reject]) {
-        self.progress()
-            .rejects
-            .fetch_sub(rejects.len() as u64, Ordering::Relaxed);
+        self.progress().rejects.fetch_sub(rejects.len() as u64, Ordering::Relaxed);
         let mut totals = self.totals();
         for reject in rejects {
             let key = (reject.code.clone(), reject.column.clone());
@@ -111,12 +98,8 @@ impl TableAccount {
     pub(crate) fn add_found(&self, record: &ChunkRecord) -> bool {
         let progress = self.progress();
         let rejects = record.rejects.len() as u64;
-        progress
-            .rows_read
-            .fetch_add(record.digest.rows + rejects, Ordering::Relaxed);
-        progress
-            .rows
-            .fetch_add(record.digest.rows, Ordering::Relaxed);
+        progress.rows_read.fetch_add(record.digest.rows + rejects, Ordering::Relaxed);
+        progress.rows.fetch_add(record.digest.rows, Ordering::Relaxed);
         progress.bytes.fetch_add(record.bytes, Ordering::Relaxed);
         self.add_rejects(&record.rejects);
         self.add_copied(record)
@@ -131,10 +114,7 @@ impl TableAccount {
     pub(crate) fn check_rejects_so_far(&self) -> Result<(), Failure> {
         let progress = self.progress();
         let rejects = progress.rejects.load(Ordering::Relaxed);
-        let rows = progress
-            .rows_read
-            .load(Ordering::Relaxed)
-            .max(progress.rows_estimated());
+        let rows = progress.rows_read.load(Ordering::Relaxed).max(progress.rows_estimated());
         self.check_rejects(rejects, rows, progress.rows_read.load(Ordering::Relaxed))
     }
 
@@ -148,31 +128,20 @@ impl TableAccount {
     }
 
     #[allow(clippy::cast_precision_loss)] // a share of rows needs no more than 52 bits
-    fn check_rejects(
-        &self,
-        rejects: u64,
-        rows_of_share: u64,
-        rows_read: u64,
-    ) -> Result<(), Failure> {
+    fn check_rejects(&self, rejects: u64, rows_of_share: u64, rows_read: u64) -> Result<(), Failure> {
         let allowed = self.copy.rejects_at_most;
         if rejects == 0 || rejects as f64 <= allowed * rows_of_share as f64 {
             return Ok(());
         }
         let table = &self.copy.table;
         let groups = self.groups();
-        let mut message = format!(
-            "{table}: {rejects} of {rows_read} rows are rejected, more than the allowed share of {allowed}"
-        );
+        let mut message =
+            format!("{table}: {rejects} of {rows_read} rows are rejected, more than the allowed share of {allowed}");
         let mut failure_fields = Vec::new();
         if let Some(group) = groups.first() {
-            let column = group
-                .column
-                .as_ref()
-                .map_or_else(String::new, |column| format!(" in column {column}"));
-            message = format!(
-                "{message}; {} of them as {}{column}, such as: {}",
-                group.rows, group.code, group.example
-            );
+            let column = group.column.as_ref().map_or_else(String::new, |column| format!(" in column {column}"));
+            message =
+                format!("{message}; {} of them as {}{column}, such as: {}", group.rows, group.code, group.example);
             failure_fields.push(("reject-code", group.code.clone()));
             failure_fields.extend(group.column.clone().map(|column| ("column", column)));
         }
@@ -180,9 +149,7 @@ impl TableAccount {
             .with("table", table)
             .with("rejects", rejects.to_string())
             .with("rows", rows_read.to_string());
-        Err(failure_fields
-            .into_iter()
-            .fold(failure, |failure, (name, value)| failure.with(name, value)))
+        Err(failure_fields.into_iter().fold(failure, |failure, (name, value)| failure.with(name, value)))
     }
 
     /// The rejects by what they have in common, most frequent first.

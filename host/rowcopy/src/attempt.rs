@@ -29,9 +29,7 @@ impl Run {
         if self.control.cancel().is_cancelled() {
             Err(Failure::cancelled("the copy was cancelled"))
         } else if self.stopped.load(Ordering::SeqCst) {
-            Err(Failure::cancelled(
-                "the copy stops because another chunk has failed",
-            ))
+            Err(Failure::cancelled("the copy stops because another chunk has failed"))
         } else {
             Ok(())
         }
@@ -63,12 +61,7 @@ pub(crate) struct Attempt {
 
 impl Attempt {
     pub(crate) fn new(run: Arc<Run>, table: Arc<TableAccount>, chunk: Chunk) -> Self {
-        Self {
-            run,
-            table,
-            chunk,
-            counts: Mutex::new(Counts::default()),
-        }
+        Self { run, table, chunk, counts: Mutex::new(Counts::default()) }
     }
 
     pub(crate) fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -84,12 +77,7 @@ impl Attempt {
     }
 
     /// Counts what was read, and keeps the rejects.
-    pub(crate) fn count_read(
-        &self,
-        rows: u64,
-        bytes: u64,
-        rejects: Vec<Reject>,
-    ) -> Result<(), Failure> {
+    pub(crate) fn count_read(&self, rows: u64, bytes: u64, rejects: Vec<Reject>) -> Result<(), Failure> {
         let progress = self.table.progress();
         progress.rows_read.fetch_add(rows, Ordering::Relaxed);
         progress.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -101,19 +89,12 @@ impl Attempt {
             counts.record.bytes += bytes;
             counts.record.rejects.extend(rejects);
         }
-        if rejected {
-            self.table.check_rejects_so_far()
-        } else {
-            Ok(())
-        }
+        if rejected { self.table.check_rejects_so_far() } else { Ok(()) }
     }
 
     /// Counts rows handed to the target.
     pub(crate) fn count_written(&self, rows: u64) {
-        self.table
-            .progress()
-            .rows
-            .fetch_add(rows, Ordering::Relaxed);
+        self.table.progress().rows.fetch_add(rows, Ordering::Relaxed);
     }
 
     /// Keeps what was committed; the rows that the target refused become rejects.
@@ -121,9 +102,7 @@ impl Attempt {
         let refused = record.rejects.get(rejects_sent..).unwrap_or_default();
         self.table.add_rejects(refused);
         let progress = self.table.progress();
-        progress
-            .rows
-            .fetch_sub(sent.saturating_sub(record.digest.rows), Ordering::Relaxed);
+        progress.rows.fetch_sub(sent.saturating_sub(record.digest.rows), Ordering::Relaxed);
         self.counts().committed = Some(record);
     }
 
@@ -131,22 +110,14 @@ impl Attempt {
     pub(crate) fn take_back(&self) {
         let counts = self.counts();
         let progress = self.table.progress();
-        progress
-            .rows_read
-            .fetch_sub(counts.rows_read, Ordering::Relaxed);
-        progress
-            .bytes
-            .fetch_sub(counts.record.bytes, Ordering::Relaxed);
-        progress
-            .rows
-            .fetch_sub(counts.record.digest.rows, Ordering::Relaxed);
+        progress.rows_read.fetch_sub(counts.rows_read, Ordering::Relaxed);
+        progress.bytes.fetch_sub(counts.record.bytes, Ordering::Relaxed);
+        progress.rows.fetch_sub(counts.record.digest.rows, Ordering::Relaxed);
         self.table.remove_rejects(&counts.record.rejects);
     }
 
     /// The failure with the names of table and chunk.
     pub(crate) fn named(&self, failure: Failure) -> Failure {
-        failure
-            .with("table", &self.table.copy.table)
-            .with("chunk", self.chunk.number.to_string())
+        failure.with("table", &self.table.copy.table).with("chunk", self.chunk.number.to_string())
     }
 }

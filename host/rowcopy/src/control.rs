@@ -35,18 +35,9 @@ struct State {
 impl CopyControl {
     /// Not paused, as fast as it can, with as many workers as the options say.
     pub fn new(cancel: Cancel) -> Self {
-        let state = State {
-            paused: false,
-            workers: None,
-            rows_per_second: None,
-            next_free: Instant::now(),
-            rate_changes: 0,
-        };
-        let inner = Arc::new(Inner {
-            cancel,
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-        });
+        let state =
+            State { paused: false, workers: None, rows_per_second: None, next_free: Instant::now(), rate_changes: 0 };
+        let inner = Arc::new(Inner { cancel, state: Mutex::new(state), changed: Condvar::new() });
         let waiting = Arc::downgrade(&inner);
         inner.cancel.on_cancel(move || {
             if let Some(inner) = waiting.upgrade() {
@@ -57,10 +48,7 @@ impl CopyControl {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.inner
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
@@ -115,8 +103,7 @@ impl CopyControl {
 
     /// Rows that may be read in one go, so that a low rate flows instead of coming in gushes.
     pub(crate) fn rows_at_once(&self) -> u64 {
-        self.rows_per_second()
-            .map_or(u64::MAX, |rate| (rate / 4).max(1))
+        self.rows_per_second().map_or(u64::MAX, |rate| (rate / 4).max(1))
     }
 
     /// Blocks while paused, or until `stopped`.
@@ -149,10 +136,6 @@ impl CopyControl {
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>, time: Duration) -> MutexGuard<'a, State> {
-        self.inner
-            .changed
-            .wait_timeout(state, time)
-            .unwrap_or_else(PoisonError::into_inner)
-            .0
+        self.inner.changed.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0
     }
 }

@@ -41,11 +41,7 @@ pub fn copy_tables(
 ) -> Result<Vec<TableOutcome>, Failure> {
     let threads = options.workers_at_most.max(options.workers).max(1) as usize;
     let chunks: usize = tables.iter().map(|table| table.chunks.len()).sum();
-    let run = Arc::new(Run {
-        control: control.clone(),
-        options,
-        stopped: AtomicBool::new(false),
-    });
+    let run = Arc::new(Run { control: control.clone(), options, stopped: AtomicBool::new(false) });
     let accounts: Vec<_> = tables
         .into_iter()
         .enumerate()
@@ -56,13 +52,7 @@ pub fn copy_tables(
         run.check()?;
         open.push(open_chunks(account, observer)?);
     }
-    let crew = Crew {
-        queue: Queue::new(Arc::clone(&run), &accounts, open),
-        accounts,
-        run,
-        factory,
-        observer,
-    };
+    let crew = Crew { queue: Queue::new(Arc::clone(&run), &accounts, open), accounts, run, factory, observer };
     for account in &crew.accounts {
         if account.is_complete() {
             crew.complete(account)?;
@@ -73,39 +63,23 @@ pub fn copy_tables(
         .stack_size(STACK_BYTES)
         .thread_name(|number| format!("copy-{number}"))
         .build()
-        .map_err(|error| {
-            Failure::internal(
-                "copy.no-workers",
-                format!("could not start the workers: {error}"),
-            )
-        })?;
+        .map_err(|error| Failure::internal("copy.no-workers", format!("could not start the workers: {error}")))?;
     pool.broadcast(|_| {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| crew.work())) {
             crew.queue.fail(panicked("a worker", &*panic));
         }
     });
     crew.queue.verdict()?;
-    Ok(crew
-        .accounts
-        .iter()
-        .map(|account| account.outcome())
-        .collect())
+    Ok(crew.accounts.iter().map(|account| account.outcome()).collect())
 }
 
 /// Adds the committed chunks to the account; the positions of the others.
 fn open_chunks(account: &TableAccount, observer: &dyn CopyObserver) -> Result<Vec<usize>, Failure> {
     let copy = &account.copy;
-    let committed = copy
-        .sink
-        .committed()
-        .map_err(|failure| failure.with("table", &copy.table))?;
+    let committed = copy.sink.committed().map_err(|failure| failure.with("table", &copy.table))?;
     let mut open = vec![true; copy.chunks.len()];
-    let positions: std::collections::HashMap<u64, usize> = copy
-        .chunks
-        .iter()
-        .enumerate()
-        .map(|(position, chunk)| (chunk.number, position))
-        .collect();
+    let positions: std::collections::HashMap<u64, usize> =
+        copy.chunks.iter().enumerate().map(|(position, chunk)| (chunk.number, position)).collect();
     for (number, record) in committed {
         let Some(&position) = positions.get(&number) else {
             let message = format!(
@@ -119,12 +93,7 @@ fn open_chunks(account: &TableAccount, observer: &dyn CopyObserver) -> Result<Ve
             observer.chunk_committed(&copy.table, &copy.chunks[position], &record);
         }
     }
-    Ok(open
-        .iter()
-        .enumerate()
-        .filter(|(_, open)| **open)
-        .map(|(position, _)| position)
-        .collect())
+    Ok(open.iter().enumerate().filter(|(_, open)| **open).map(|(position, _)| position).collect())
 }
 
 /// What the workers of a copy share.
@@ -169,18 +138,10 @@ impl Crew<'_> {
     fn failed(&self, job: Job, account: &TableAccount, failure: Failure) {
         let chunk = &account.copy.chunks[job.chunk];
         let options = &self.run.options;
-        if failure.fault != Fault::Transient
-            || job.failures >= options.retries
-            || self.run.is_over()
-        {
-            let failure = failure
-                .with("table", &account.copy.table)
-                .with("chunk", chunk.number.to_string());
-            let failure = if job.failures > 0 {
-                failure.with("attempts", (job.failures + 1).to_string())
-            } else {
-                failure
-            };
+        if failure.fault != Fault::Transient || job.failures >= options.retries || self.run.is_over() {
+            let failure = failure.with("table", &account.copy.table).with("chunk", chunk.number.to_string());
+            let failure =
+                if job.failures > 0 { failure.with("attempts", (job.failures + 1).to_string()) } else { failure };
             self.queue.fail(failure);
             return;
         }
@@ -193,25 +154,17 @@ impl Crew<'_> {
             "a chunk failed and will be tried again: {}",
             failure.message
         );
-        self.observer
-            .chunk_retried(&account.copy.table, chunk, &failure, wait);
+        self.observer.chunk_retried(&account.copy.table, chunk, &failure, wait);
         self.queue.retry(job, Instant::now() + wait, self.rows(job));
     }
 
     /// Leaves the chunk committed and accounted for, or fails with nothing left behind.
-    fn chunk(
-        &self,
-        job: Job,
-        account: &Arc<TableAccount>,
-        tools: &mut Tools,
-    ) -> Result<(), Failure> {
+    fn chunk(&self, job: Job, account: &Arc<TableAccount>, tools: &mut Tools) -> Result<(), Failure> {
         let chunk = &account.copy.chunks[job.chunk];
         // The attempt before this one may have lost the answer to its commit.
         let found = if job.failures > 0 {
             let committed = account.copy.sink.committed()?;
-            committed
-                .into_iter()
-                .find(|(number, _)| *number == chunk.number)
+            committed.into_iter().find(|(number, _)| *number == chunk.number)
         } else {
             None
         };
@@ -219,11 +172,7 @@ impl Crew<'_> {
             let complete = account.add_found(&record);
             return self.settle(account, job, &record, complete);
         }
-        let attempt = Arc::new(Attempt::new(
-            Arc::clone(&self.run),
-            Arc::clone(account),
-            chunk.clone(),
-        ));
+        let attempt = Arc::new(Attempt::new(Arc::clone(&self.run), Arc::clone(account), chunk.clone()));
         let result = catch_unwind(AssertUnwindSafe(|| self.copy(&attempt, tools)))
             .unwrap_or_else(|panic| Err(attempt.named(panicked(&account.copy.table, &*panic))));
         let committed = attempt.counts().committed.take();
@@ -232,22 +181,14 @@ impl Crew<'_> {
                 let complete = account.add_copied(&record);
                 self.settle(account, job, &record, complete)?;
                 // The rows are in; only a defect of the copier is worth stopping for.
-                result.or_else(|failure| {
-                    if failure.fault == Fault::Transient {
-                        Ok(())
-                    } else {
-                        Err(failure)
-                    }
-                })
+                result.or_else(|failure| if failure.fault == Fault::Transient { Ok(()) } else { Err(failure) })
             }
             (None, result) => {
                 attempt.take_back();
                 let cause = attempt.counts().cause.take();
                 let silent = || {
-                    let message = format!(
-                        "the copier left chunk {} of {} uncommitted",
-                        chunk.number, account.copy.table
-                    );
+                    let message =
+                        format!("the copier left chunk {} of {} uncommitted", chunk.number, account.copy.table);
                     Failure::internal("copy.not-committed", message)
                 };
                 // What the host met is the cause; what the copier made of it is its echo. A panic is its own cause.
@@ -272,30 +213,13 @@ impl Crew<'_> {
         let transaction = copy.sink.begin(&attempt.chunk)?;
         let stream = ConvertedStream::new(Arc::clone(attempt), reader, converter);
         let writer = TransactionWriter::new(Arc::clone(attempt), transaction);
-        copier
-            .copy(
-                &attempt.chunk.part.key_range(),
-                Box::new(stream),
-                Box::new(writer),
-            )
-            .map(|_| ())
+        copier.copy(&attempt.chunk.part.key_range(), Box::new(stream), Box::new(writer)).map(|_| ())
     }
 
     /// After a commit: tells, and looks at the rejects.
-    fn settle(
-        &self,
-        account: &TableAccount,
-        job: Job,
-        record: &ChunkRecord,
-        complete: bool,
-    ) -> Result<(), Failure> {
-        self.observer
-            .chunk_committed(&account.copy.table, &account.copy.chunks[job.chunk], record);
-        if complete {
-            self.complete(account)
-        } else {
-            account.check_rejects_so_far()
-        }
+    fn settle(&self, account: &TableAccount, job: Job, record: &ChunkRecord, complete: bool) -> Result<(), Failure> {
+        self.observer.chunk_committed(&account.copy.table, &account.copy.chunks[job.chunk], record);
+        if complete { self.complete(account) } else { account.check_rejects_so_far() }
     }
 
     fn complete(&self, account: &TableAccount) -> Result<(), Failure> {
@@ -306,11 +230,7 @@ impl Crew<'_> {
 }
 
 impl Tools {
-    fn converter(
-        &mut self,
-        factory: &dyn WorkerFactory,
-        table: usize,
-    ) -> Result<SharedConverter, Failure> {
+    fn converter(&mut self, factory: &dyn WorkerFactory, table: usize) -> Result<SharedConverter, Failure> {
         let kept = self.converters.iter().position(|(of, _)| *of == table);
         let entry = match kept {
             Some(position) => self.converters.remove(position),
@@ -338,8 +258,5 @@ fn panicked(what: &str, panic: &(dyn Any + Send)) -> Failure {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no words");
-    Failure::internal(
-        "copy.worker-panicked",
-        format!("a worker panicked while copying {what}: {words}"),
-    )
+    Failure::internal("copy.worker-panicked", format!("a worker panicked while copying {what}: {words}"))
 }

@@ -26,6 +26,4 @@ mod tests;
 pub use control::CopyControl;
 pub use copy::copy_tables;
 pub use progress::{CopyProgress, TableProgress, TableSnapshot};
-pub use table::{
-    CopyObserver, CopyOptions, RejectGroup, TableCopy, TableOutcome, WorkerFactory, canonical_kinds,
-};
+pub use table::{CopyObserver, CopyOptions, RejectGroup, TableCopy, TableOutcome, WorkerFactory, canonical_kinds};

@@ -58,26 +58,11 @@ impl Queue {
             let rows = |chunk: &usize| table.copy.chunks[*chunk].estimated_rows;
             fresh.sort_by_key(|chunk| (rows(chunk), std::cmp::Reverse(*chunk)));
             let rows_left = fresh.iter().map(rows).sum();
-            TableQueue {
-                fresh,
-                retries: Vec::new(),
-                rows_left,
-                running: 0,
-                parallel: table.copy.parallel.max(1),
-            }
+            TableQueue { fresh, retries: Vec::new(), rows_left, running: 0, parallel: table.copy.parallel.max(1) }
         };
         let tables = tables.iter().zip(open).map(queue).collect();
-        let state = State {
-            tables,
-            running: 0,
-            left,
-            failure: None,
-        };
-        Self {
-            run,
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-        }
+        let state = State { tables, running: 0, left, failure: None };
+        Self { run, state: Mutex::new(state), changed: Condvar::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -93,10 +78,7 @@ impl Queue {
             }
             let control = &self.run.control;
             let options = &self.run.options;
-            let workers = control
-                .workers()
-                .unwrap_or(options.workers)
-                .min(options.workers_at_most.max(1));
+            let workers = control.workers().unwrap_or(options.workers).min(options.workers_at_most.max(1));
             let mut wait = GLANCE;
             if state.running < workers && !control.is_paused() {
                 let now = Instant::now();
@@ -108,16 +90,10 @@ impl Queue {
                     return Some(job);
                 }
                 let retries = state.tables.iter().flat_map(|table| &table.retries);
-                let next = retries
-                    .map(|(due, _)| due.saturating_duration_since(now))
-                    .min();
+                let next = retries.map(|(due, _)| due.saturating_duration_since(now)).min();
                 wait = next.map_or(wait, |next| next.clamp(Duration::from_millis(1), GLANCE));
             }
-            state = self
-                .changed
-                .wait_timeout(state, wait)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            state = self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -139,13 +115,7 @@ impl Queue {
     pub(crate) fn retry(&self, job: Job, due: Instant, rows: u64) {
         self.release(job, |state| {
             let table = &mut state.tables[job.table];
-            table.retries.push((
-                due,
-                Job {
-                    failures: job.failures + 1,
-                    ..job
-                },
-            ));
+            table.retries.push((due, Job { failures: job.failures + 1, ..job }));
             table.rows_left += rows;
         });
     }
@@ -153,9 +123,7 @@ impl Queue {
     /// The copy has failed: the first failure is kept, and all workers stop.
     pub(crate) fn fail(&self, failure: Failure) {
         self.state().failure.get_or_insert(failure);
-        self.run
-            .stopped
-            .store(true, std::sync::atomic::Ordering::SeqCst);
+        self.run.stopped.store(true, std::sync::atomic::Ordering::SeqCst);
         self.changed.notify_all();
     }
 
@@ -177,21 +145,12 @@ impl State {
             table.running < table.parallel
                 && (!table.fresh.is_empty() || table.retries.iter().any(|(due, _)| *due <= now))
         };
-        let (index, _) = self
-            .tables
-            .iter()
-            .enumerate()
-            .filter(|(_, table)| ready(table))
-            .rev()
-            .max_by_key(|(_, t)| t.rows_left)?;
+        let (index, _) =
+            self.tables.iter().enumerate().filter(|(_, table)| ready(table)).rev().max_by_key(|(_, t)| t.rows_left)?;
         let table = &mut self.tables[index];
         if let Some(position) = table.retries.iter().position(|(due, _)| *due <= now) {
             return Some(table.retries.swap_remove(position).1);
         }
-        table.fresh.pop().map(|chunk| Job {
-            table: index,
-            chunk,
-            failures: 0,
-        })
+        table.fresh.pop().map(|chunk| Job { table: index, chunk, failures: 0 })
     }
 }

@@ -23,16 +23,8 @@ pub(crate) struct ConvertedStream {
 }
 
 impl ConvertedStream {
-    pub(crate) fn new(
-        attempt: Arc<Attempt>,
-        reader: Box<dyn BatchReader>,
-        converter: SharedConverter,
-    ) -> Self {
-        Self {
-            attempt,
-            reader,
-            converter,
-        }
+    pub(crate) fn new(attempt: Arc<Attempt>, reader: Box<dyn BatchReader>, converter: SharedConverter) -> Self {
+        Self { attempt, reader, converter }
     }
 
     /// The next batch that has rows left.
@@ -42,9 +34,7 @@ impl ConvertedStream {
         loop {
             run.control.wait_while_paused(&stopped);
             run.check()?;
-            let rows = u64::from(max_rows.min(run.options.batch_rows))
-                .min(run.control.rows_at_once())
-                .max(1);
+            let rows = u64::from(max_rows.min(run.options.batch_rows)).min(run.control.rows_at_once()).max(1);
             let bytes = max_bytes.min(run.options.batch_bytes).max(1);
             let fits = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
             let Some(batch) = self.reader.next(fits(rows), fits(bytes))? else {
@@ -64,53 +54,33 @@ impl ConvertedStream {
         let (rows, bytes) = (batch.rows, batch.memory_bytes() as u64);
         // The converter consumes the batch; rejects are named by their key as it was read.
         let copy = &self.attempt.table.copy;
-        let keys: Vec<Array> = copy
-            .key
-            .iter()
-            .filter_map(|&column| batch.columns.get(column).cloned())
-            .collect();
-        let converted = self
-            .converter
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .convert(batch)?;
+        let keys: Vec<Array> = copy.key.iter().filter_map(|&column| batch.columns.get(column).cloned()).collect();
+        let converted = self.converter.lock().unwrap_or_else(PoisonError::into_inner).convert(batch)?;
         let Converted { batch, mut rejects } = converted;
         self.check_shape(&batch, rows, &rejects)?;
         rejects.sort_by_key(|(row, _)| *row);
         // A row that fails in two columns is one rejected row.
         rejects.dedup_by_key(|(row, _)| *row);
         let names = Names::new(copy.source.columns(), &copy.key);
-        let records = rejects
-            .iter()
-            .map(|(row, failure)| names.reject(&keys, *row, failure))
-            .collect();
+        let records = rejects.iter().map(|(row, failure)| names.reject(&keys, *row, failure)).collect();
         self.attempt.count_read(rows as u64, bytes, records)?;
         let rejected: Vec<u32> = rejects.into_iter().map(|(row, _)| row).collect();
         Ok(batch.without(&rejected))
     }
 
-    fn check_shape(
-        &self,
-        batch: &Batch,
-        rows: usize,
-        rejects: &[(u32, Failure)],
-    ) -> Result<(), Failure> {
+    fn check_shape(&self, batch: &Batch, rows: usize, rejects: &[(u32, Failure)]) -> Result<(), Failure> {
         let table = &self.attempt.table.copy.table;
         let columns = self.columns().len();
-        let problem =
-            if batch.rows != rows || batch.columns.iter().any(|column| column.rows != rows) {
-                format!("made another number of rows of {rows}")
-            } else if batch.columns.len() != columns {
-                format!("made {} columns instead of {columns}", batch.columns.len())
-            } else if let Some((row, _)) = rejects.iter().find(|(row, _)| *row as usize >= rows) {
-                format!("rejected row {row} of a batch of {rows}")
-            } else {
-                return Ok(());
-            };
-        Err(Failure::internal(
-            "copy.wrong-conversion",
-            format!("the conversion of {table} {problem}"),
-        ))
+        let problem = if batch.rows != rows || batch.columns.iter().any(|column| column.rows != rows) {
+            format!("made another number of rows of {rows}")
+        } else if batch.columns.len() != columns {
+            format!("made {} columns instead of {columns}", batch.columns.len())
+        } else if let Some((row, _)) = rejects.iter().find(|(row, _)| *row as usize >= rows) {
+            format!("rejected row {row} of a batch of {rows}")
+        } else {
+            return Ok(());
+        };
+        Err(Failure::internal("copy.wrong-conversion", format!("the conversion of {table} {problem}")))
     }
 }
 
@@ -132,29 +102,19 @@ struct Names<'a> {
 
 impl<'a> Names<'a> {
     fn new(columns: &'a [Column], key: &[usize]) -> Self {
-        Self {
-            key: key
-                .iter()
-                .filter_map(|&column| columns.get(column))
-                .collect(),
-        }
+        Self { key: key.iter().filter_map(|&column| columns.get(column)).collect() }
     }
 
     fn reject(&self, keys: &[Array], row: u32, failure: &Failure) -> Reject {
         let mut key = serde_json::Map::new();
         for (column, array) in self.key.iter().zip(keys) {
             let kind = canonical_kinds(std::slice::from_ref(*column))[0];
-            key.insert(
-                column.name.clone(),
-                display::text(array, row as usize, kind).into(),
-            );
+            key.insert(column.name.clone(), display::text(array, row as usize, kind).into());
         }
         Reject {
             key: serde_json::Value::Object(key).to_string(),
             column: failure.field("column").map(str::to_owned),
-            value: failure
-                .field("value")
-                .map(|value| display::shortened(value, REJECT_VALUE_BYTES).to_owned()),
+            value: failure.field("value").map(|value| display::shortened(value, REJECT_VALUE_BYTES).to_owned()),
             code: failure.code.clone(),
             reason: failure.message.clone(),
         }

@@ -35,11 +35,7 @@ pub struct TableCopy {
 pub fn canonical_kinds(columns: &[Column]) -> Vec<CanonicalKind> {
     let kind = |column: &Column| {
         let logical = &column.logical;
-        CanonicalKind::of_type(
-            &logical.name,
-            logical.param("fixed"),
-            logical.param("unsigned"),
-        )
+        CanonicalKind::of_type(&logical.name, logical.param("fixed"), logical.param("unsigned"))
     };
     columns.iter().map(kind).collect()
 }

@@ -24,26 +24,15 @@ pub(crate) struct TransactionWriter {
 impl TransactionWriter {
     pub(crate) fn new(attempt: Arc<Attempt>, transaction: Box<dyn ChunkTransaction>) -> Self {
         let hasher = RowHasher::new(attempt.table.copy.kinds.clone());
-        Self {
-            attempt,
-            transaction: Some(transaction),
-            hasher,
-            hashes: Vec::new(),
-        }
+        Self { attempt, transaction: Some(transaction), hasher, hashes: Vec::new() }
     }
 
     fn name(&self) -> String {
-        format!(
-            "chunk {} of {}",
-            self.attempt.chunk.number, self.attempt.table.copy.table
-        )
+        format!("chunk {} of {}", self.attempt.chunk.number, self.attempt.table.copy.table)
     }
 
     fn over(&self) -> Failure {
-        let message = format!(
-            "the copier used the writer of {} after its commit",
-            self.name()
-        );
+        let message = format!("the copier used the writer of {} after its commit", self.name());
         Failure::internal("copy.after-commit", message)
     }
 
@@ -51,10 +40,7 @@ impl TransactionWriter {
         self.attempt.run.check()?;
         if batch.columns.len() != self.hasher.kinds().len() {
             let (wrong, right) = (batch.columns.len(), self.hasher.kinds().len());
-            let message = format!(
-                "a batch of {} has {wrong} columns instead of {right}",
-                self.name()
-            );
+            let message = format!("a batch of {} has {wrong} columns instead of {right}", self.name());
             return Err(Failure::internal("copy.wrong-batch", message));
         }
         if let Err(error) = batch.validate() {
@@ -66,17 +52,10 @@ impl TransactionWriter {
         };
         self.hasher.hash(batch, &mut self.hashes);
         transaction.write(batch, &self.hashes)?;
-        let sum = self
-            .hashes
-            .iter()
-            .fold(0u128, |sum, hash| sum.wrapping_add(*hash));
+        let sum = self.hashes.iter().fold(0u128, |sum, hash| sum.wrapping_add(*hash));
         let rows = batch.rows as u64;
         self.attempt.count_written(rows);
-        self.attempt
-            .counts()
-            .record
-            .digest
-            .add(Digest::of(rows, sum));
+        self.attempt.counts().record.digest.add(Digest::of(rows, sum));
         Ok(())
     }
 
@@ -87,11 +66,7 @@ impl TransactionWriter {
             let (read, written) = (counts.rows_read, counts.record.digest.rows);
             let rejected = counts.record.rejects.len() as u64;
             if !counts.read_all || read != written + rejected {
-                let end = if counts.read_all {
-                    ""
-                } else {
-                    " without reading to the end"
-                };
+                let end = if counts.read_all { "" } else { " without reading to the end" };
                 let message = format!(
                     "the copier read {read} rows of {}, {rejected} of them rejected, and commits {written}{end}",
                     self.name()
@@ -117,18 +92,12 @@ impl BatchWriter for TransactionWriter {
 
     fn insert_select(&mut self) -> Result<u64, Failure> {
         // Not kept as a cause: a copier may ask and then read and write instead.
-        let message = format!(
-            "the rows of {} do not live in the target's server",
-            self.name()
-        );
+        let message = format!("the rows of {} do not live in the target's server", self.name());
         Err(Failure::unsupported("copy.not-in-server", message))
     }
 
     fn pace(&self) -> Pace {
-        self.transaction
-            .as_ref()
-            .map(|transaction| transaction.pace())
-            .unwrap_or_default()
+        self.transaction.as_ref().map(|transaction| transaction.pace()).unwrap_or_default()
     }
 
     fn commit(&mut self) -> Result<u64, Failure> {

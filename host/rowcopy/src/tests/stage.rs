@@ -10,22 +10,17 @@ use millrace_model::comparison::{Digest, KeyRange};
 use millrace_model::{Cancel, Column, Failure, Layout, LogicalType};
 
 use crate::port::{
-    BatchConverter, BatchReader, BatchStream, BatchWriter, Chunk, ChunkCopier, ChunkPart,
-    ChunkRecord, ChunkTransaction, Converted, Pace, RowSink, RowSource,
+    BatchConverter, BatchReader, BatchStream, BatchWriter, Chunk, ChunkCopier, ChunkPart, ChunkRecord,
+    ChunkTransaction, Converted, Pace, RowSink, RowSource,
 };
 use crate::{
-    CopyControl, CopyObserver, CopyOptions, CopyProgress, TableCopy, TableOutcome, WorkerFactory,
-    copy_tables,
+    CopyControl, CopyObserver, CopyOptions, CopyProgress, TableCopy, TableOutcome, WorkerFactory, copy_tables,
 };
 
 const ROWS_PER_CHUNK: i64 = 1_000;
 
 pub(super) fn column() -> Column {
-    Column {
-        name: "id".into(),
-        logical: LogicalType::new("integer", Layout::Int64),
-        ..Column::default()
-    }
+    Column { name: "id".into(), logical: LogicalType::new("integer", Layout::Int64), ..Column::default() }
 }
 
 pub(super) fn numbers(values: impl Iterator<Item = i64>) -> Batch {
@@ -35,9 +30,7 @@ pub(super) fn numbers(values: impl Iterator<Item = i64>) -> Batch {
 }
 
 pub(super) fn values(batch: &Batch) -> &[i64] {
-    let Values::Int64(values) = &batch.columns[0].values else {
-        panic!("another layout")
-    };
+    let Values::Int64(values) = &batch.columns[0].values else { panic!("another layout") };
     values
 }
 
@@ -61,9 +54,7 @@ struct NumberReader {
 
 impl BatchReader for NumberReader {
     fn next(&mut self, max_rows: usize, _max_bytes: usize) -> Result<Option<Batch>, Failure> {
-        let end = self
-            .end
-            .min(self.next + i64::try_from(max_rows.min(100)).unwrap());
+        let end = self.end.min(self.next + i64::try_from(max_rows.min(100)).unwrap());
         let batch = numbers(self.next..end);
         self.next = end;
         Ok((batch.rows > 0).then_some(batch))
@@ -78,10 +69,7 @@ impl RowSource for Numbers {
     fn open(&self, chunk: &Chunk) -> Result<Box<dyn BatchReader>, Failure> {
         self.opened.fetch_add(1, Ordering::SeqCst);
         let start = i64::try_from(chunk.number).unwrap() * ROWS_PER_CHUNK;
-        Ok(Box::new(NumberReader {
-            next: start,
-            end: start + ROWS_PER_CHUNK,
-        }))
+        Ok(Box::new(NumberReader { next: start, end: start + ROWS_PER_CHUNK }))
     }
 }
 
@@ -115,10 +103,7 @@ fn lost() -> Failure {
 }
 
 fn happens(left: &AtomicU32) -> bool {
-    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
-        left.checked_sub(1)
-    })
-    .is_ok()
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
 }
 
 impl ChunkTransaction for ShelfTransaction {
@@ -137,21 +122,9 @@ impl ChunkTransaction for ShelfTransaction {
             return Err(lost());
         }
         let rows = std::mem::take(&mut self.rows);
-        let before = self
-            .committed
-            .lock()
-            .unwrap()
-            .insert(self.number, (rows, record.clone()));
-        assert!(
-            before.is_none(),
-            "chunk {} was committed twice",
-            self.number
-        );
-        if happens(&self.faults.answers_lost) {
-            Err(lost())
-        } else {
-            Ok(record)
-        }
+        let before = self.committed.lock().unwrap().insert(self.number, (rows, record.clone()));
+        assert!(before.is_none(), "chunk {} was committed twice", self.number);
+        if happens(&self.faults.answers_lost) { Err(lost()) } else { Ok(record) }
     }
 }
 
@@ -161,13 +134,7 @@ impl RowSink for Shelf {
     }
 
     fn committed(&self) -> Result<Vec<(u64, ChunkRecord)>, Failure> {
-        Ok(self
-            .committed
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|(number, (_, record))| (*number, record.clone()))
-            .collect())
+        Ok(self.committed.lock().unwrap().iter().map(|(number, (_, record))| (*number, record.clone())).collect())
     }
 
     fn begin(&self, chunk: &Chunk) -> Result<Box<dyn ChunkTransaction>, Failure> {
@@ -240,37 +207,22 @@ impl ChunkCopier for Copier {
 }
 
 impl Copier {
-    fn run(
-        &self,
-        source: &mut dyn BatchStream,
-        target: &mut dyn BatchWriter,
-    ) -> Result<u64, Failure> {
+    fn run(&self, source: &mut dyn BatchStream, target: &mut dyn BatchWriter) -> Result<u64, Failure> {
         assert!(self.manner != Manner::Panics, "on purpose");
-        assert_eq!(
-            target.insert_select().unwrap_err().code,
-            "copy.not-in-server"
-        );
+        assert_eq!(target.insert_select().unwrap_err().code, "copy.not-in-server");
         let mut batches = 0;
         while let Some(mut batch) = source.next(u32::MAX, u64::MAX)? {
             std::thread::sleep(self.busy.batch_time);
             batches += 1;
             if self.manner == Manner::Negates {
                 let negated = values(&batch).iter().map(|value| -value).collect();
-                batch.columns[0] = Array {
-                    rows: batch.rows,
-                    validity: None,
-                    values: Values::Int64(negated),
-                };
+                batch.columns[0] = Array { rows: batch.rows, validity: None, values: Values::Int64(negated) };
             }
             if self.manner != Manner::Loses || batches > 1 {
                 target.write(batch)?;
             }
         }
-        if self.manner == Manner::Forgets {
-            Ok(0)
-        } else {
-            target.commit()
-        }
+        if self.manner == Manner::Forgets { Ok(0) } else { target.commit() }
     }
 }
 
@@ -293,10 +245,7 @@ pub(super) struct Stage {
 impl Stage {
     pub(super) fn new(chunks: u64) -> Self {
         Self {
-            source: Arc::new(Numbers {
-                columns: vec![column()],
-                opened: AtomicU32::new(0),
-            }),
+            source: Arc::new(Numbers { columns: vec![column()], opened: AtomicU32::new(0) }),
             committed: Committed::default(),
             faults: Arc::default(),
             control: CopyControl::new(Cancel::new()),
@@ -312,22 +261,13 @@ impl Stage {
     }
 
     pub(super) fn slow(chunks: u64) -> Self {
-        let busy = Arc::new(Busy {
-            batch_time: Duration::from_millis(10),
-            ..Busy::default()
-        });
-        Self {
-            busy,
-            ..Self::new(chunks)
-        }
+        let busy = Arc::new(Busy { batch_time: Duration::from_millis(10), ..Busy::default() });
+        Self { busy, ..Self::new(chunks) }
     }
 
     pub(super) fn copy(&self) -> Result<TableOutcome, Failure> {
-        let sink = Shelf {
-            columns: vec![column()],
-            committed: Arc::clone(&self.committed),
-            faults: Arc::clone(&self.faults),
-        };
+        let sink =
+            Shelf { columns: vec![column()], committed: Arc::clone(&self.committed), faults: Arc::clone(&self.faults) };
         let chunk = |number| Chunk {
             number,
             part: ChunkPart::Keys(KeyRange::default()),
@@ -346,20 +286,13 @@ impl Stage {
         let tables = vec![table];
         let progress = Arc::new(CopyProgress::new(&tables));
         *self.progress.lock().unwrap() = Arc::clone(&progress);
-        let options = CopyOptions {
-            retry_wait: Duration::from_millis(5),
-            ..CopyOptions::new(self.workers)
-        };
-        copy_tables(tables, options, &self.control, self, self, &progress)
-            .map(|mut outcomes| outcomes.remove(0))
+        let options = CopyOptions { retry_wait: Duration::from_millis(5), ..CopyOptions::new(self.workers) };
+        copy_tables(tables, options, &self.control, self, self, &progress).map(|mut outcomes| outcomes.remove(0))
     }
 
     pub(super) fn rows(&self) -> Vec<i64> {
         let committed = self.committed.lock().unwrap();
-        let mut rows: Vec<i64> = committed
-            .values()
-            .flat_map(|(rows, _)| rows.clone())
-            .collect();
+        let mut rows: Vec<i64> = committed.values().flat_map(|(rows, _)| rows.clone()).collect();
         rows.sort_unstable();
         rows
     }
@@ -371,10 +304,7 @@ impl Stage {
 
 impl WorkerFactory for Stage {
     fn copier(&self) -> Result<Box<dyn ChunkCopier>, Failure> {
-        Ok(Box::new(Copier {
-            manner: self.manner,
-            busy: Arc::clone(&self.busy),
-        }))
+        Ok(Box::new(Copier { manner: self.manner, busy: Arc::clone(&self.busy) }))
     }
 
     fn converter(&self, table: usize) -> Result<Box<dyn BatchConverter>, Failure> {
