@@ -201,10 +201,7 @@ pub struct Rejects {
 impl Default for Rejects {
     /// Kept, and none is tolerated.
     fn default() -> Self {
-        Self {
-            keep: true,
-            at_most: 0.0,
-        }
+        Self { keep: true, at_most: 0.0 }
     }
 }
 
@@ -220,9 +217,7 @@ pub struct Hook {
 impl fmt::Display for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.program)?;
-        self.arguments
-            .iter()
-            .try_for_each(|argument| write!(f, " {argument}"))
+        self.arguments.iter().try_for_each(|argument| write!(f, " {argument}"))
     }
 }
 
@@ -254,11 +249,7 @@ pub(crate) struct Places {
 impl Places {
     /// The value of a key, else the plugin's name.
     pub(crate) fn key(&self, key: &str) -> Range<usize> {
-        self.keys
-            .get(key)
-            .or_else(|| self.keys.get("plugin"))
-            .unwrap_or(&self.stage)
-            .clone()
+        self.keys.get(key).or_else(|| self.keys.get("plugin")).unwrap_or(&self.stage).clone()
     }
 
     /// The value under a JSON pointer into `config`, else the nearest one around it that is written.
@@ -281,11 +272,7 @@ impl Places {
 /// # Errors
 /// One sentence that says what is wrong with it.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || {
-        format!(
-            "`{text}` is not a duration; write a whole number and ms, s, m, h or d, such as `30s`"
-        )
-    };
+    let wrong = || format!("`{text}` is not a duration; write a whole number and ms, s, m, h or d, such as `30s`");
     let unit_at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
     let number: u64 = text[..unit_at].parse().map_err(|_| wrong())?;
     let milliseconds: u64 = match &text[unit_at..] {
@@ -296,10 +283,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         "d" => 86_400_000,
         _ => return Err(wrong()),
     };
-    number
-        .checked_mul(milliseconds)
-        .map(Duration::from_millis)
-        .ok_or_else(wrong)
+    number.checked_mul(milliseconds).map(Duration::from_millis).ok_or_else(wrong)
 }
 
 #[cfg(test)]
@@ -311,17 +295,7 @@ mod tests {
         assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(parse_duration("30s"), Ok(Duration::from_secs(30)));
         assert_eq!(parse_duration("24h"), Ok(Duration::from_secs(86_400)));
-        for wrong in [
-            "",
-            "30",
-            "s",
-            "-1s",
-            "1.5h",
-            "1 h",
-            "1h30m",
-            "99999999999999999999s",
-            "18446744073709551615d",
-        ] {
+        for wrong in ["", "30", "s", "-1s", "1.5h", "1 h", "1h30m", "99999999999999999999s", "18446744073709551615d"] {
             assert!(parse_duration(wrong).is_err(), "{wrong}");
         }
     }

@@ -81,10 +81,8 @@ pub fn render(diagnostics: &[Diagnostic], text: &str, origin: &str, color: Color
         let snippet = Snippet::source(text.as_str())
             .path(origin)
             .annotation(AnnotationKind::Primary.span(diagnostic.span.clone()));
-        let mut group = Level::ERROR
-            .primary_title(diagnostic.message.as_str())
-            .id(diagnostic.code.as_str())
-            .element(snippet);
+        let mut group =
+            Level::ERROR.primary_title(diagnostic.message.as_str()).id(diagnostic.code.as_str()).element(snippet);
         if let Some(help) = &diagnostic.help {
             group = group.element(Level::HELP.message(help.as_str()));
         }
@@ -101,26 +99,13 @@ pub fn render(diagnostics: &[Diagnostic], text: &str, origin: &str, color: Color
 pub fn summary(diagnostics: &[Diagnostic], origin: &str) -> Failure {
     let at = |d: &Diagnostic| format!("{origin}:{}:{}", d.line, d.column);
     match diagnostics {
-        [] => Failure::internal(
-            "pipeline.invalid",
-            format!("{origin} was refused without a reason"),
-        ),
+        [] => Failure::internal("pipeline.invalid", format!("{origin} was refused without a reason")),
         [only] => Failure::config(only.code.clone(), format!("{}: {}", at(only), only.message)),
         [first, ..] => {
-            let message = format!(
-                "{origin} has {} problems; the first: {}",
-                diagnostics.len(),
-                first.message
-            );
-            diagnostics.iter().enumerate().fold(
-                Failure::config("pipeline.invalid", message),
-                |failure, (n, d)| {
-                    failure.with(
-                        &format!("problem-{}", n + 1),
-                        format!("{}: {} [{}]", at(d), d.message, d.code),
-                    )
-                },
-            )
+            let message = format!("{origin} has {} problems; the first: {}", diagnostics.len(), first.message);
+            diagnostics.iter().enumerate().fold(Failure::config("pipeline.invalid", message), |failure, (n, d)| {
+                failure.with(&format!("problem-{}", n + 1), format!("{}: {} [{}]", at(d), d.message, d.code))
+            })
         }
     }
 }

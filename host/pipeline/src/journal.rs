@@ -18,150 +18,12 @@
 
 use std::fmt;
 
-use millrace_model::{Failure, Fault};
+use millrace_model::Failure;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::event::{Event, EventKind, IllegalTransition};
 use crate::run::{Action, RunState};
-
-/// One line of a journal.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Event {
-    /// Counts from one without gaps.
-    pub sequence: u64,
-    /// When it was written, RFC 3339 in UTC. The rules do not look at it.
-    pub at: String,
-    /// The action that it is about. None: the run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub action: Option<Action>,
-    /// What happened.
-    #[serde(flatten)]
-    pub kind: EventKind,
-}
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "kebab-case")]
-pub enum EventKind {
-    /// The first process began.
-    RunStarted,
-    /// Nothing goes on until somebody approves.
-    RunWaiting {
-        /// What is to be approved, such as `plan` or `switch`.
-        approval: String,
-    },
-    /// Somebody approved, or had approved beforehand (`--yes`).
-    RunApproved {
-        /// What was approved.
-        approval: String,
-    },
-    /// Somebody asked the process to stop, and it did.
-    RunInterrupted {
-        /// Why, in one sentence.
-        reason: String,
-    },
-    /// The run stopped because of a failure.
-    RunFailed {
-        /// The failure.
-        failure: Failure,
-    },
-    /// Another process took the run over, in the direction in which it went.
-    RunResumed,
-    /// Everything was done.
-    RunFinished,
-    /// The run was given up.
-    RunCancelled,
-    /// From now on actions are undone.
-    RollbackStarted {
-        /// Why, in one sentence.
-        reason: String,
-    },
-    /// Everything that applications see is undone.
-    RunRolledBack,
-    /// An action is about to begin.
-    ActionStarted,
-    /// It was done.
-    ActionSucceeded {
-        /// What its undo will need.
-        #[serde(default)]
-        state: Value,
-    },
-    /// It was not done, or not wholly.
-    ActionFailed {
-        /// Why.
-        failure: Failure,
-    },
-    /// Its undo is about to begin.
-    UndoStarted,
-    /// It is as if it had not been done.
-    Undone,
-    /// It could not be undone, or not wholly.
-    UndoFailed {
-        /// Why.
-        failure: Failure,
-    },
-}
-
-impl EventKind {
-    /// The name, as it is serialised.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::RunStarted => "run-started",
-            Self::RunWaiting { .. } => "run-waiting",
-            Self::RunApproved { .. } => "run-approved",
-            Self::RunInterrupted { .. } => "run-interrupted",
-            Self::RunFailed { .. } => "run-failed",
-            Self::RunResumed => "run-resumed",
-            Self::RunFinished => "run-finished",
-            Self::RunCancelled => "run-cancelled",
-            Self::RollbackStarted { .. } => "rollback-started",
-            Self::RunRolledBack => "run-rolled-back",
-            Self::ActionStarted => "action-started",
-            Self::ActionSucceeded { .. } => "action-succeeded",
-            Self::ActionFailed { .. } => "action-failed",
-            Self::UndoStarted => "undo-started",
-            Self::Undone => "undone",
-            Self::UndoFailed { .. } => "undo-failed",
-        }
-    }
-
-    /// Whether it is about an action; otherwise it is about the run.
-    pub fn is_about_action(&self) -> bool {
-        matches!(
-            self,
-            Self::ActionStarted
-                | Self::ActionSucceeded { .. }
-                | Self::ActionFailed { .. }
-                | Self::UndoStarted
-                | Self::Undone
-                | Self::UndoFailed { .. }
-        )
-    }
-}
-
-/// An event that may not stand where somebody wanted to write it. The journal is as it was.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("event {sequence} of the journal cannot be {event}{}: {why}", .action.as_ref().map_or_else(String::new, |a| format!(" of {a}")))]
-pub struct IllegalTransition {
-    /// The place of the event in the journal.
-    pub sequence: u64,
-    /// The event's name.
-    pub event: &'static str,
-    /// The event's action. None: it is about the run.
-    pub action: Option<Action>,
-    /// Which rule forbids it.
-    pub why: String,
-}
-
-impl From<IllegalTransition> for Failure {
-    fn from(illegal: IllegalTransition) -> Self {
-        Self::new(
-            Fault::Internal,
-            "run.illegal-transition",
-            illegal.to_string(),
-        )
-    }
-}
 
 /// How far an action has come, seen by the process that carries it out.
 #[derive(Clone, Debug, PartialEq)]
@@ -191,10 +53,7 @@ impl Progress {
     }
 
     fn is_being_undone(&self) -> bool {
-        matches!(
-            self,
-            Self::Undoing(_) | Self::UndoUnknown(_) | Self::UndoFailed(..)
-        )
+        matches!(self, Self::Undoing(_) | Self::UndoUnknown(_) | Self::UndoFailed(..))
     }
 
     /// Whether the database may show something of it.
@@ -317,12 +176,7 @@ impl Journal {
         action: Option<Action>,
         kind: EventKind,
     ) -> Result<Event, IllegalTransition> {
-        let event = Event {
-            sequence: self.next_sequence(),
-            at: at.into(),
-            action,
-            kind,
-        };
+        let event = Event { sequence: self.next_sequence(), at: at.into(), action, kind };
         self.append(event.clone())?;
         Ok(event)
     }
@@ -362,18 +216,12 @@ impl Journal {
     }
 
     pub(crate) fn progress(&self, action: &Action) -> Option<&Progress> {
-        self.actions
-            .iter()
-            .find(|(a, _)| a == action)
-            .map(|(_, p)| p)
+        self.actions.iter().find(|(a, _)| a == action).map(|(_, p)| p)
     }
 
     /// Whether applications may see something of an action.
     pub(crate) fn visible_action_in_effect(&self) -> Option<&Action> {
-        self.actions
-            .iter()
-            .find(|(a, p)| a.is_visible() && p.may_be_in_effect())
-            .map(|(a, _)| a)
+        self.actions.iter().find(|(a, p)| a.is_visible() && p.may_be_in_effect()).map(|(a, _)| a)
     }
 
     /// Whether tables that the way back needs may have been removed.
@@ -391,35 +239,23 @@ impl Journal {
         match kind {
             EventKind::ActionStarted if self.state == RunState::Running || cleaning_after => {
                 match progress {
-                    None | Some(Progress::Unknown | Progress::Failed(_) | Progress::Undone) => {
-                        Ok(Progress::InFlight)
-                    }
-                    Some(Progress::Succeeded(_)) if action.is_repeatable() => {
-                        Ok(Progress::InFlight)
-                    }
+                    None | Some(Progress::Unknown | Progress::Failed(_) | Progress::Undone) => Ok(Progress::InFlight),
+                    Some(Progress::Succeeded(_)) if action.is_repeatable() => Ok(Progress::InFlight),
                     // Nobody resumes a run that is over, so a cleaner that died begins again where it was.
                     Some(Progress::InFlight) if cleaning_after => Ok(Progress::InFlight),
                     other => Err(not_now(other)),
                 }
             }
-            EventKind::ActionSucceeded { state }
-                if self.state == RunState::Running || cleaning_after =>
-            {
+            EventKind::ActionSucceeded { state } if self.state == RunState::Running || cleaning_after => {
                 match progress {
                     // Unknown: somebody looked, and it had been done.
-                    Some(Progress::InFlight | Progress::Unknown) => {
-                        Ok(Progress::Succeeded(state.clone()))
-                    }
+                    Some(Progress::InFlight | Progress::Unknown) => Ok(Progress::Succeeded(state.clone())),
                     other => Err(not_now(other)),
                 }
             }
-            EventKind::ActionFailed { failure }
-                if self.state == RunState::Running || cleaning_after =>
-            {
+            EventKind::ActionFailed { failure } if self.state == RunState::Running || cleaning_after => {
                 match progress {
-                    Some(Progress::InFlight | Progress::Unknown) => {
-                        Ok(Progress::Failed(failure.clone()))
-                    }
+                    Some(Progress::InFlight | Progress::Unknown) => Ok(Progress::Failed(failure.clone())),
                     other => Err(not_now(other)),
                 }
             }
@@ -431,13 +267,9 @@ impl Journal {
                     return Err(format!("{later} came later and must be undone before"));
                 }
                 match progress {
-                    Some(Progress::Unknown | Progress::Failed(_)) => {
-                        Ok(Progress::Undoing(Value::Null))
-                    }
+                    Some(Progress::Unknown | Progress::Failed(_)) => Ok(Progress::Undoing(Value::Null)),
                     Some(
-                        Progress::Succeeded(state)
-                        | Progress::UndoUnknown(state)
-                        | Progress::UndoFailed(state, _),
+                        Progress::Succeeded(state) | Progress::UndoUnknown(state) | Progress::UndoFailed(state, _),
                     ) => Ok(Progress::Undoing(state.clone())),
                     other => Err(not_now(other)),
                 }
@@ -446,14 +278,12 @@ impl Journal {
                 Some(Progress::Undoing(_) | Progress::UndoUnknown(_)) => Ok(Progress::Undone),
                 other => Err(not_now(other)),
             },
-            EventKind::UndoFailed { failure } if self.state == RunState::RollingBack => {
-                match progress {
-                    Some(Progress::Undoing(state) | Progress::UndoUnknown(state)) => {
-                        Ok(Progress::UndoFailed(state.clone(), failure.clone()))
-                    }
-                    other => Err(not_now(other)),
+            EventKind::UndoFailed { failure } if self.state == RunState::RollingBack => match progress {
+                Some(Progress::Undoing(state) | Progress::UndoUnknown(state)) => {
+                    Ok(Progress::UndoFailed(state.clone(), failure.clone()))
                 }
-            }
+                other => Err(not_now(other)),
+            },
             _ => Err(format!("the run is {}", self.state)),
         }
     }
@@ -462,9 +292,7 @@ impl Journal {
     fn later_visible_action(&self, action: &Action) -> Option<&Action> {
         let position = self.actions.iter().position(|(a, _)| a == action)?;
         let mut later = self.actions[position + 1..].iter().rev();
-        let seen = later
-            .find(|(a, p)| a.is_visible() && p.may_be_in_effect())
-            .map(|(a, _)| a);
+        let seen = later.find(|(a, p)| a.is_visible() && p.may_be_in_effect()).map(|(a, _)| a);
         seen.filter(|_| action.is_visible())
     }
 
@@ -483,49 +311,36 @@ impl Journal {
 
     fn next_state(&self, kind: &EventKind) -> Result<RunState, String> {
         use RunState::{
-            Cancelled, Done, Failed, Interrupted, Planned, RolledBack, RollingBack, Running,
-            WaitingApproval,
+            Cancelled, Done, Failed, Interrupted, Planned, RolledBack, RollingBack, Running, WaitingApproval,
         };
         let unfit = || Err(format!("the run is {}", self.state));
         match (kind, self.state) {
             (EventKind::RunStarted, Planned) => Ok(Running),
             (EventKind::RunWaiting { .. }, Running) => self.nothing_in_progress(WaitingApproval),
             (EventKind::RunApproved { approval }, WaitingApproval) => match &self.waiting_for {
-                Some(wanted) if wanted != approval => {
-                    Err(format!("the run waits for the approval of {wanted}"))
-                }
+                Some(wanted) if wanted != approval => Err(format!("the run waits for the approval of {wanted}")),
                 _ => Ok(Running),
             },
             // Approved beforehand.
             (EventKind::RunApproved { .. }, Running) => Ok(Running),
             (EventKind::RunInterrupted { .. }, Running | RollingBack) => Ok(Interrupted),
             (EventKind::RunFailed { .. }, Running | RollingBack) => Ok(Failed),
-            (EventKind::RunResumed, Running | RollingBack | Interrupted | Failed) => {
-                Ok(match self.direction {
-                    Direction::Forward => Running,
-                    Direction::Back => RollingBack,
-                })
-            }
+            (EventKind::RunResumed, Running | RollingBack | Interrupted | Failed) => Ok(match self.direction {
+                Direction::Forward => Running,
+                Direction::Back => RollingBack,
+            }),
             (EventKind::RunResumed, RolledBack) => self.not_cleaned(Running),
             (EventKind::RunFinished, Running) => self.everything_done(),
-            (
-                EventKind::RunCancelled,
-                Planned | Running | WaitingApproval | Interrupted | Failed,
-            ) => {
+            (EventKind::RunCancelled, Planned | Running | WaitingApproval | Interrupted | Failed) => {
                 if self.direction == Direction::Back {
                     return Err("it is being rolled back".into());
                 }
                 if let Some(action) = self.visible_action_in_effect() {
-                    return Err(format!(
-                        "{action} may be in effect: the run can be resumed or rolled back"
-                    ));
+                    return Err(format!("{action} may be in effect: the run can be resumed or rolled back"));
                 }
                 Ok(Cancelled)
             }
-            (
-                EventKind::RollbackStarted { .. },
-                Running | WaitingApproval | Interrupted | Failed,
-            ) => Ok(RollingBack),
+            (EventKind::RollbackStarted { .. }, Running | WaitingApproval | Interrupted | Failed) => Ok(RollingBack),
             (EventKind::RollbackStarted { .. }, Done) => self.not_cleaned(RollingBack),
             (EventKind::RunRolledBack, RollingBack) => self.everything_undone(),
             _ => unfit(),
@@ -540,11 +355,7 @@ impl Journal {
     }
 
     fn not_cleaned(&self, next: RunState) -> Result<RunState, String> {
-        if self.cleaned_when_over {
-            Err("tables that it needs have been cleaned up".into())
-        } else {
-            Ok(next)
-        }
+        if self.cleaned_when_over { Err("tables that it needs have been cleaned up".into()) } else { Ok(next) }
     }
 
     fn everything_done(&self) -> Result<RunState, String> {
@@ -556,9 +367,7 @@ impl Journal {
     }
 
     fn everything_undone(&self) -> Result<RunState, String> {
-        let open = |a: &Action, p: &Progress| {
-            p.is_being_undone() || (a.is_visible() && p.may_be_in_effect())
-        };
+        let open = |a: &Action, p: &Progress| p.is_being_undone() || (a.is_visible() && p.may_be_in_effect());
         match self.actions.iter().find(|(a, p)| open(a, p)) {
             Some((action, progress)) => Err(format!("{action} is {progress}")),
             None => Ok(RunState::RolledBack),
@@ -592,9 +401,7 @@ impl Journal {
                 | EventKind::RollbackStarted { .. }
         );
         if process_may_be_gone {
-            self.actions
-                .iter_mut()
-                .for_each(|(_, progress)| progress.settle());
+            self.actions.iter_mut().for_each(|(_, progress)| progress.settle());
         }
         self.state = next;
     }

@@ -12,21 +12,24 @@
 mod check;
 pub mod declaration;
 pub mod diagnostic;
+pub mod event;
 pub mod journal;
 mod parse;
 mod raw;
 pub mod recovery;
 pub mod run;
+mod stage;
 mod suggestion;
 pub mod tables;
 pub mod variable;
 
 pub use declaration::{
-    ContentDigest, DatabaseDeclaration, DatabaseName, Databases, Health, Hook, Pipeline,
-    PluginReference, Rejects, Stage, parse_duration,
+    ContentDigest, DatabaseDeclaration, DatabaseName, Databases, Health, Hook, Pipeline, PluginReference, Rejects,
+    Stage, parse_duration,
 };
 pub use diagnostic::{Color, Diagnostic, render, summary};
-pub use journal::{Direction, Event, EventKind, IllegalTransition, Journal};
+pub use event::{Event, EventKind, IllegalTransition};
+pub use journal::{Direction, Journal};
 pub use parse::KNOWN_KEYS;
 pub use recovery::{NextStep, Outcome, Recovery};
 pub use run::{Action, RunId, RunState};

@@ -17,8 +17,7 @@ pub(crate) struct Report<'t> {
 
 impl Report<'_> {
     pub(crate) fn add(&mut self, span: Range<usize>, code: &str, message: impl Into<String>) {
-        self.diagnostics
-            .push(Diagnostic::new(self.text, span, code, message, None));
+        self.diagnostics.push(Diagnostic::new(self.text, span, code, message, None));
     }
 
     pub(crate) fn add_with_help(
@@ -28,13 +27,7 @@ impl Report<'_> {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        self.diagnostics.push(Diagnostic::new(
-            self.text,
-            span,
-            code,
-            message,
-            Some(help.into()),
-        ));
+        self.diagnostics.push(Diagnostic::new(self.text, span, code, message, Some(help.into())));
     }
 }
 
@@ -57,16 +50,8 @@ pub(crate) struct Field<'d> {
 }
 
 impl<'d> Section<'d> {
-    pub(crate) fn new(
-        entries: &'d DeTable<'d>,
-        span: Range<usize>,
-        name: impl Into<String>,
-    ) -> Self {
-        Self {
-            entries,
-            span,
-            name: name.into(),
-        }
+    pub(crate) fn new(entries: &'d DeTable<'d>, span: Range<usize>, name: impl Into<String>) -> Self {
+        Self { entries, span, name: name.into() }
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<Field<'d>> {
@@ -77,28 +62,18 @@ impl<'d> Section<'d> {
     pub(crate) fn required(&self, key: &str, report: &mut Report<'_>) -> Option<Field<'d>> {
         let field = self.get(key);
         if field.is_none() {
-            report.add(
-                self.span.clone(),
-                "pipeline.missing-key",
-                format!("{} has no key `{key}`", self.name),
-            );
+            report.add(self.span.clone(), "pipeline.missing-key", format!("{} has no key `{key}`", self.name));
         }
         field
     }
 
     pub(crate) fn fields(&self) -> impl Iterator<Item = (Field<'d>, Range<usize>)> {
-        self.entries
-            .iter()
-            .map(|(key, value)| (Field::new(value, key.get_ref().as_ref()), key.span()))
+        self.entries.iter().map(|(key, value)| (Field::new(value, key.get_ref().as_ref()), key.span()))
     }
 
     /// Notes every key that is not one of these.
     pub(crate) fn refuse_others(&self, known: &[&str], report: &mut Report<'_>) {
-        for key in self
-            .entries
-            .keys()
-            .filter(|key| !known.contains(&key.get_ref().as_ref()))
-        {
+        for key in self.entries.keys().filter(|key| !known.contains(&key.get_ref().as_ref())) {
             report.add_with_help(
                 key.span(),
                 "pipeline.unknown-key",
@@ -111,11 +86,7 @@ impl<'d> Section<'d> {
 
 impl<'d> Field<'d> {
     fn new(value: &'d Spanned<DeValue<'d>>, name: impl Into<String>) -> Self {
-        Self {
-            value: value.get_ref(),
-            span: value.span(),
-            name: name.into(),
-        }
+        Self { value: value.get_ref(), span: value.span(), name: name.into() }
     }
 
     fn wrong_type<T>(&self, wanted: &str, report: &mut Report<'_>) -> Option<T> {
@@ -148,12 +119,10 @@ impl<'d> Field<'d> {
 
     pub(crate) fn list(&self, report: &mut Report<'_>) -> Option<Vec<Self>> {
         match self.value {
-            DeValue::Array(items) => Some(
-                items
-                    .iter()
-                    .map(|item| Self::new(item, self.name.clone()))
-                    .collect(),
-            ),
+            DeValue::Array(items) => {
+                let entry = |(n, item)| Self::new(item, format!("{}[{n}]", self.name));
+                Some(items.iter().enumerate().map(entry).collect())
+            }
             _ => self.wrong_type("a list", report),
         }
     }
@@ -164,19 +133,10 @@ impl<'d> Field<'d> {
             DeValue::Array(_) => self.list(report)?,
             _ => return self.wrong_type("a list of strings", report),
         };
-        Some(
-            items
-                .iter()
-                .filter_map(|item| Some((item.text(report)?, item.span.clone())))
-                .collect(),
-        )
+        Some(items.iter().filter_map(|item| Some((item.text(report)?, item.span.clone()))).collect())
     }
 
-    pub(crate) fn section(
-        &self,
-        name: impl Into<String>,
-        report: &mut Report<'_>,
-    ) -> Option<Section<'d>> {
+    pub(crate) fn section(&self, name: impl Into<String>, report: &mut Report<'_>) -> Option<Section<'d>> {
         match self.value {
             DeValue::Table(entries) => Some(Section::new(entries, self.span.clone(), name)),
             _ => self.wrong_type("a table", report),
@@ -203,28 +163,21 @@ impl<'d> Field<'d> {
                 let number = i64::from_str_radix(digits, radix)
                     .map(Value::from)
                     .or_else(|_| u64::from_str_radix(digits, radix).map(Value::from));
-                number.map_or_else(|_| self.wrong_type("a number of 64 bits", report), Some)
+                number.map_or_else(|_| self.wrong_type("a number that fits 64 bits", report), Some)
             }
             DeValue::Float(float) => {
-                let number = float
-                    .as_str()
-                    .parse()
-                    .ok()
-                    .and_then(serde_json::Number::from_f64);
-                number.map_or_else(
-                    || self.wrong_type("a finite number", report),
-                    |n| Some(Value::Number(n)),
-                )
+                let number = float.as_str().parse().ok().and_then(serde_json::Number::from_f64);
+                if number.is_none() {
+                    let message = format!("`{}` must be a finite number", self.name);
+                    report.add(self.span.clone(), "pipeline.wrong-type", message);
+                }
+                number.map(Value::Number)
             }
             DeValue::Array(items) => items
                 .iter()
                 .enumerate()
                 .map(|(n, item)| {
-                    Field::new(item, format!("{}[{n}]", self.name)).json(
-                        &format!("{pointer}/{n}"),
-                        places,
-                        report,
-                    )
+                    Field::new(item, format!("{}[{n}]", self.name)).json(&format!("{pointer}/{n}"), places, report)
                 })
                 .collect::<Vec<Option<Value>>>()
                 .into_iter()
@@ -234,8 +187,7 @@ impl<'d> Field<'d> {
                 .iter()
                 .map(|(key, item)| {
                     let key = key.get_ref();
-                    let pointer =
-                        format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
+                    let pointer = format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
                     let value = Field::new(item, key.as_ref()).json(&pointer, places, report);
                     value.map(|value| (key.as_ref().to_owned(), value))
                 })

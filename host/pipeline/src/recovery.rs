@@ -50,9 +50,7 @@ impl Outcome {
     /// What the undo needs. None: nothing was kept, because the action was not known to be done.
     pub fn state(&self) -> Option<&Value> {
         match self {
-            Self::Succeeded { state }
-            | Self::UndoUnknown { state }
-            | Self::UndoFailed { state, .. } => Some(state),
+            Self::Succeeded { state } | Self::UndoUnknown { state } | Self::UndoFailed { state, .. } => Some(state),
             _ => None,
         }
     }
@@ -109,30 +107,18 @@ pub struct Recovery {
 impl Recovery {
     /// What became of an action.
     pub fn outcome(&self, action: &Action) -> Outcome {
-        self.actions
-            .iter()
-            .find(|(a, _)| a == action)
-            .map_or(Outcome::NotStarted, |(_, o)| o.clone())
+        self.actions.iter().find(|(a, _)| a == action).map_or(Outcome::NotStarted, |(_, o)| o.clone())
     }
 
     /// What a rollback has to undo, in its order: the last first. What cleaners did is not among them.
     pub fn undo_order(&self) -> Vec<&Action> {
         let undoable = |(a, o): &&(Action, Outcome)| !a.is_cleaning() && *o != Outcome::Undone;
-        self.actions
-            .iter()
-            .rev()
-            .filter(undoable)
-            .map(|(a, _)| a)
-            .collect()
+        self.actions.iter().rev().filter(undoable).map(|(a, _)| a).collect()
     }
 
     /// The actions whose outcome only the database knows.
     pub fn must_look(&self) -> Vec<&Action> {
-        self.actions
-            .iter()
-            .filter(|(_, o)| o.must_look())
-            .map(|(a, _)| a)
-            .collect()
+        self.actions.iter().filter(|(_, o)| o.must_look()).map(|(a, _)| a).collect()
     }
 }
 
@@ -145,9 +131,9 @@ impl Journal {
         };
         let next = match (state, self.direction) {
             (RunState::Planned, _) => NextStep::Start,
-            (RunState::WaitingApproval, _) => NextStep::Approve {
-                approval: self.waiting_for().unwrap_or_default().to_owned(),
-            },
+            (RunState::WaitingApproval, _) => {
+                NextStep::Approve { approval: self.waiting_for().unwrap_or_default().to_owned() }
+            }
             (RunState::Done | RunState::RolledBack | RunState::Cancelled, _) => NextStep::Nothing,
             (_, Direction::Forward) => NextStep::Resume,
             (_, Direction::Back) => NextStep::ContinueRollback,
@@ -157,20 +143,9 @@ impl Journal {
             RunState::Done => !self.is_cleaned(),
             _ => true,
         };
-        let can_cancel = !state.is_over()
-            && self.direction == Direction::Forward
-            && self.visible_action_in_effect().is_none();
-        let actions = self
-            .actions
-            .iter()
-            .map(|(action, progress)| (action.clone(), progress.into()))
-            .collect();
-        Recovery {
-            state,
-            next,
-            can_roll_back,
-            can_cancel,
-            actions,
-        }
+        let can_cancel =
+            !state.is_over() && self.direction == Direction::Forward && self.visible_action_in_effect().is_none();
+        let actions = self.actions.iter().map(|(action, progress)| (action.clone(), progress.into())).collect();
+        Recovery { state, next, can_roll_back, can_cancel, actions }
     }
 }

@@ -19,10 +19,7 @@ impl RunId {
         let (day, second) = (unix_seconds / 86_400, unix_seconds % 86_400);
         let (year, month, day) = civil(day);
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        Self(format!(
-            "{year:04}{month:02}{day:02}-{hour:02}{minute:02}{second:02}-{:06x}",
-            entropy & 0x00ff_ffff
-        ))
+        Self(format!("{year:04}{month:02}{day:02}-{hour:02}{minute:02}{second:02}-{:06x}", entropy & 0x00ff_ffff))
     }
 
     /// The id as text.
@@ -46,11 +43,7 @@ fn civil(day: u64) -> (u64, u64, u64) {
     let month = (5 * day + 2) / 153;
     let day = day - (153 * month + 2) / 5 + 1;
     let year = year + 400 * era;
-    if month < 10 {
-        (year, month + 3, day)
-    } else {
-        (year + 1, month - 9, day)
-    }
+    if month < 10 { (year, month + 3, day) } else { (year + 1, month - 9, day) }
 }
 
 impl fmt::Display for RunId {
@@ -72,16 +65,10 @@ impl TryFrom<String> for RunId {
 
     fn try_from(text: String) -> Result<Self, Failure> {
         let parts: Vec<&str> = text.split('-').collect();
-        let digits = |part: &str, length: usize| {
-            part.len() == length && part.bytes().all(|b| b.is_ascii_digit())
-        };
-        let chance = |part: &str| {
-            part.len() == 6 && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-        };
+        let digits = |part: &str, length: usize| part.len() == length && part.bytes().all(|b| b.is_ascii_digit());
+        let chance = |part: &str| part.len() == 6 && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         match parts.as_slice() {
-            [date, time, entropy] if digits(date, 8) && digits(time, 6) && chance(entropy) => {
-                Ok(Self(text))
-            }
+            [date, time, entropy] if digits(date, 8) && digits(time, 6) && chance(entropy) => Ok(Self(text)),
             _ => Err(Failure::config(
                 "run.bad-id",
                 format!("{text:?} is not a run's id, which looks like 20260501-093000-8f3a2c"),
@@ -201,9 +188,7 @@ impl Action {
 
     /// What stands before the colon.
     pub fn verb(&self) -> &str {
-        self.0
-            .split_once(':')
-            .map_or(self.0.as_str(), |(verb, _)| verb)
+        self.0.split_once(':').map_or(self.0.as_str(), |(verb, _)| verb)
     }
 
     /// What stands after the colon. None: the action has no subject, such as `repoint`.
@@ -246,18 +231,9 @@ mod tests {
     #[test]
     fn a_run_id_tells_the_second_in_utc() {
         assert_eq!(RunId::new(0, 0).as_str(), "19700101-000000-000000");
-        assert_eq!(
-            RunId::new(951_782_400, 0xff8f_3a2c).as_str(),
-            "20000229-000000-8f3a2c"
-        );
-        assert_eq!(
-            RunId::new(1_777_627_800, 1).as_str(),
-            "20260501-093000-000001"
-        );
-        assert_eq!(
-            RunId::new(4_107_542_399, 1).as_str(),
-            "21000228-235959-000001"
-        );
+        assert_eq!(RunId::new(951_782_400, 0xff8f_3a2c).as_str(), "20000229-000000-8f3a2c");
+        assert_eq!(RunId::new(1_777_627_800, 1).as_str(), "20260501-093000-000001");
+        assert_eq!(RunId::new(4_107_542_399, 1).as_str(), "21000228-235959-000001");
         assert_eq!(RunId::new(4_107_542_400, 1).stamp(), "21000301000000");
     }
 
@@ -265,30 +241,16 @@ mod tests {
     fn a_run_id_is_read_back_and_nothing_else_is() {
         let id = RunId::new(1_777_627_800, 0x008f_3a2c);
         assert_eq!(id.as_str().parse::<RunId>().expect("it was made so"), id);
-        for wrong in [
-            "",
-            "last",
-            "20260501-093000",
-            "20260501-093000-8F3A2C",
-            "2026051-0093000-8f3a2c",
-            "../../../etc",
-        ] {
+        for wrong in ["", "last", "20260501-093000", "20260501-093000-8F3A2C", "2026051-0093000-8f3a2c", "../../../etc"]
+        {
             assert_eq!(wrong.parse::<RunId>().expect_err(wrong).code, "run.bad-id");
         }
     }
 
     #[test]
     fn a_state_is_serialised_by_its_name() {
-        for state in [
-            RunState::Planned,
-            RunState::WaitingApproval,
-            RunState::RollingBack,
-            RunState::Done,
-        ] {
-            assert_eq!(
-                serde_json::to_value(state).expect("plain data"),
-                state.name()
-            );
+        for state in [RunState::Planned, RunState::WaitingApproval, RunState::RollingBack, RunState::Done] {
+            assert_eq!(serde_json::to_value(state).expect("plain data"), state.name());
         }
     }
 }

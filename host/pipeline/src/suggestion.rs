@@ -3,10 +3,7 @@
 /// A sentence that names the nearest of the known words, or all of them where none is near.
 pub(crate) fn did_you_mean(written: &str, known: &[&str]) -> String {
     let tolerance = (written.chars().count() / 3).max(1);
-    let nearest = known
-        .iter()
-        .map(|word| (distance(written, word), *word))
-        .min();
+    let nearest = known.iter().map(|word| (distance(written, word), *word)).min();
     match nearest {
         Some((away, word)) if away <= tolerance => format!("did you mean `{word}`?"),
         _ => {
@@ -41,18 +38,9 @@ mod tests {
 
     #[test]
     fn a_slip_is_recognised_and_a_guess_is_not_made() {
-        assert_eq!(
-            did_you_mean("inlcude", &["include", "exclude"]),
-            "did you mean `include`?"
-        );
-        assert_eq!(
-            did_you_mean("plugins", &["plugin", "config"]),
-            "did you mean `plugin`?"
-        );
-        assert_eq!(
-            did_you_mean("frobnicate", &["plugin", "config"]),
-            "allowed: `plugin`, `config`"
-        );
+        assert_eq!(did_you_mean("inlcude", &["include", "exclude"]), "did you mean `include`?");
+        assert_eq!(did_you_mean("plugins", &["plugin", "config"]), "did you mean `plugin`?");
+        assert_eq!(did_you_mean("frobnicate", &["plugin", "config"]), "allowed: `plugin`, `config`");
         assert_eq!(distance("", "abc"), 3);
     }
 }

@@ -15,10 +15,7 @@ struct NamePattern {
 
 impl NamePattern {
     fn any() -> Self {
-        Self {
-            text: "*".into(),
-            quoted: false,
-        }
+        Self { text: "*".into(), quoted: false }
     }
 
     fn is_exact(&self) -> bool {
@@ -51,11 +48,7 @@ impl NamePattern {
 
 impl fmt::Display for NamePattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.quoted {
-            write!(f, "\"{}\"", self.text.replace('"', "\"\""))
-        } else {
-            f.write_str(&self.text)
-        }
+        if self.quoted { write!(f, "\"{}\"", self.text.replace('"', "\"\"")) } else { f.write_str(&self.text) }
     }
 }
 
@@ -65,11 +58,7 @@ fn parts(text: &str) -> Result<Vec<NamePattern>, String> {
     let mut rest = text;
     loop {
         let part;
-        (part, rest) = if let Some(quoted) = rest.strip_prefix('"') {
-            quoted_part(quoted)?
-        } else {
-            plain_part(rest)
-        };
+        (part, rest) = if let Some(quoted) = rest.strip_prefix('"') { quoted_part(quoted)? } else { plain_part(rest) };
         if part.text.is_empty() {
             return Err(format!("`{text}` has an empty name in it"));
         }
@@ -106,13 +95,7 @@ fn quoted_part(after_quote: &str) -> Result<(NamePattern, &str), String> {
 
 fn plain_part(text: &str) -> (NamePattern, &str) {
     let end = text.find('.').unwrap_or(text.len());
-    (
-        NamePattern {
-            text: text[..end].to_owned(),
-            quoted: false,
-        },
-        &text[end..],
-    )
+    (NamePattern { text: text[..end].to_owned(), quoted: false }, &text[end..])
 }
 
 /// Tables by name: `public.orders`, `public.audit_*`, `*`, `"public"."we.ird"`. A single name stands for the
@@ -131,14 +114,9 @@ impl TablePattern {
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut parts = parts(text)?.into_iter();
         match (parts.next(), parts.next(), parts.next()) {
-            (Some(table), None, None) => Ok(Self {
-                schema: NamePattern::any(),
-                table,
-            }),
+            (Some(table), None, None) => Ok(Self { schema: NamePattern::any(), table }),
             (Some(schema), Some(table), None) => Ok(Self { schema, table }),
-            _ => Err(format!(
-                "`{text}` has more than two names; a table is written `schema.table`"
-            )),
+            _ => Err(format!("`{text}` has more than two names; a table is written `schema.table`")),
         }
     }
 
@@ -155,11 +133,7 @@ impl TablePattern {
 
 impl fmt::Display for TablePattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.schema == NamePattern::any() {
-            self.table.fmt(f)
-        } else {
-            write!(f, "{}.{}", self.schema, self.table)
-        }
+        if self.schema == NamePattern::any() { self.table.fmt(f) } else { write!(f, "{}.{}", self.schema, self.table) }
     }
 }
 
@@ -187,13 +161,10 @@ impl ColumnPattern {
         let table = parts.pop();
         let schema = parts.pop().unwrap_or_else(NamePattern::any);
         match (table, column) {
-            (Some(table), Some(column)) if parts.is_empty() => Ok(Self {
-                table: TablePattern { schema, table },
-                column,
-            }),
-            _ => Err(format!(
-                "`{text}` is not a column; one is written `schema.table.column` or `table.column`"
-            )),
+            (Some(table), Some(column)) if parts.is_empty() => {
+                Ok(Self { table: TablePattern { schema, table }, column })
+            }
+            _ => Err(format!("`{text}` is not a column; one is written `schema.table.column` or `table.column`")),
         }
     }
 
@@ -232,25 +203,18 @@ impl Rename {
     pub fn parse(table: &str, target: &str) -> Result<Self, String> {
         let table = TablePattern::parse(table)?;
         if !table.names_one_table() {
-            return Err(format!(
-                "`{table}` has a wildcard; a rename names one table"
-            ));
+            return Err(format!("`{table}` has a wildcard; a rename names one table"));
         }
         let mut names = parts(target)?;
         match (names.pop(), names.is_empty()) {
-            (Some(name), true) if !name.is_exact() => Err(format!(
-                "`{target}` has a wildcard; a rename gives one name"
-            )),
+            (Some(name), true) if !name.is_exact() => {
+                Err(format!("`{target}` has a wildcard; a rename gives one name"))
+            }
             (Some(name), true) if name.text.chars().count() > 64 => {
                 Err(format!("`{target}` is longer than 64 characters"))
             }
-            (Some(name), true) => Ok(Self {
-                table,
-                target: name.text,
-            }),
-            _ => Err(format!(
-                "`{target}` has more than one name; the target has no schemas (quote a name with dots)"
-            )),
+            (Some(name), true) => Ok(Self { table, target: name.text }),
+            _ => Err(format!("`{target}` has more than one name; the target has no schemas (quote a name with dots)")),
         }
     }
 }
@@ -267,11 +231,7 @@ pub enum NameCase {
 impl NameCase {
     /// By the server's variable `lower_case_table_names`: 0 is sensitive, 1 and 2 are not.
     pub fn of_lower_case_table_names(value: u64) -> Self {
-        if value == 0 {
-            Self::Sensitive
-        } else {
-            Self::Insensitive
-        }
+        if value == 0 { Self::Sensitive } else { Self::Insensitive }
     }
 
     /// The spelling by which names are equal.
@@ -297,47 +257,27 @@ pub struct TableSelection {
 impl Default for TableSelection {
     /// All tables under their own names.
     fn default() -> Self {
-        let all = TablePattern {
-            schema: NamePattern::any(),
-            table: NamePattern::any(),
-        };
-        Self {
-            include: vec![all],
-            exclude: Vec::new(),
-            rename: Vec::new(),
-        }
+        let all = TablePattern { schema: NamePattern::any(), table: NamePattern::any() };
+        Self { include: vec![all], exclude: Vec::new(), rename: Vec::new() }
     }
 }
 
 impl TableSelection {
     /// Whether a table of the source is migrated.
     pub fn selects(&self, table: &TableName) -> bool {
-        self.include.iter().any(|p| p.matches(table))
-            && !self.exclude.iter().any(|p| p.matches(table))
+        self.include.iter().any(|p| p.matches(table)) && !self.exclude.iter().any(|p| p.matches(table))
     }
 
     /// A table's name in the target: another one where the pipeline says so, else its own without its schema.
     /// A rename that names the schema goes before one that does not.
     pub fn target_name(&self, table: &TableName) -> TableName {
-        let mut renames: Vec<&Rename> = self
-            .rename
-            .iter()
-            .filter(|r| r.table.matches(table))
-            .collect();
+        let mut renames: Vec<&Rename> = self.rename.iter().filter(|r| r.table.matches(table)).collect();
         renames.sort_by_key(|r| !r.table.schema.is_exact());
-        TableName::bare(
-            renames
-                .first()
-                .map_or(table.name.as_str(), |r| r.target.as_str()),
-        )
+        TableName::bare(renames.first().map_or(table.name.as_str(), |r| r.target.as_str()))
     }
 
     /// Selected tables that would have the same name in the target: both tables, and the name.
-    pub fn collisions(
-        &self,
-        tables: &[TableName],
-        case: NameCase,
-    ) -> Vec<(TableName, TableName, String)> {
+    pub fn collisions(&self, tables: &[TableName], case: NameCase) -> Vec<(TableName, TableName, String)> {
         let mut names: BTreeMap<String, &TableName> = BTreeMap::new();
         let mut collisions = Vec::new();
         for table in tables.iter().filter(|table| self.selects(table)) {
@@ -353,10 +293,7 @@ impl TableSelection {
 
     /// Renames of tables that the source does not have: most likely slips.
     pub fn idle_renames(&self, tables: &[TableName]) -> Vec<&Rename> {
-        self.rename
-            .iter()
-            .filter(|rename| !tables.iter().any(|table| rename.table.matches(table)))
-            .collect()
+        self.rename.iter().filter(|rename| !tables.iter().any(|table| rename.table.matches(table))).collect()
     }
 }
 
@@ -369,27 +306,18 @@ mod tests {
     }
 
     fn selection(include: &[&str], exclude: &[&str], rename: &[(&str, &str)]) -> TableSelection {
-        let patterns = |list: &[&str]| {
-            list.iter()
-                .map(|p| TablePattern::parse(p).expect(p))
-                .collect()
-        };
+        let patterns = |list: &[&str]| list.iter().map(|p| TablePattern::parse(p).expect(p)).collect();
         TableSelection {
             include: patterns(include),
             exclude: patterns(exclude),
-            rename: rename
-                .iter()
-                .map(|(a, b)| Rename::parse(a, b).expect(a))
-                .collect(),
+            rename: rename.iter().map(|(a, b)| Rename::parse(a, b).expect(a)).collect(),
         }
     }
 
     #[test]
     fn wildcards_stand_for_any_characters() {
         let matches = |pattern: &str, schema: &str, table: &str| {
-            TablePattern::parse(pattern)
-                .expect(pattern)
-                .matches(&name(schema, table))
+            TablePattern::parse(pattern).expect(pattern).matches(&name(schema, table))
         };
         assert!(matches("*", "public", "orders"));
         assert!(matches("*", "", "orders"));
@@ -407,17 +335,11 @@ mod tests {
 
     #[test]
     fn a_quoted_name_has_no_wildcards_and_may_hold_anything() {
-        let weird =
-            TablePattern::parse("\"public\".\"we.ird * \"\"name\"\"\"").expect("it is quoted");
+        let weird = TablePattern::parse("\"public\".\"we.ird * \"\"name\"\"\"").expect("it is quoted");
         assert!(weird.matches(&name("public", "we.ird * \"name\"")));
         assert!(!weird.matches(&name("public", "we.ird x \"name\"")));
-        assert_eq!(
-            TablePattern::parse(&weird.to_string()).expect("it prints what it reads"),
-            weird
-        );
-        for wrong in [
-            "", ".", "a.", ".a", "a.b.c", "\"open", "\"a\"b", "a\"b", "\"\"",
-        ] {
+        assert_eq!(TablePattern::parse(&weird.to_string()).expect("it prints what it reads"), weird);
+        for wrong in ["", ".", "a.", ".a", "a.b.c", "\"open", "\"a\"b", "a\"b", "\"\""] {
             assert!(TablePattern::parse(wrong).is_err(), "{wrong}");
         }
     }
@@ -427,49 +349,26 @@ mod tests {
         let phone = ColumnPattern::parse("public.customer.phone").expect("three names");
         assert!(phone.matches(&name("public", "customer"), "phone"));
         assert!(!phone.matches(&name("public", "customer"), "fax"));
-        assert!(
-            ColumnPattern::parse("*.phone")
-                .expect("two names")
-                .matches(&name("a", "b"), "phone")
-        );
+        assert!(ColumnPattern::parse("*.phone").expect("two names").matches(&name("a", "b"), "phone"));
         assert!(ColumnPattern::parse("phone").is_err());
         assert!(ColumnPattern::parse("a.b.c.d").is_err());
     }
 
     #[test]
     fn excluded_tables_are_not_selected_and_renamed_ones_have_their_new_name() {
-        let tables = selection(
-            &["public.*"],
-            &["public.audit_*"],
-            &[("public.api", "t_sys_api"), ("api", "other")],
-        );
+        let tables = selection(&["public.*"], &["public.audit_*"], &[("public.api", "t_sys_api"), ("api", "other")]);
         assert!(tables.selects(&name("public", "orders")));
         assert!(!tables.selects(&name("public", "audit_2024")));
         assert!(!tables.selects(&name("private", "orders")));
-        assert_eq!(
-            tables.target_name(&name("public", "orders")),
-            TableName::bare("orders")
-        );
-        assert_eq!(
-            tables.target_name(&name("public", "api")),
-            TableName::bare("t_sys_api")
-        );
-        assert_eq!(
-            tables.target_name(&name("private", "api")),
-            TableName::bare("other")
-        );
+        assert_eq!(tables.target_name(&name("public", "orders")), TableName::bare("orders"));
+        assert_eq!(tables.target_name(&name("public", "api")), TableName::bare("t_sys_api"));
+        assert_eq!(tables.target_name(&name("private", "api")), TableName::bare("other"));
         assert_eq!(tables.idle_renames(&[name("private", "api")]).len(), 1);
     }
 
     #[test]
     fn a_rename_names_one_table_and_one_name() {
-        for (table, target) in [
-            ("public.*", "x"),
-            ("a", "b.c"),
-            ("a", ""),
-            ("a", "x*"),
-            ("a", &"n".repeat(65)),
-        ] {
+        for (table, target) in [("public.*", "x"), ("a", "b.c"), ("a", ""), ("a", "x*"), ("a", &"n".repeat(65))] {
             assert!(Rename::parse(table, target).is_err(), "{table} {target}");
         }
         assert_eq!(Rename::parse("a", "\"b.c\"").expect("quoted").target, "b.c");
@@ -478,29 +377,10 @@ mod tests {
     #[test]
     fn two_tables_with_one_name_in_the_target_collide() {
         let tables = selection(&["*"], &[], &[("public.api", "orders")]);
-        let all = [
-            name("public", "Orders"),
-            name("public", "api"),
-            name("shop", "lines"),
-            name("web", "lines"),
-        ];
-        let lines = (
-            name("shop", "lines"),
-            name("web", "lines"),
-            "lines".to_owned(),
-        );
-        assert_eq!(
-            tables.collisions(&all, NameCase::of_lower_case_table_names(0)),
-            [lines.clone()]
-        );
-        let orders = (
-            name("public", "Orders"),
-            name("public", "api"),
-            "orders".to_owned(),
-        );
-        assert_eq!(
-            tables.collisions(&all, NameCase::of_lower_case_table_names(1)),
-            [orders, lines]
-        );
+        let all = [name("public", "Orders"), name("public", "api"), name("shop", "lines"), name("web", "lines")];
+        let lines = (name("shop", "lines"), name("web", "lines"), "lines".to_owned());
+        assert_eq!(tables.collisions(&all, NameCase::of_lower_case_table_names(0)), [lines.clone()]);
+        let orders = (name("public", "Orders"), name("public", "api"), "orders".to_owned());
+        assert_eq!(tables.collisions(&all, NameCase::of_lower_case_table_names(1)), [orders, lines]);
     }
 }

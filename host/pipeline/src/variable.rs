@@ -52,16 +52,10 @@ impl Template {
                 continue;
             }
             literal.push_str(&rest[..at]);
-            let bad = |message: String, part: &str| Unusable {
-                code: "pipeline.bad-variable",
-                message,
-                part: part.into(),
-            };
+            let bad =
+                |message: String, part: &str| Unusable { code: "pipeline.bad-variable", message, part: part.into() };
             let Some(length) = rest[at..].find('}') else {
-                return Err(bad(
-                    "a variable is never closed with `}`".into(),
-                    &rest[at..],
-                ));
+                return Err(bad("a variable is never closed with `}`".into(), &rest[at..]));
             };
             let written = &rest[at..=at + length];
             let inside = &written[2..written.len() - 1];
@@ -72,7 +66,9 @@ impl Template {
                 Some(("env", name)) if !name.is_empty() => Piece::Variable(name.into()),
                 Some(("file", path)) if !path.is_empty() => Piece::File(path.into()),
                 _ => {
-                    let message = format!("`{written}` is no variable: write `${{env:NAME}}`, `${{file:PATH}}`, or `$${{` for `${{`");
+                    let message = format!(
+                        "`{written}` is no variable: write `${{env:NAME}}`, `${{file:PATH}}`, or `$${{` for `${{`"
+                    );
                     return Err(bad(message, written));
                 }
             });
@@ -100,12 +96,8 @@ impl Template {
         let Some((_, after_scheme)) = literal.split_once("://") else {
             return false;
         };
-        let in_authority =
-            password_of(after_scheme).is_some_and(|span| is_literal(&after_scheme[span]));
-        let mut parameters = after_scheme
-            .split_once('?')
-            .map_or("", |(_, query)| query)
-            .split('&');
+        let in_authority = password_of(after_scheme).is_some_and(|span| is_literal(&after_scheme[span]));
+        let mut parameters = after_scheme.split_once('?').map_or("", |(_, query)| query).split('&');
         in_authority || parameters.any(|p| p.strip_prefix("password=").is_some_and(is_literal))
     }
 
@@ -119,11 +111,7 @@ impl Template {
                 Err(problem) => problems.push(problem),
             }
         }
-        if problems.is_empty() {
-            Ok(SecretString::from(text))
-        } else {
-            Err(problems)
-        }
+        if problems.is_empty() { Ok(SecretString::from(text)) } else { Err(problems) }
     }
 }
 
@@ -137,11 +125,7 @@ fn value(piece: &Piece, resolver: &dyn Resolver) -> Result<SecretString, Unusabl
                 part: format!("${{env:{name}}}"),
             };
             let value = resolver.variable(name).ok_or_else(|| unset("not set"))?;
-            if value.expose_secret().is_empty() {
-                Err(unset("empty"))
-            } else {
-                Ok(value)
-            }
+            if value.expose_secret().is_empty() { Err(unset("empty")) } else { Ok(value) }
         }
         Piece::File(path) => {
             let unreadable = |why: &str| Unusable {
@@ -149,16 +133,10 @@ fn value(piece: &Piece, resolver: &dyn Resolver) -> Result<SecretString, Unusabl
                 message: format!("the file {path} cannot be used: {why}"),
                 part: format!("${{file:{path}}}"),
             };
-            let content = resolver
-                .file(Path::new(path))
-                .map_err(|why| unreadable(&why))?;
+            let content = resolver.file(Path::new(path)).map_err(|why| unreadable(&why))?;
             // Editors end a file with a newline that is no part of the secret.
             let trimmed = content.expose_secret().trim_end_matches(['\r', '\n']);
-            if trimmed.is_empty() {
-                Err(unreadable("it is empty"))
-            } else {
-                Ok(SecretString::from(trimmed))
-            }
+            if trimmed.is_empty() { Err(unreadable("it is empty")) } else { Ok(SecretString::from(trimmed)) }
         }
     }
 }
@@ -175,37 +153,21 @@ mod tests {
         }
 
         fn file(&self, path: &Path) -> Result<SecretString, String> {
-            if path == Path::new("/f") {
-                Ok("secret\r\n".into())
-            } else {
-                Err("there is no such file".into())
-            }
+            if path == Path::new("/f") { Ok("secret\r\n".into()) } else { Err("there is no such file".into()) }
         }
     }
 
     fn resolved(text: &str) -> Result<String, &'static str> {
         let template = Template::parse(text).map_err(|p| p.code)?;
-        template
-            .resolve(&Fixed)
-            .map(|s| s.expose_secret().to_owned())
-            .map_err(|p| p[0].code)
+        template.resolve(&Fixed).map(|s| s.expose_secret().to_owned()).map_err(|p| p[0].code)
     }
 
     #[test]
     fn variables_are_replaced_and_doubled_dollars_are_not() {
-        assert_eq!(
-            resolved("a ${env:NAME} b ${file:/f} c"),
-            Ok("a value b secret c".into())
-        );
-        assert_eq!(
-            resolved("$${env:NAME} $ {} $${}"),
-            Ok("${env:NAME} $ {} ${}".into())
-        );
+        assert_eq!(resolved("a ${env:NAME} b ${file:/f} c"), Ok("a value b secret c".into()));
+        assert_eq!(resolved("$${env:NAME} $ {} $${}"), Ok("${env:NAME} $ {} ${}".into()));
         assert_eq!(resolved("${env:OTHER}"), Err("pipeline.unset-variable"));
-        assert_eq!(
-            resolved("${file:/other}"),
-            Err("pipeline.unreadable-secret")
-        );
+        assert_eq!(resolved("${file:/other}"), Err("pipeline.unreadable-secret"));
         for wrong in ["${env:NAME", "${NAME}", "${env:}", "${}", "${vault:x}"] {
             assert_eq!(resolved(wrong), Err("pipeline.bad-variable"), "{wrong}");
         }
@@ -213,11 +175,7 @@ mod tests {
 
     #[test]
     fn a_password_may_come_from_a_variable_only() {
-        let holds = |text: &str| {
-            Template::parse(text)
-                .unwrap_or_else(|p| panic!("{}", p.message))
-                .holds_password()
-        };
+        let holds = |text: &str| Template::parse(text).unwrap_or_else(|p| panic!("{}", p.message)).holds_password();
         assert!(holds("mysql://root:hush@h/db"));
         assert!(holds("mysql://root:x${env:P}@h/db"));
         assert!(holds("postgres://h/db?sslmode=require&password=hush"));

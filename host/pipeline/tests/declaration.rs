@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use millrace_model::stage::{Problem, StageKind};
 use millrace_pipeline::{
-    Color, ContentDigest, DatabaseName, Diagnostic, KNOWN_KEYS, Pipeline, PluginReference, Rejects,
-    Resolver, render, summary,
+    Color, ContentDigest, DatabaseName, Diagnostic, KNOWN_KEYS, Pipeline, PluginReference, Rejects, Resolver, render,
+    summary,
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -21,9 +21,7 @@ impl Resolver for Everything {
         match name {
             "MISSING" => None,
             "REDIS" => Some("redis://h".into()),
-            _ if name.contains("TARGET") => {
-                Some(format!("mysql://root:{PASSWORD}@h:2881/shop").into())
-            }
+            _ if name.contains("TARGET") => Some(format!("mysql://root:{PASSWORD}@h:2881/shop").into()),
             _ => Some(format!("postgres://root:{PASSWORD}@h:5432/shop").into()),
         }
     }
@@ -55,15 +53,11 @@ database = "target"
 "#;
 
 fn stages(plugins: &[&str]) -> String {
-    plugins
-        .iter()
-        .map(|plugin| format!("[[stage]]\nplugin = \"{plugin}\"\n"))
-        .collect()
+    plugins.iter().map(|plugin| format!("[[stage]]\nplugin = \"{plugin}\"\n")).collect()
 }
 
 fn parse(text: &str) -> Pipeline {
-    Pipeline::parse(text, &Everything)
-        .unwrap_or_else(|d| panic!("{}", render(&d, text, "test.toml", Color::Plain)))
+    Pipeline::parse(text, &Everything).unwrap_or_else(|d| panic!("{}", render(&d, text, "test.toml", Color::Plain)))
 }
 
 fn wrong(text: &str) -> Vec<Diagnostic> {
@@ -72,35 +66,25 @@ fn wrong(text: &str) -> Vec<Diagnostic> {
 
 /// What is wrong, as code and what stands in the text there.
 fn found(diagnostics: &[Diagnostic], text: &str) -> Vec<(String, String)> {
-    diagnostics
-        .iter()
-        .map(|d| (d.code.clone(), text[d.span.clone()].to_owned()))
-        .collect()
+    diagnostics.iter().map(|d| (d.code.clone(), text[d.span.clone()].to_owned())).collect()
 }
 
 fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
-    list.iter()
-        .map(|(code, part)| ((*code).to_owned(), (*part).to_owned()))
-        .collect()
+    list.iter().map(|(code, part)| ((*code).to_owned(), (*part).to_owned())).collect()
 }
 
 /// Kinds as the first-party plugins have them; what is not known here is a converter.
 fn kinds(pipeline: &Pipeline) -> Vec<Option<StageKind>> {
-    let kind =
-        |plugin: &PluginReference| match plugin.to_string().split('-').next().unwrap_or_default() {
-            "model" => StageKind::ModelSource,
-            "differ" => StageKind::Differ,
-            "copy" => StageKind::Copier,
-            "validate" => StageKind::Validator,
-            "switch" => StageKind::Switcher,
-            "clean" => StageKind::Cleaner,
-            _ => StageKind::Converter,
-        };
-    pipeline
-        .stages
-        .iter()
-        .map(|stage| Some(kind(&stage.plugin)))
-        .collect()
+    let kind = |plugin: &PluginReference| match plugin.to_string().split('-').next().unwrap_or_default() {
+        "model" => StageKind::ModelSource,
+        "differ" => StageKind::Differ,
+        "copy" => StageKind::Copier,
+        "validate" => StageKind::Validator,
+        "switch" => StageKind::Switcher,
+        "clean" => StageKind::Cleaner,
+        _ => StageKind::Converter,
+    };
+    pipeline.stages.iter().map(|stage| Some(kind(&stage.plugin))).collect()
 }
 
 fn checked(text: &str) -> Vec<(String, String)> {
@@ -109,9 +93,7 @@ fn checked(text: &str) -> Vec<(String, String)> {
 }
 
 fn file(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../pipelines")
-        .join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines").join(name);
     std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
@@ -120,11 +102,7 @@ fn every_pipeline_that_we_ship_is_right() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines");
     let mut count = 0;
     for entry in std::fs::read_dir(folder).expect("the folder is there") {
-        let name = entry
-            .expect("it is readable")
-            .file_name()
-            .into_string()
-            .expect("it has a plain name");
+        let name = entry.expect("it is readable").file_name().into_string().expect("it has a plain name");
         let text = file(&name);
         assert_eq!(checked(&text), [], "{name}");
         count += 1;
@@ -139,13 +117,8 @@ fn the_reference_names_every_key() {
     collect("", &toml::Value::Table(reference), &mut named);
     for (place, keys) in KNOWN_KEYS {
         for key in *keys {
-            let there = named
-                .get(*place)
-                .is_some_and(|named| named.iter().any(|n| n == key));
-            assert!(
-                there,
-                "reference.toml does not name the key `{key}` of [{place}]"
-            );
+            let there = named.get(*place).is_some_and(|named| named.iter().any(|n| n == key));
+            assert!(there, "reference.toml does not name the key `{key}` of [{place}]");
         }
     }
 }
@@ -155,11 +128,7 @@ fn collect(place: &str, value: &toml::Value, named: &mut BTreeMap<String, Vec<St
         toml::Value::Table(table) => {
             for (key, value) in table {
                 named.entry(place.to_owned()).or_default().push(key.clone());
-                let inner = if place.is_empty() {
-                    key.clone()
-                } else {
-                    format!("{place}.{key}")
-                };
+                let inner = if place.is_empty() { key.clone() } else { format!("{place}.{key}") };
                 collect(&inner, value, named);
             }
         }
@@ -174,58 +143,26 @@ fn a_whole_pipeline_is_read() {
     let pipeline = parse(&text);
     assert_eq!(pipeline.name, "reference");
     let target = pipeline.databases.get(DatabaseName::Target);
-    assert_eq!(
-        target.template.as_deref(),
-        Some("${file:/run/secrets/target_url}")
-    );
+    assert_eq!(target.template.as_deref(), Some("${file:/run/secrets/target_url}"));
     let url = target.url.as_ref().expect("it has one").expose_secret();
-    assert_eq!(
-        url,
-        format!("mysql://root:{PASSWORD}@h:2881/shop"),
-        "the file's last newline is no part of it"
-    );
-    assert_eq!(
-        pipeline.stages[1].file.as_deref(),
-        Some(Path::new("target.json"))
-    );
-    assert!(matches!(
-        &pipeline.stages[3].plugin,
-        PluginReference::File {
-            sha256: Some(_),
-            ..
-        }
-    ));
-    assert_eq!(
-        pipeline.stages[3].config,
-        serde_json::json!({ "region": "CN" })
-    );
+    assert_eq!(url, format!("mysql://root:{PASSWORD}@h:2881/shop"), "the file's last newline is no part of it");
+    assert_eq!(pipeline.stages[1].file.as_deref(), Some(Path::new("target.json")));
+    assert!(matches!(&pipeline.stages[3].plugin, PluginReference::File { sha256: Some(_), .. }));
+    assert_eq!(pipeline.stages[3].config, serde_json::json!({ "region": "CN" }));
     assert_eq!(pipeline.stages[5].rejects, Rejects::default());
     let health = pipeline.stages[7].health.as_ref().expect("it has one");
     assert_eq!(health.within, Duration::from_secs(30));
-    assert_eq!(
-        pipeline.stages[7]
-            .before
-            .as_ref()
-            .map(ToString::to_string)
-            .as_deref(),
-        Some("systemctl stop shop")
-    );
+    assert_eq!(pipeline.stages[7].before.as_ref().map(ToString::to_string).as_deref(), Some("systemctl stop shop"));
 }
 
 #[test]
 fn a_pipeline_is_neither_printed_nor_serialised_with_its_secrets() {
     let text = file("full.toml");
     let pipeline = parse(&text);
-    let printed = format!(
-        "{pipeline:?} {pipeline:#?} {}",
-        serde_json::to_string(&pipeline).expect("plain data")
-    );
+    let printed = format!("{pipeline:?} {pipeline:#?} {}", serde_json::to_string(&pipeline).expect("plain data"));
     assert!(!printed.contains(PASSWORD));
     assert!(printed.contains("${env:SHOP_SOURCE_URL}"));
-    assert_eq!(
-        pipeline.digest(),
-        ContentDigest::of(text.as_bytes()).as_str()
-    );
+    assert_eq!(pipeline.digest(), ContentDigest::of(text.as_bytes()).as_str());
 }
 
 #[test]
@@ -284,10 +221,7 @@ columns = ["phone"]
     let shown = render(&diagnostics, text, "shop.toml", Color::Plain);
     assert!(!shown.contains("hunter2"), "{shown}");
     assert!(shown.contains("shop.toml:2:1"), "{shown}");
-    assert!(
-        shown.contains("nmae = \"x\""),
-        "the line itself is shown:\n{shown}"
-    );
+    assert!(shown.contains("nmae = \"x\""), "the line itself is shown:\n{shown}");
     assert!(shown.contains("did you mean `name`?"), "{shown}");
     assert!(shown.contains("shop.toml: 21 problems"), "{shown}");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics.txt");
@@ -297,10 +231,7 @@ columns = ["phone"]
     let kept = std::fs::read_to_string(&path).expect("the snapshot is there");
     assert_eq!(shown, kept, "if that is meant, run again with MILLRACE_REGENERATE=1 and read the difference");
     let failure = summary(&diagnostics, "shop.toml");
-    assert_eq!(
-        (failure.code.as_str(), failure.fields.len()),
-        ("pipeline.invalid", 21)
-    );
+    assert_eq!((failure.code.as_str(), failure.fields.len()), ("pipeline.invalid", 21));
     assert!(!failure.to_string().contains("hunter2"));
     let json = serde_json::to_value(&diagnostics[1]).expect("plain data");
     assert_eq!(json["line"], 2);
@@ -311,18 +242,10 @@ columns = ["phone"]
 fn a_line_that_is_not_toml_is_shown_with_its_neighbours_mistakes() {
     let text = format!("{HEAD}[tables]\ninclude = [\"public.*\nexclude = [1]\n{MODELS}");
     let diagnostics = wrong(&text);
-    assert!(
-        diagnostics
-            .iter()
-            .any(|d| d.code == "pipeline.syntax" && d.line == 8),
-        "{diagnostics:#?}"
-    );
+    assert!(diagnostics.iter().any(|d| d.code == "pipeline.syntax" && d.line == 8), "{diagnostics:#?}");
     let text = format!("{HEAD}name = \"again\"\nurl = \"twice\"\n{MODELS}");
     let diagnostics = wrong(&text);
-    assert!(
-        diagnostics.iter().any(|d| d.code == "pipeline.syntax"),
-        "{diagnostics:#?}"
-    );
+    assert!(diagnostics.iter().any(|d| d.code == "pipeline.syntax"), "{diagnostics:#?}");
     assert!(wrong("").iter().all(|d| d.code == "pipeline.missing-key"));
     assert_eq!(wrong("").len(), 3);
 }
@@ -334,108 +257,44 @@ fn a_url_is_one_of_a_database_that_is_known() {
         found(&wrong(&text), &text)
     };
     assert_eq!(with("${env:REDIS}\"")[0].0, "pipeline.unknown-database");
-    assert_eq!(
-        with("${file:/missing}\""),
-        pairs(&[("pipeline.unreadable-secret", "${file:/missing}")])
-    );
-    assert_eq!(
-        with("${vault:x}\"")[0],
-        ("pipeline.bad-variable".into(), "${vault:x}".into())
-    );
-    assert_eq!(
-        with("${env:SOURCE}\"\ndialect = \"mysql\"")[0].0,
-        "pipeline.unknown-dialect"
-    );
-    assert_eq!(
-        with("${env:SOURCE}\"\ndialect = \"postgrse\"")[0].0,
-        "pipeline.unknown-dialect"
-    );
+    assert_eq!(with("${file:/missing}\""), pairs(&[("pipeline.unreadable-secret", "${file:/missing}")]));
+    assert_eq!(with("${vault:x}\"")[0], ("pipeline.bad-variable".into(), "${vault:x}".into()));
+    assert_eq!(with("${env:SOURCE}\"\ndialect = \"mysql\"")[0].0, "pipeline.unknown-dialect");
+    assert_eq!(with("${env:SOURCE}\"\ndialect = \"postgrse\"")[0].0, "pipeline.unknown-dialect");
 }
 
 #[test]
 fn stages_are_checked_when_their_kinds_are_known() {
     let plan = format!("{HEAD}{MODELS}{}", stages(&["differ", "convert-oceanbase"]));
     assert_eq!(checked(&plan), []);
-    let whole = [
-        "differ",
-        "./v.wasm",
-        "convert-oceanbase",
-        "copy-range",
-        "validate",
-        "switch-rename",
-        "clean-expired",
-    ];
+    let whole = ["differ", "./v.wasm", "convert-oceanbase", "copy-range", "validate", "switch-rename", "clean-expired"];
     assert_eq!(checked(&format!("{HEAD}{MODELS}{}", stages(&whole))), []);
 
     let unproved = ["differ", "convert-oceanbase", "copy-range", "switch-rename"];
     let expected = pairs(&[("pipeline.switch-without-validator", "\"switch-rename\"")]);
-    assert_eq!(
-        checked(&format!("{HEAD}{MODELS}{}", stages(&unproved))),
-        expected
-    );
+    assert_eq!(checked(&format!("{HEAD}{MODELS}{}", stages(&unproved))), expected);
 
-    let late = [
-        "differ",
-        "convert-oceanbase",
-        "copy-range",
-        "switch-rename",
-        "validate",
-    ];
+    let late = ["differ", "convert-oceanbase", "copy-range", "switch-rename", "validate"];
     let expected = pairs(&[("pipeline.stage-order", "\"validate\"")]);
-    assert_eq!(
-        checked(&format!("{HEAD}{MODELS}{}", stages(&late))),
-        expected
-    );
+    assert_eq!(checked(&format!("{HEAD}{MODELS}{}", stages(&late))), expected);
 
-    let twice = [
-        "differ",
-        "differ",
-        "convert-oceanbase",
-        "convert-oceanbase",
-        "copy-range",
-        "copy-fast",
-    ];
+    let twice = ["differ", "differ", "convert-oceanbase", "convert-oceanbase", "copy-range", "copy-fast"];
     let expected = pairs(&[
         ("pipeline.stage-twice", "\"differ\""),
         ("pipeline.stage-twice", "\"convert-oceanbase\""),
         ("pipeline.stage-twice", "\"copy-fast\""),
     ]);
-    assert_eq!(
-        checked(&format!("{HEAD}{MODELS}{}", stages(&twice))),
-        expected
-    );
+    assert_eq!(checked(&format!("{HEAD}{MODELS}{}", stages(&twice))), expected);
 
     let found = checked(&format!("{HEAD}{MODELS}{}", stages(&["differ"])));
-    assert_eq!(
-        found,
-        pairs(&[("pipeline.stage-missing", "[[stage]]")]),
-        "no converter"
-    );
+    assert_eq!(found, pairs(&[("pipeline.stage-missing", "[[stage]]")]), "no converter");
 
-    let found = checked(&format!(
-        "{HEAD}{}{MODELS}",
-        stages(&["differ", "convert-oceanbase"])
-    ));
-    assert_eq!(
-        found.len(),
-        2,
-        "both model sources stand too late: {found:?}"
-    );
+    let found = checked(&format!("{HEAD}{}{MODELS}", stages(&["differ", "convert-oceanbase"])));
+    assert_eq!(found.len(), 2, "both model sources stand too late: {found:?}");
 
-    let found = checked(&format!(
-        "{HEAD}{}",
-        stages(&["model-postgres", "differ", "validate"])
-    ));
+    let found = checked(&format!("{HEAD}{}", stages(&["model-postgres", "differ", "validate"])));
     let codes: Vec<&str> = found.iter().map(|(code, _)| code.as_str()).collect();
-    assert_eq!(
-        codes,
-        [
-            "pipeline.stage-missing",
-            "pipeline.missing-key",
-            "pipeline.stage-missing"
-        ],
-        "{found:?}"
-    );
+    assert_eq!(codes, ["pipeline.stage-missing", "pipeline.missing-key", "pipeline.stage-missing"], "{found:?}");
 }
 
 #[test]
@@ -456,10 +315,7 @@ fn a_key_is_for_its_kind_of_stage() {
 #[test]
 fn a_model_source_has_something_to_read() {
     let text = file("plan-from-files.toml").replace("file = \"source.json\"\n", "");
-    assert_eq!(
-        checked(&text),
-        pairs(&[("pipeline.missing-key", "\"source\"")])
-    );
+    assert_eq!(checked(&text), pairs(&[("pipeline.missing-key", "\"source\"")]));
 }
 
 #[test]
@@ -470,78 +326,34 @@ fn what_a_plugin_says_about_its_configuration_is_shown_where_it_stands() {
         stages(&["convert-oceanbase"])
     );
     let pipeline = parse(&text);
-    assert_eq!(
-        pipeline.stages[2].config,
-        serde_json::json!({ "limits": [1, { "a/b": "deep" }], "rate": 16 })
-    );
-    let problem = |path: &str| Problem {
-        path: path.into(),
-        message: "no".into(),
-    };
+    assert_eq!(pipeline.stages[2].config, serde_json::json!({ "limits": [1, { "a/b": "deep" }], "rate": 16 }));
+    let problem = |path: &str| Problem { path: path.into(), message: "no".into() };
     let mut problems = vec![Vec::new(); 4];
-    problems[2] = vec![
-        problem("/limits/1/a~1b"),
-        problem("/limits/1/missing"),
-        problem("/rate"),
-        problem(""),
-    ];
+    problems[2] = vec![problem("/limits/1/a~1b"), problem("/limits/1/missing"), problem("/rate"), problem("")];
     problems[3] = vec![problem("/workers")];
     let diagnostics = pipeline.check_stages(&kinds(&pipeline), &problems);
     assert!(diagnostics.iter().all(|d| d.code == "pipeline.bad-config"));
     let mut places: Vec<&str> = diagnostics.iter().map(|d| &text[d.span.clone()]).collect();
     places.sort_unstable();
     let whole = "{ limits = [1, { \"a/b\" = \"deep\" }], rate = 0x10 }";
-    assert_eq!(
-        places,
-        [
-            "\"convert-oceanbase\"",
-            "\"deep\"",
-            "0x10",
-            "{ \"a/b\" = \"deep\" }",
-            whole
-        ]
-    );
+    assert_eq!(places, ["\"convert-oceanbase\"", "\"deep\"", "0x10", "{ \"a/b\" = \"deep\" }", whole]);
 }
 
 #[test]
 fn a_component_is_pinned_by_its_content() {
     let text = format!("{HEAD}{MODELS}{}", stages(&["./v.wasm", "differ"]));
     let found = ContentDigest::of(b"content");
-    let missing = parse(&text)
-        .check_digest(2, &found)
-        .expect("it is not pinned");
+    let missing = parse(&text).check_digest(2, &found).expect("it is not pinned");
     assert_eq!(missing.code, "pipeline.sha256-missing");
-    assert!(
-        missing
-            .help
-            .expect("it helps")
-            .contains(&format!("sha256 = \"{found}\""))
-    );
-    assert!(
-        parse(&text).check_digest(3, &found).is_none(),
-        "a first-party plugin is not pinned"
-    );
+    assert!(missing.help.expect("it helps").contains(&format!("sha256 = \"{found}\"")));
+    assert!(parse(&text).check_digest(3, &found).is_none(), "a first-party plugin is not pinned");
 
-    let pinned = |digest: &str| {
-        text.replace(
-            "./v.wasm\"\n",
-            &format!("./v.wasm\"\nsha256 = \"{digest}\"\n"),
-        )
-    };
-    assert!(
-        parse(&pinned(&found.as_str().to_uppercase()))
-            .check_digest(2, &found)
-            .is_none()
-    );
-    let other = parse(&pinned(&"0".repeat(64)))
-        .check_digest(2, &found)
-        .expect("it is another one");
+    let pinned = |digest: &str| text.replace("./v.wasm\"\n", &format!("./v.wasm\"\nsha256 = \"{digest}\"\n"));
+    assert!(parse(&pinned(&found.as_str().to_uppercase())).check_digest(2, &found).is_none());
+    let other = parse(&pinned(&"0".repeat(64))).check_digest(2, &found).expect("it is another one");
     assert_eq!(other.code, "pipeline.sha256-differs");
 
-    let named = text.replace(
-        "\"differ\"\n",
-        &format!("\"differ\"\nsha256 = \"{found}\"\n"),
-    );
+    let named = text.replace("\"differ\"\n", &format!("\"differ\"\nsha256 = \"{found}\"\n"));
     assert_eq!(wrong(&named)[0].code, "pipeline.bad-sha256");
 }
 
@@ -549,14 +361,8 @@ fn a_component_is_pinned_by_its_content() {
 fn a_plugin_that_nobody_has_is_named_with_one_that_is_there() {
     let text = format!("{HEAD}{MODELS}{}", stages(&["diffre"]));
     let diagnostics = parse(&text).check_names(&["model-postgres", "model-oceanbase", "differ"]);
-    assert_eq!(
-        found(&diagnostics, &text),
-        pairs(&[("pipeline.unknown-plugin", "\"diffre\"")])
-    );
-    assert_eq!(
-        diagnostics[0].help.as_deref(),
-        Some("did you mean `differ`?")
-    );
+    assert_eq!(found(&diagnostics, &text), pairs(&[("pipeline.unknown-plugin", "\"diffre\"")]));
+    assert_eq!(diagnostics[0].help.as_deref(), Some("did you mean `differ`?"));
     let shouted = format!("{HEAD}{MODELS}{}", stages(&["Differ"]));
     assert_eq!(wrong(&shouted)[0].code, "pipeline.unknown-plugin");
 }
@@ -564,10 +370,7 @@ fn a_plugin_that_nobody_has_is_named_with_one_that_is_there() {
 #[test]
 fn nothing_that_is_written_makes_the_parser_fall_over() {
     let whole = file("reference.toml");
-    for cut in (0..whole.len())
-        .filter(|&at| whole.is_char_boundary(at))
-        .step_by(7)
-    {
+    for cut in (0..whole.len()).filter(|&at| whole.is_char_boundary(at)).step_by(7) {
         let text = &whole[..cut];
         if let Err(diagnostics) = Pipeline::parse(text, &Everything) {
             render(&diagnostics, text, "cut.toml", Color::Styled);

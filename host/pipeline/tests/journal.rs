@@ -16,10 +16,7 @@ fn orders() -> TableName {
 }
 
 fn failure() -> Failure {
-    Failure::data(
-        "validate.count",
-        "orders has 3 rows in the source and 2 in the target",
-    )
+    Failure::data("validate.count", "orders has 3 rows in the source and 2 in the target")
 }
 
 fn approval() -> String {
@@ -32,20 +29,10 @@ fn done(state: Value) -> EventKind {
 
 /// A run that fails, is resumed, waits, switches, is rolled back, goes forward again, and is cleaned up.
 fn whole_journal() -> Journal {
-    let (shadow, copy, complete) = (
-        Action::create_shadow(&orders()),
-        Action::copy(&orders()),
-        Action::complete(&orders()),
-    );
-    let (validate, clean) = (
-        Action::validate(&orders()),
-        Action::clean(&TableName::bare("orders_bak_1")),
-    );
-    let (fence, swap, repoint) = (
-        Action::switch("fence"),
-        Action::switch("swap"),
-        Action::repoint(),
-    );
+    let (shadow, copy, complete) =
+        (Action::create_shadow(&orders()), Action::copy(&orders()), Action::complete(&orders()));
+    let (validate, clean) = (Action::validate(&orders()), Action::clean(&TableName::bare("orders_bak_1")));
+    let (fence, swap, repoint) = (Action::switch("fence"), Action::switch("swap"), Action::repoint());
     let run = |kind| (None, kind);
     let on = |action: &Action, kind| (Some(action.clone()), kind);
     let started = EventKind::ActionStarted;
@@ -54,9 +41,7 @@ fn whole_journal() -> Journal {
         on(&shadow, started.clone()),
         on(&shadow, done(Value::Null)),
         on(&copy, started.clone()),
-        run(EventKind::RunInterrupted {
-            reason: "Ctrl-C".into(),
-        }),
+        run(EventKind::RunInterrupted { reason: "Ctrl-C".into() }),
         run(EventKind::RunResumed),
         on(&copy, started.clone()),
         on(&copy, done(json!({ "rows": 3 }))),
@@ -68,12 +53,8 @@ fn whole_journal() -> Journal {
         run(EventKind::RunResumed),
         on(&validate, started.clone()),
         on(&validate, done(Value::Null)),
-        run(EventKind::RunWaiting {
-            approval: approval(),
-        }),
-        run(EventKind::RunApproved {
-            approval: approval(),
-        }),
+        run(EventKind::RunWaiting { approval: approval() }),
+        run(EventKind::RunApproved { approval: approval() }),
         on(&fence, started.clone()),
         on(&fence, done(json!("locked"))),
         on(&swap, started.clone()),
@@ -82,9 +63,7 @@ fn whole_journal() -> Journal {
         on(&repoint, started.clone()),
         on(&repoint, done(Value::Null)),
         run(EventKind::RunFinished),
-        run(EventKind::RollbackStarted {
-            reason: "asked for".into(),
-        }),
+        run(EventKind::RollbackStarted { reason: "asked for".into() }),
         on(&repoint, EventKind::UndoStarted),
         on(&repoint, EventKind::Undone),
         on(&swap, EventKind::UndoStarted),
@@ -116,11 +95,7 @@ fn whole_journal() -> Journal {
 }
 
 fn print(recovery: &Recovery) -> String {
-    let mut out = format!(
-        "    {}, then {}",
-        recovery.state,
-        json!(recovery.next)["next"].as_str().expect("tagged")
-    );
+    let mut out = format!("    {}, then {}", recovery.state, json!(recovery.next)["next"].as_str().expect("tagged"));
     if recovery.can_roll_back {
         out.push_str(", or roll back");
     }
@@ -132,21 +107,12 @@ fn print(recovery: &Recovery) -> String {
         let detail = match outcome {
             Outcome::Failed { failure } => failure.code.clone(),
             Outcome::UndoFailed { state, failure } => format!("{state} {}", failure.code),
-            other => other
-                .state()
-                .filter(|s| !s.is_null())
-                .map(Value::to_string)
-                .unwrap_or_default(),
+            other => other.state().filter(|s| !s.is_null()).map(Value::to_string).unwrap_or_default(),
         };
-        let name = json!(outcome)["outcome"]
-            .as_str()
-            .expect("tagged")
-            .to_owned();
+        let name = json!(outcome)["outcome"].as_str().expect("tagged").to_owned();
         writeln!(out, "    {:<22} {name} {detail}", action.as_str()).expect("writing to a string");
     }
-    out.lines()
-        .map(str::trim_end)
-        .fold(String::new(), |text, line| text + line + "\n")
+    out.lines().map(str::trim_end).fold(String::new(), |text, line| text + line + "\n")
 }
 
 #[test]
@@ -154,20 +120,10 @@ fn a_journal_cut_at_any_event_says_what_became_of_every_action() {
     let journal = whole_journal();
     let mut printed = format!("before anything\n{}", print(&Journal::new().recover()));
     for end in 1..=journal.events().len() {
-        let cut = Journal::from_events(journal.events()[..end].to_vec())
-            .expect("what begins a legal journal is legal");
+        let cut = Journal::from_events(journal.events()[..end].to_vec()).expect("what begins a legal journal is legal");
         let last = &journal.events()[end - 1];
-        let action = last
-            .action
-            .as_ref()
-            .map_or_else(String::new, |a| format!(" {a}"));
-        write!(
-            printed,
-            "{end} {}{action}\n{}",
-            last.kind.name(),
-            print(&cut.recover())
-        )
-        .expect("writing to a string");
+        let action = last.action.as_ref().map_or_else(String::new, |a| format!(" {a}"));
+        write!(printed, "{end} {}{action}\n{}", last.kind.name(), print(&cut.recover())).expect("writing to a string");
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recoveries.txt");
     if std::env::var_os(REGENERATE).is_some() {
@@ -185,11 +141,7 @@ fn a_journal_cut_at_any_event_says_what_became_of_every_action() {
 fn an_event_is_read_back_as_it_was_kept() {
     for event in whole_journal().events() {
         let text = serde_json::to_string(event).expect("plain data");
-        assert_eq!(
-            &serde_json::from_str::<Event>(&text).expect("it was written so"),
-            event,
-            "{text}"
-        );
+        assert_eq!(&serde_json::from_str::<Event>(&text).expect("it was written so"), event, "{text}");
     }
 }
 
@@ -226,33 +178,16 @@ fn any_event(chance: &mut Chance) -> (Option<Action>, EventKind) {
         16 => (None, EventKind::RunStarted),
         17 => (None, EventKind::RunResumed),
         18 => (None, EventKind::RunFinished),
-        19 => (
-            None,
-            EventKind::RollbackStarted {
-                reason: "chance".into(),
-            },
-        ),
+        19 => (None, EventKind::RollbackStarted { reason: "chance".into() }),
         20 => (None, EventKind::RunRolledBack),
-        21 => (
-            None,
-            EventKind::RunInterrupted {
-                reason: "chance".into(),
-            },
-        ),
-        22 => (
-            None,
-            EventKind::RunWaiting {
-                approval: approval(),
-            },
-        ),
+        21 => (None, EventKind::RunInterrupted { reason: "chance".into() }),
+        22 => (None, EventKind::RunWaiting { approval: approval() }),
         _ => (
             None,
             if chance.below(9) == 0 {
                 EventKind::RunCancelled
             } else {
-                EventKind::RunApproved {
-                    approval: approval(),
-                }
+                EventKind::RunApproved { approval: approval() }
             },
         ),
     }
@@ -262,24 +197,14 @@ fn any_event(chance: &mut Chance) -> (Option<Action>, EventKind) {
 fn go_on(journal: &mut Journal) {
     let record = |journal: &mut Journal, action: Option<&Action>, kind: EventKind| {
         let events = journal.events().to_vec();
-        journal
-            .record("later", action.cloned(), kind)
-            .unwrap_or_else(|illegal| panic!("{illegal}\n{events:#?}"));
+        journal.record("later", action.cloned(), kind).unwrap_or_else(|illegal| panic!("{illegal}\n{events:#?}"));
     };
     let recovery = journal.recover();
     match &recovery.next {
         NextStep::Nothing => return,
         NextStep::Start => record(journal, None, EventKind::RunStarted),
-        NextStep::Approve { approval } => record(
-            journal,
-            None,
-            EventKind::RunApproved {
-                approval: approval.clone(),
-            },
-        ),
-        NextStep::Resume | NextStep::ContinueRollback => {
-            record(journal, None, EventKind::RunResumed)
-        }
+        NextStep::Approve { approval } => record(journal, None, EventKind::RunApproved { approval: approval.clone() }),
+        NextStep::Resume | NextStep::ContinueRollback => record(journal, None, EventKind::RunResumed),
     }
     if recovery.next == NextStep::ContinueRollback {
         for action in recovery.undo_order() {
@@ -290,10 +215,7 @@ fn go_on(journal: &mut Journal) {
         return;
     }
     for (action, outcome) in &recovery.actions {
-        if matches!(
-            outcome,
-            Outcome::Unknown | Outcome::Failed { .. } | Outcome::Undone
-        ) {
+        if matches!(outcome, Outcome::Unknown | Outcome::Failed { .. } | Outcome::Undone) {
             record(journal, Some(action), EventKind::ActionStarted);
             record(journal, Some(action), done(Value::Null));
         }
@@ -313,28 +235,16 @@ fn whatever_happened_a_run_can_be_brought_to_an_end() {
             let before = journal.recover();
             if journal.record("now", action, kind).is_err() {
                 refused += 1;
-                assert_eq!(
-                    journal.recover(),
-                    before,
-                    "seed {seed}: an event that is refused changes nothing"
-                );
+                assert_eq!(journal.recover(), before, "seed {seed}: an event that is refused changes nothing");
             }
-            let mut taken_over = Journal::from_events(journal.events().to_vec())
-                .expect("it was legal while it grew");
+            let mut taken_over = Journal::from_events(journal.events().to_vec()).expect("it was legal while it grew");
             assert_eq!(taken_over.recover(), journal.recover(), "seed {seed}");
             let mut turned = taken_over.clone();
             go_on(&mut taken_over);
-            assert!(
-                taken_over.state().is_over(),
-                "seed {seed}: {:?}",
-                taken_over.state()
-            );
+            assert!(taken_over.state().is_over(), "seed {seed}: {:?}", taken_over.state());
             turn_back(&mut turned);
         }
-        assert!(
-            refused > 0 && !journal.events().is_empty(),
-            "seed {seed} tries both legal and illegal events"
-        );
+        assert!(refused > 0 && !journal.events().is_empty(), "seed {seed} tries both legal and illegal events");
         match journal.state() {
             RunState::Done => ends[0] += 1,
             RunState::RolledBack => ends[1] += 1,
@@ -342,47 +252,26 @@ fn whatever_happened_a_run_can_be_brought_to_an_end() {
             _ => {}
         }
     }
-    assert!(
-        ends.iter().all(|&count| count > 0),
-        "chance reaches every end: {ends:?}"
-    );
+    assert!(ends.iter().all(|&count| count > 0), "chance reaches every end: {ends:?}");
 }
 
 /// Begins a rollback exactly where the recovery allows one, and carries it out.
 fn turn_back(journal: &mut Journal) {
     let recovery = journal.recover();
     let begun = recovery.next == NextStep::ContinueRollback;
-    let turned = journal.record(
-        "later",
-        None,
-        EventKind::RollbackStarted {
-            reason: "asked for".into(),
-        },
-    );
+    let turned = journal.record("later", None, EventKind::RollbackStarted { reason: "asked for".into() });
     if begun && turned.is_err() {
         // It is going back already: there is nothing to begin.
         return;
     }
     assert_eq!(turned.is_ok(), recovery.can_roll_back, "{recovery:#?}");
     if turned.is_ok() {
-        let undo: Vec<Action> = journal
-            .recover()
-            .undo_order()
-            .into_iter()
-            .cloned()
-            .collect();
+        let undo: Vec<Action> = journal.recover().undo_order().into_iter().cloned().collect();
         for action in undo.iter().filter(|action| action.is_visible()) {
-            journal
-                .record("later", Some(action.clone()), EventKind::UndoStarted)
-                .expect("the order is the right one");
-            journal
-                .record("later", Some(action.clone()), EventKind::Undone)
-                .expect("it was begun");
+            journal.record("later", Some(action.clone()), EventKind::UndoStarted).expect("the order is the right one");
+            journal.record("later", Some(action.clone()), EventKind::Undone).expect("it was begun");
         }
-        if journal
-            .record("later", None, EventKind::RunRolledBack)
-            .is_err()
-        {
+        if journal.record("later", None, EventKind::RunRolledBack).is_err() {
             // An undo of something that nobody sees was begun before: it has to be ended too.
             assert!(undo.iter().any(|action| !action.is_visible()));
         }
@@ -390,26 +279,14 @@ fn turn_back(journal: &mut Journal) {
 }
 
 fn refused(journal: &Journal, action: Option<Action>, kind: EventKind) -> String {
-    journal
-        .clone()
-        .record("now", action, kind)
-        .expect_err("it is not legal")
-        .to_string()
+    journal.clone().record("now", action, kind).expect_err("it is not legal").to_string()
 }
 
 #[test]
 fn names_half_swapped_are_not_given_up() {
     let mut journal = Journal::new();
-    journal
-        .record("now", None, EventKind::RunStarted)
-        .expect("planned");
-    journal
-        .record(
-            "now",
-            Some(Action::switch("swap")),
-            EventKind::ActionStarted,
-        )
-        .expect("running");
+    journal.record("now", None, EventKind::RunStarted).expect("planned");
+    journal.record("now", Some(Action::switch("swap")), EventKind::ActionStarted).expect("running");
     assert!(!journal.recover().can_cancel);
     assert_eq!(
         refused(&journal, None, EventKind::RunCancelled),
@@ -420,28 +297,11 @@ fn names_half_swapped_are_not_given_up() {
 #[test]
 fn an_unknown_outcome_is_not_called_done() {
     let mut journal = Journal::new();
-    journal
-        .record("now", None, EventKind::RunStarted)
-        .expect("planned");
-    journal
-        .record(
-            "now",
-            Some(Action::copy(&orders())),
-            EventKind::ActionStarted,
-        )
-        .expect("running");
+    journal.record("now", None, EventKind::RunStarted).expect("planned");
+    journal.record("now", Some(Action::copy(&orders())), EventKind::ActionStarted).expect("running");
     assert!(refused(&journal, None, EventKind::RunFinished).contains("copy:orders is in progress"));
-    assert!(
-        refused(
-            &journal,
-            Some(Action::copy(&orders())),
-            EventKind::ActionStarted
-        )
-        .contains("in progress")
-    );
-    journal
-        .record("now", None, EventKind::RunResumed)
-        .expect("its process may be gone");
+    assert!(refused(&journal, Some(Action::copy(&orders())), EventKind::ActionStarted).contains("in progress"));
+    journal.record("now", None, EventKind::RunResumed).expect("its process may be gone");
     assert!(refused(&journal, None, EventKind::RunFinished).contains("unknown outcome"));
     assert_eq!(journal.recover().must_look(), [&Action::copy(&orders())]);
 }
@@ -449,127 +309,46 @@ fn an_unknown_outcome_is_not_called_done() {
 #[test]
 fn the_last_switch_step_is_undone_first() {
     let mut journal = Journal::new();
-    journal
-        .record("now", None, EventKind::RunStarted)
-        .expect("planned");
+    journal.record("now", None, EventKind::RunStarted).expect("planned");
     for step in ["fence", "swap"] {
-        journal
-            .record("now", Some(Action::switch(step)), EventKind::ActionStarted)
-            .expect("running");
-        journal
-            .record("now", Some(Action::switch(step)), done(Value::Null))
-            .expect("begun");
+        journal.record("now", Some(Action::switch(step)), EventKind::ActionStarted).expect("running");
+        journal.record("now", Some(Action::switch(step)), done(Value::Null)).expect("begun");
     }
-    journal
-        .record(
-            "now",
-            None,
-            EventKind::RollbackStarted {
-                reason: "asked for".into(),
-            },
-        )
-        .expect("running");
-    let refusal = refused(
-        &journal,
-        Some(Action::switch("fence")),
-        EventKind::UndoStarted,
-    );
+    journal.record("now", None, EventKind::RollbackStarted { reason: "asked for".into() }).expect("running");
+    let refusal = refused(&journal, Some(Action::switch("fence")), EventKind::UndoStarted);
     assert!(refusal.contains("switch:swap came later"), "{refusal}");
-    assert_eq!(
-        journal.recover().undo_order(),
-        [&Action::switch("swap"), &Action::switch("fence")]
-    );
+    assert_eq!(journal.recover().undo_order(), [&Action::switch("swap"), &Action::switch("fence")]);
 }
 
 #[test]
 fn a_run_whose_backups_are_gone_is_not_rolled_back() {
     let journal = whole_journal();
     assert!(!journal.recover().can_roll_back);
-    let refusal = refused(
-        &journal,
-        None,
-        EventKind::RollbackStarted {
-            reason: "too late".into(),
-        },
-    );
+    let refusal = refused(&journal, None, EventKind::RollbackStarted { reason: "too late".into() });
     assert!(refusal.contains("cleaned up"), "{refusal}");
 }
 
 #[test]
 fn an_event_has_its_place_and_its_subject() {
     let mut journal = Journal::new();
-    let event = |sequence, action, kind| Event {
-        sequence,
-        at: "now".into(),
-        action,
-        kind,
-    };
-    let wrong = journal
-        .append(event(2, None, EventKind::RunStarted))
-        .expect_err("the first is number 1");
+    let event = |sequence, action, kind| Event { sequence, at: "now".into(), action, kind };
+    let wrong = journal.append(event(2, None, EventKind::RunStarted)).expect_err("the first is number 1");
     assert!(wrong.to_string().contains("number 1"), "{wrong}");
-    assert!(
-        journal
-            .append(event(1, Some(Action::repoint()), EventKind::RunStarted))
-            .is_err()
-    );
-    assert!(
-        journal
-            .append(event(1, None, EventKind::ActionStarted))
-            .is_err()
-    );
-    journal
-        .append(event(1, None, EventKind::RunStarted))
-        .expect("it is the first");
+    assert!(journal.append(event(1, Some(Action::repoint()), EventKind::RunStarted)).is_err());
+    assert!(journal.append(event(1, None, EventKind::ActionStarted)).is_err());
+    journal.append(event(1, None, EventKind::RunStarted)).expect("it is the first");
 }
 
 #[test]
 fn what_was_approved_is_not_asked_for_again_until_the_run_turns_back() {
     let mut journal = Journal::new();
-    journal
-        .record("now", None, EventKind::RunStarted)
-        .expect("planned");
-    journal
-        .record(
-            "now",
-            None,
-            EventKind::RunWaiting {
-                approval: approval(),
-            },
-        )
-        .expect("running");
+    journal.record("now", None, EventKind::RunStarted).expect("planned");
+    journal.record("now", None, EventKind::RunWaiting { approval: approval() }).expect("running");
     assert_eq!(journal.waiting_for(), Some("switch"));
-    assert!(
-        refused(
-            &journal,
-            None,
-            EventKind::RunApproved {
-                approval: "plan".into()
-            }
-        )
-        .contains("approval of switch")
-    );
-    journal
-        .record(
-            "now",
-            None,
-            EventKind::RunApproved {
-                approval: approval(),
-            },
-        )
-        .expect("it waits for it");
-    journal
-        .record("now", None, EventKind::RunResumed)
-        .expect("its process may be gone");
+    assert!(refused(&journal, None, EventKind::RunApproved { approval: "plan".into() }).contains("approval of switch"));
+    journal.record("now", None, EventKind::RunApproved { approval: approval() }).expect("it waits for it");
+    journal.record("now", None, EventKind::RunResumed).expect("its process may be gone");
     assert!(journal.is_approved("switch"));
-    journal
-        .record(
-            "now",
-            None,
-            EventKind::RollbackStarted {
-                reason: "asked for".into(),
-            },
-        )
-        .expect("running");
+    journal.record("now", None, EventKind::RollbackStarted { reason: "asked for".into() }).expect("running");
     assert!(!journal.is_approved("switch"));
 }

@@ -1,0 +1,192 @@
+//! From text to stages.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::declaration::{
+    ContentDigest, DatabaseName, Health, Hook, Places, PluginReference, Rejects, Stage, parse_duration,
+};
+use crate::parse::{DATABASES_KEYS, checked, optional};
+use crate::raw::{Field, Report, Section, refuse_variable};
+use crate::suggestion::did_you_mean;
+use crate::tables::ColumnPattern;
+
+pub(crate) const STAGE_KEYS: &[&str] =
+    &["plugin", "sha256", "database", "file", "columns", "config", "rejects", "approve", "before", "after", "health"];
+pub(crate) const REJECTS_KEYS: &[&str] = &["keep", "at_most"];
+pub(crate) const HEALTH_KEYS: &[&str] = &["url", "within"];
+
+pub(crate) fn stages(field: &Field<'_>, report: &mut Report<'_>) -> Option<Vec<Stage>> {
+    let items = field.list(report)?;
+    let mut stages = Vec::new();
+    for (number, item) in items.iter().enumerate() {
+        let name = format!("stage {}", number + 1);
+        if let Some(section) = item.section(name, report) {
+            stages.extend(stage(&section, report));
+        }
+    }
+    if items.is_empty() {
+        report.add(field.span.clone(), "pipeline.missing-key", "the pipeline has no stages");
+    }
+    (stages.len() == items.len()).then_some(stages)
+}
+
+fn stage(section: &Section<'_>, report: &mut Report<'_>) -> Option<Stage> {
+    section.refuse_others(STAGE_KEYS, report);
+    let mut places = Places { stage: section.span.clone(), ..Places::default() };
+    for (field, _) in section.fields() {
+        places.keys.insert(field.name.clone(), field.span);
+    }
+    let plugin = section.required("plugin", report).and_then(|field| plugin(&field, section, report));
+    let database = optional(section.get("database"), report, |field, report| {
+        let name = field.text(report)?;
+        let known = [DatabaseName::Source, DatabaseName::Target].into_iter().find(|d| d.as_str() == name);
+        if known.is_none() {
+            let message = format!("there is no database {name:?}");
+            report.add_with_help(
+                field.span.clone(),
+                "pipeline.unknown-database",
+                message,
+                did_you_mean(name, DATABASES_KEYS),
+            );
+        }
+        known
+    });
+    let file = optional(section.get("file"), report, |field, report| path(field, report));
+    let columns = optional(section.get("columns"), report, |field, report| {
+        checked(field, report, "pipeline.bad-pattern", ColumnPattern::parse)
+    });
+    let config = config(section, &mut places, report);
+    let rejects = optional(section.get("rejects"), report, rejects);
+    let approve = optional(section.get("approve"), report, |field, report| field.boolean(report));
+    let before = optional(section.get("before"), report, hook);
+    let after = optional(section.get("after"), report, hook);
+    let health = optional(section.get("health"), report, health);
+    Some(Stage {
+        plugin: plugin?,
+        database: database?,
+        file: file?,
+        columns: columns?.unwrap_or_default(),
+        config: config?,
+        rejects: rejects?.unwrap_or_default(),
+        approve: approve?.unwrap_or(false),
+        before: before?,
+        after: after?,
+        health: health?,
+        places,
+    })
+}
+
+fn path(field: &Field<'_>, report: &mut Report<'_>) -> Option<PathBuf> {
+    let path = field.text(report)?;
+    refuse_variable(path, &field.span, report);
+    if path.is_empty() {
+        report.add(field.span.clone(), "pipeline.bad-path", format!("`{}` is empty", field.name));
+        return None;
+    }
+    Some(PathBuf::from(path))
+}
+
+fn plugin(field: &Field<'_>, stage: &Section<'_>, report: &mut Report<'_>) -> Option<PluginReference> {
+    let sha256 = optional(stage.get("sha256"), report, |field, report| {
+        let text = field.text(report)?;
+        let digest = ContentDigest::parse(text);
+        if digest.is_none() {
+            let count = text.chars().count();
+            let message = format!("`sha256` must be 64 hexadecimal digits; here are {count} characters");
+            report.add(field.span.clone(), "pipeline.bad-sha256", message);
+        }
+        digest
+    });
+    let text = field.text(report)?;
+    let path_like = text.contains(['/', '\\']) || PathBuf::from(text).extension().is_some_and(|e| e == "wasm");
+    if path_like {
+        return Some(PluginReference::File { path: path(field, report)?, sha256: sha256? });
+    }
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if text.is_empty() || !text.chars().all(is_name) {
+        report.add_with_help(
+            field.span.clone(),
+            "pipeline.unknown-plugin",
+            format!("{text:?} is neither a plugin's name nor a component's file"),
+            "a name is written in small letters, a file with a slash or `.wasm`",
+        );
+        return None;
+    }
+    if let (Some(Some(_)), Some(field)) = (&sha256, stage.get("sha256")) {
+        let message = format!("`{text}` comes with Millrace, and is not pinned; `sha256` is for a component's file");
+        report.add(field.span, "pipeline.bad-sha256", message);
+        return None;
+    }
+    sha256.map(|_| PluginReference::Builtin(text.to_owned()))
+}
+
+fn config(section: &Section<'_>, places: &mut Places, report: &mut Report<'_>) -> Option<Value> {
+    let Some(field) = section.get("config") else {
+        return Some(Value::Object(serde_json::Map::new()));
+    };
+    field.section("`config`", report)?;
+    let mut found = Vec::new();
+    let value = field.json("", &mut found, report);
+    places.config = found.into_iter().collect::<BTreeMap<_, _>>();
+    value
+}
+
+fn rejects(field: &Field<'_>, report: &mut Report<'_>) -> Option<Rejects> {
+    let section = field.section("`rejects`", report)?;
+    section.refuse_others(REJECTS_KEYS, report);
+    let keep = optional(section.get("keep"), report, |field, report| field.boolean(report));
+    let at_most = optional(section.get("at_most"), report, |field, report| {
+        let ratio = field.number(report)?;
+        if !(0.0..=1.0).contains(&ratio) {
+            let message = "`at_most` is a share of the rows, from 0.0 (none) to 1.0 (all)";
+            report.add(field.span.clone(), "pipeline.bad-ratio", message);
+            return None;
+        }
+        Some(ratio)
+    });
+    let default = Rejects::default();
+    Some(Rejects { keep: keep?.unwrap_or(default.keep), at_most: at_most?.unwrap_or(default.at_most) })
+}
+
+fn hook(field: &Field<'_>, report: &mut Report<'_>) -> Option<Hook> {
+    let before = report.diagnostics.len();
+    let texts = field.texts(report)?;
+    for (text, span) in &texts {
+        refuse_variable(text, span, report);
+    }
+    let mut words = texts.into_iter().map(|(text, _)| text.to_owned());
+    match words.next() {
+        _ if report.diagnostics.len() > before => None,
+        Some(program) if !program.is_empty() => Some(Hook { program, arguments: words.collect() }),
+        _ => {
+            let message = format!("`{}` names no program", field.name);
+            report.add(field.span.clone(), "pipeline.bad-hook", message);
+            None
+        }
+    }
+}
+
+fn health(field: &Field<'_>, report: &mut Report<'_>) -> Option<Health> {
+    let section = field.section("`health`", report)?;
+    section.refuse_others(HEALTH_KEYS, report);
+    let url = section.required("url", report).and_then(|field| {
+        let url = field.text(report)?;
+        refuse_variable(url, &field.span, report);
+        let host = url.strip_prefix("http://").map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
+        if host.is_none_or(|host| host.is_empty() || host.contains('@')) {
+            let message = "`url` must be an address that begins with `http://` and a host";
+            report.add(field.span.clone(), "pipeline.bad-health-url", message);
+            return None;
+        }
+        Some(url.to_owned())
+    });
+    let within = optional(section.get("within"), report, |field, report| {
+        let within = parse_duration(field.text(report)?);
+        within.map_err(|why| report.add(field.span.clone(), "pipeline.bad-duration", why)).ok()
+    });
+    Some(Health { url: url?, within: within?.unwrap_or(Duration::from_secs(30)) })
+}
