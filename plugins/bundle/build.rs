@@ -58,8 +58,7 @@ fn stop(message: &str) -> ! {
 
 /// Every folder with a manifest is a plugin.
 fn plugin_names(plugins: &Path) -> Vec<String> {
-    let entries = fs::read_dir(plugins)
-        .unwrap_or_else(|e| stop(&format!("could not list {}: {e}", plugins.display())));
+    let entries = fs::read_dir(plugins).unwrap_or_else(|e| stop(&format!("could not list {}: {e}", plugins.display())));
     let mut names: Vec<String> = entries
         .filter_map(|entry| entry.ok())
         .filter(|entry| entry.path().join("Cargo.toml").is_file())
@@ -117,14 +116,8 @@ fn build(root: &Path, guests: &Path, names: &[String]) {
 /// Variables that the outer cargo sets for build scripts, or that tune the host's build. What says where
 /// packages come from and how to reach them stays.
 fn leaks(name: &str) -> bool {
-    const STAY: [&str; 6] = [
-        "CARGO_HOME",
-        "CARGO_HTTP_",
-        "CARGO_NET_",
-        "CARGO_REGISTRIES_",
-        "CARGO_REGISTRY_",
-        "CARGO_SOURCE_",
-    ];
+    const STAY: [&str; 6] =
+        ["CARGO_HOME", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRIES_", "CARGO_REGISTRY_", "CARGO_SOURCE_"];
     const OTHERS: [&str; 13] = [
         "RUSTFLAGS",
         "RUSTDOCFLAGS",
@@ -140,6 +133,5 @@ fn leaks(name: &str) -> bool {
         "DEBUG",
         "TARGET",
     ];
-    OTHERS.contains(&name)
-        || (name.starts_with("CARGO_") && !STAY.iter().any(|prefix| name.starts_with(prefix)))
+    OTHERS.contains(&name) || (name.starts_with("CARGO_") && !STAY.iter().any(|prefix| name.starts_with(prefix)))
 }

@@ -23,26 +23,22 @@ fn backups_stay_for_their_grace_and_shadows_for_theirs() {
         artefact(ArtefactKind::Shadow, "young_tmp", HOUR - 1),
         artefact(ArtefactKind::Shadow, "old_tmp", HOUR + 90),
     ];
-    let expected = [
-        "old_bak: backup of run r1, 1d 2h old, kept for 24h",
-        "old_tmp: shadow of run r1, 1h 1m old, kept for 1h",
-    ];
+    let expected =
+        ["old_bak: backup of run r1, 1d 2h old, kept for 24h", "old_tmp: shadow of run r1, 1h 1m old, kept for 1h"];
     assert_eq!(planned(Config::default(), &artefacts), expected);
 }
 
 #[test]
 fn without_grace_everything_goes() {
     let config = Config { grace: "0s".to_owned(), shadows: "0s".to_owned(), archive: false };
-    let artefacts =
-        [artefact(ArtefactKind::Backup, "a_bak", 0), artefact(ArtefactKind::Shadow, "a_tmp", 0)];
+    let artefacts = [artefact(ArtefactKind::Backup, "a_bak", 0), artefact(ArtefactKind::Shadow, "a_tmp", 0)];
     assert_eq!(planned(config, &artefacts).len(), 2);
 }
 
 #[test]
 fn durations_that_are_none_are_named_all_at_once() {
     let config = Config { grace: "1 day".to_owned(), shadows: "later".to_owned(), archive: false };
-    let paths: Vec<String> =
-        CleanExpired::configure(config).unwrap_err().into_iter().map(|p| p.path).collect();
+    let paths: Vec<String> = CleanExpired::configure(config).unwrap_err().into_iter().map(|p| p.path).collect();
     assert_eq!(paths, ["/grace", "/shadows"]);
 }
 

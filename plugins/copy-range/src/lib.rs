@@ -85,12 +85,7 @@ impl Copier for CopyRange {
         Ok(Chunking { rows_per_chunk, parallel })
     }
 
-    fn copy(
-        &self,
-        _chunk: &KeyRange,
-        source: &dyn BatchReader,
-        target: &dyn BatchWriter,
-    ) -> Result<u64, Failure> {
+    fn copy(&self, _chunk: &KeyRange, source: &dyn BatchReader, target: &dyn BatchWriter) -> Result<u64, Failure> {
         while let Some(batch) = source.next(self.config.batch_rows, self.config.batch_bytes)? {
             target.write(batch)?;
         }

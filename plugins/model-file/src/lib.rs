@@ -37,7 +37,7 @@ impl ModelSource for ModelFile {
     }
 }
 
-millrace_plugin_sdk::export!(ModelFile as model-source);
+millrace_plugin_sdk::export!(ModelFile as model - source);
 
 #[cfg(test)]
 mod tests {

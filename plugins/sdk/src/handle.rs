@@ -3,9 +3,9 @@
 use std::any::Any;
 
 use millrace_columnar::Array;
+use millrace_model::Failure;
 use millrace_model::comparison::{Difference, Digest, KeyRange};
 use millrace_model::schema::{Column, TableName};
-use millrace_model::Failure;
 
 /// Catalog queries, read-only by construction.
 pub trait Catalog {

@@ -2,7 +2,8 @@
 
 use millrace_columnar::Array;
 use millrace_model::comparison::{KeyRange, Validation};
-use millrace_model::schema::{Column, DatabaseModel, Table, TableName};
+use millrace_model::schema::{Column, DatabaseModel, Table};
+pub use millrace_model::switching::{Artefact, ArtefactKind, Removal, Step, Swap};
 use millrace_model::{Change, Failure, Mapping, Problem, Profile, ProfileRequest};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -100,26 +101,6 @@ pub trait Validator: Plugin {
     fn validate(&self, pair: &dyn Pair) -> Result<Validation, Failure>;
 }
 
-/// One table of a switch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Swap {
-    /// The name that applications use.
-    pub live: TableName,
-    /// The new table before the swap.
-    pub shadow: TableName,
-    /// The old table after the swap.
-    pub backup: TableName,
-}
-
-/// One journaled step of a switch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// Unique within the switch.
-    pub id: String,
-    /// For people.
-    pub title: String,
-}
-
 /// Swaps names.
 pub trait Switcher: Plugin {
     /// The steps, in order.
@@ -129,37 +110,6 @@ pub trait Switcher: Plugin {
     fn apply(&self, step: &str, swaps: &[Swap], target: &dyn Tables) -> Result<String, Failure>;
     /// Takes a step back. A step may be undone again: it looks before it acts.
     fn undo(&self, step: &str, state: &str, swaps: &[Swap], target: &dyn Tables) -> Result<(), Failure>;
-}
-
-/// What a run has left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ArtefactKind {
-    /// A new table that was never swapped in, of a run that is over.
-    Shadow,
-    /// An old table that was swapped out.
-    Backup,
-}
-
-/// A table that a run of this pipeline made or swapped out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Artefact {
-    /// Which of the two.
-    pub kind: ArtefactKind,
-    /// Its name.
-    pub table: TableName,
-    /// The run's id.
-    pub run: String,
-    /// Since it was made (shadow) or swapped out (backup).
-    pub age_seconds: u64,
-}
-
-/// One table to remove.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Removal {
-    /// Its name.
-    pub table: TableName,
-    /// For the report.
-    pub why: String,
 }
 
 /// Removes what runs have left.

@@ -31,23 +31,37 @@ pub use schemars;
 pub use serde;
 pub use serde_json;
 
-pub use kind::{
-    Cleaner, Conversion, Converted, Converter, Copier, Differ, ModelSource, Plugin, Switcher, Validator,
-};
+pub use kind::{Cleaner, Conversion, Converted, Converter, Copier, Differ, ModelSource, Plugin, Switcher, Validator};
 
 /// Makes the crate a component of one kind's world: `export!(MyPlugin as converter)`. The kinds are
 /// `model_source`, `differ`, `converter`, `copier`, `validator`, `switcher` and `cleaner`; `model-source` may be
 /// written so, too. On other targets than WebAssembly it only checks that the type implements its kind's trait.
 #[macro_export]
 macro_rules! export {
-    ($plugin:ty as model-source) => { $crate::__export_kind!($plugin, model_source, ModelSource); };
-    ($plugin:ty as model_source) => { $crate::__export_kind!($plugin, model_source, ModelSource); };
-    ($plugin:ty as differ) => { $crate::__export_kind!($plugin, differ, Differ); };
-    ($plugin:ty as converter) => { $crate::__export_kind!($plugin, converter, Converter); };
-    ($plugin:ty as copier) => { $crate::__export_kind!($plugin, copier, Copier); };
-    ($plugin:ty as validator) => { $crate::__export_kind!($plugin, validator, Validator); };
-    ($plugin:ty as switcher) => { $crate::__export_kind!($plugin, switcher, Switcher); };
-    ($plugin:ty as cleaner) => { $crate::__export_kind!($plugin, cleaner, Cleaner); };
+    ($plugin:ty as model-source) => {
+        $crate::__export_kind!($plugin, model_source, ModelSource);
+    };
+    ($plugin:ty as model_source) => {
+        $crate::__export_kind!($plugin, model_source, ModelSource);
+    };
+    ($plugin:ty as differ) => {
+        $crate::__export_kind!($plugin, differ, Differ);
+    };
+    ($plugin:ty as converter) => {
+        $crate::__export_kind!($plugin, converter, Converter);
+    };
+    ($plugin:ty as copier) => {
+        $crate::__export_kind!($plugin, copier, Copier);
+    };
+    ($plugin:ty as validator) => {
+        $crate::__export_kind!($plugin, validator, Validator);
+    };
+    ($plugin:ty as switcher) => {
+        $crate::__export_kind!($plugin, switcher, Switcher);
+    };
+    ($plugin:ty as cleaner) => {
+        $crate::__export_kind!($plugin, cleaner, Cleaner);
+    };
 }
 
 /// What [`export!`] expands to, for every kind.
@@ -71,8 +85,13 @@ macro_rules! __export_kind {
                 }
             }
             type Component = $crate::glue::Component<$plugin>;
-            $crate::glue::plugin::export_plugin!(Component with_types_in $crate::glue::plugin);
-            $crate::glue::$kind::export_kind!(Component with_types_in $crate::glue::$kind);
+    $crate::glue::plugin::export_plugin!(Component with_types_in $crate::glue::plugin);
+    $crate::glue::$kind::export_kind!(Component with_types_in $crate::glue::$kind);
         };
     };
 }
+
+/// The README's converter compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

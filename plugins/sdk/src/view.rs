@@ -235,8 +235,7 @@ impl<'a> TextView<'a> {
 
     /// None: NULL.
     pub fn get(&self, row: usize) -> Option<&'a str> {
-        (!self.array.is_null(row))
-            .then(|| &self.text[self.offsets[row] as usize..self.offsets[row + 1] as usize])
+        (!self.array.is_null(row)).then(|| &self.text[self.offsets[row] as usize..self.offsets[row + 1] as usize])
     }
 
     /// All rows.

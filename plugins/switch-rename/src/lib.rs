@@ -106,9 +106,9 @@ impl Switcher for SwitchRename {
             log::info("the names are swapped back already");
             return Ok(());
         }
-        if let Some(lost) = seen.iter().find(|s| {
-            s.place == Place::After && !s.backup_exists && replaced.contains(&s.swap.live)
-        }) {
+        if let Some(lost) =
+            seen.iter().find(|s| s.place == Place::After && !s.backup_exists && replaced.contains(&s.swap.live))
+        {
             return Err(Failure::data(
                 "switch.backup-gone",
                 format!(
@@ -139,7 +139,10 @@ impl SwitchRename {
         target.rename_all(&renames, self.timeout_ms).map_err(|failure| {
             Failure::data(
                 "switch.half-renamed",
-                format!("only part of the names was swapped ({places}), and taking that back failed: {}", failure.message),
+                format!(
+                    "only part of the names was swapped ({places}), and taking that back failed: {}",
+                    failure.message
+                ),
             )
         })?;
         Err(Failure::transient(

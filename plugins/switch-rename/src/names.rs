@@ -85,7 +85,11 @@ fn unexpected(swap: &Swap, live: bool, shadow: bool, backup: bool) -> Failure {
     };
     Failure::data(
         "switch.unexpected-tables",
-        format!("of the tables of the swap, {} exist and {} are missing; no name was changed", those(true), those(false)),
+        format!(
+            "of the tables of the swap, {} exist and {} are missing; no name was changed",
+            those(true),
+            those(false)
+        ),
     )
     .with("table", swap.live.to_string())
 }

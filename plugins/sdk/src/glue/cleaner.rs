@@ -1,9 +1,9 @@
 //! Exports `cleaner`.
 
-use super::convert;
-use super::instance::{call, Kept};
 use super::Component;
+use super::convert;
 use super::handles::HostTables;
+use super::instance::{Kept, call};
 use crate::kind;
 use crate::kind::Cleaner;
 

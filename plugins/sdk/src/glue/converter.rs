@@ -1,8 +1,8 @@
 //! Exports `converter`.
 
-use super::convert;
-use super::instance::{call, Kept};
 use super::Component;
+use super::convert;
+use super::instance::{Kept, call};
 use crate::kind;
 use crate::kind::{Conversion as _, Converter};
 
@@ -26,8 +26,8 @@ mod generated {
 pub use generated::*;
 
 use generated::exports::millrace::stage::converter::{
-    Array, Column, Conversion, Converted, Error, Guest, GuestConversion, Mapping, Measure, Profile,
-    ProfileRequest, Reject, Table,
+    Array, Column, Conversion, Converted, Error, Guest, GuestConversion, Mapping, Measure, Profile, ProfileRequest,
+    Reject, Table,
 };
 
 impl<P: Converter + Kept> Guest for Component<P> {

@@ -1,9 +1,9 @@
 //! Exports `copier`.
 
-use super::convert;
-use super::instance::{call, Kept};
 use super::Component;
+use super::convert;
 use super::handles::{HostReader, HostWriter};
+use super::instance::{Kept, call};
 use crate::kind;
 use crate::kind::Copier;
 
@@ -28,19 +28,13 @@ mod generated {
 
 pub use generated::*;
 
-use generated::exports::millrace::stage::copier::{
-    Chunking, Error, Guest, KeyRange, Reader, Table, Workload, Writer,
-};
+use generated::exports::millrace::stage::copier::{Chunking, Error, Guest, KeyRange, Reader, Table, Workload, Writer};
 
 impl<P: Copier + Kept> Guest for Component<P> {
     fn plan(table: Table, workload: Workload) -> Result<Chunking, Error> {
         let table = convert::table_in(table);
-        let workload = kind::Workload {
-            rows: workload.rows,
-            bytes: workload.bytes,
-            key: workload.key,
-            workers: workload.workers,
-        };
+        let workload =
+            kind::Workload { rows: workload.rows, bytes: workload.bytes, key: workload.key, workers: workload.workers };
         call(|plugin: &P| {
             let chunking = plugin.plan(&table, &workload)?;
             Ok(Chunking { rows_per_chunk: chunking.rows_per_chunk, parallel: chunking.parallel })

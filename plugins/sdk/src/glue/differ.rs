@@ -1,8 +1,8 @@
 //! Exports `differ`.
 
-use super::convert;
-use super::instance::{call, Kept};
 use super::Component;
+use super::convert;
+use super::instance::{Kept, call};
 use crate::kind::Differ;
 
 /// Generated from the contract.

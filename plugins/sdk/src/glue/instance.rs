@@ -34,10 +34,9 @@ pub(super) fn call<P: Kept, R>(action: impl FnOnce(&P) -> Result<R, Failure>) ->
     let plugin = P::with_slot(|slot| slot.0.borrow().clone());
     let called = match plugin {
         Some(plugin) => action(&plugin),
-        None => Err(Failure::internal(
-            "plugin.not-configured",
-            "the plugin was called before `configure` had succeeded",
-        )),
+        None => {
+            Err(Failure::internal("plugin.not-configured", "the plugin was called before `configure` had succeeded"))
+        }
     };
     called.map_err(convert::failure_out)
 }

@@ -1,9 +1,9 @@
 //! Exports `model-source`.
 
-use super::convert;
-use super::instance::{call, Kept};
 use super::Component;
+use super::convert;
 use super::handles::HostCatalog;
+use super::instance::{Kept, call};
 use crate::handle::Catalog;
 use crate::kind::ModelSource;
 

@@ -1,7 +1,7 @@
 //! Exports `plugin` for every kind.
 
-use super::instance::Kept;
 use super::Component;
+use super::instance::Kept;
 use crate::configuration;
 use crate::kind::Plugin;
 

@@ -1,9 +1,9 @@
 //! Exports `switcher`.
 
-use super::convert;
-use super::instance::{call, Kept};
 use super::Component;
+use super::convert;
 use super::handles::HostTables;
+use super::instance::{Kept, call};
 use crate::kind;
 use crate::kind::Switcher;
 
@@ -31,9 +31,7 @@ use generated::exports::millrace::stage::switcher::{Admin, Error, Guest, Step, S
 impl<P: Switcher + Kept> Guest for Component<P> {
     fn plan(swaps: Vec<Swap>) -> Result<Vec<Step>, Error> {
         let swaps = convert::all(swaps, swap_in);
-        call(|plugin: &P| {
-            Ok(convert::all(plugin.plan(&swaps)?, |step| Step { id: step.id, title: step.title }))
-        })
+        call(|plugin: &P| Ok(convert::all(plugin.plan(&swaps)?, |step| Step { id: step.id, title: step.title })))
     }
 
     fn apply(step: String, swaps: Vec<Swap>, target: &Admin) -> Result<String, Error> {

@@ -1,9 +1,9 @@
 //! Exports `validator`.
 
-use super::convert;
-use super::instance::{call, Kept};
 use super::Component;
+use super::convert;
 use super::handles::HostPair;
+use super::instance::{Kept, call};
 use crate::kind::Validator;
 
 /// Generated from the contract.
