@@ -43,10 +43,7 @@ impl Bridge {
     }
 
     /// The future, or `run.cancelled` as soon as the run is cancelled.
-    pub(crate) async fn run<T>(
-        &self,
-        future: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
+    pub(crate) async fn run<T>(&self, future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         let mut cancelled = self.cancelled.clone();
         tokio::select! {
             biased;

@@ -42,33 +42,20 @@ impl Place {
             sqlx::Error::Io(cause) => {
                 self.said(Fault::Transient, "database.connection-lost", doing, &cause.to_string())
             }
-            sqlx::Error::PoolTimedOut => self.said(
-                Fault::Transient,
-                "database.unreachable",
-                doing,
-                "no connection became free in time",
-            ),
-            sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => self.said(
-                Fault::Transient,
-                "database.connection-lost",
-                doing,
-                "the connections were closed",
-            ),
+            sqlx::Error::PoolTimedOut => {
+                self.said(Fault::Transient, "database.unreachable", doing, "no connection became free in time")
+            }
+            sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
+                self.said(Fault::Transient, "database.connection-lost", doing, "the connections were closed")
+            }
             sqlx::Error::Tls(cause) => {
                 self.said(Fault::Config, "database.unreachable", doing, &format!("TLS: {cause}"))
             }
-            sqlx::Error::Protocol(words) => {
-                self.said(Fault::Transient, "database.connection-lost", doing, words)
+            sqlx::Error::Protocol(words) => self.said(Fault::Transient, "database.connection-lost", doing, words),
+            sqlx::Error::Configuration(_) => {
+                self.said(Fault::Config, "database.bad-url", doing, "its url is not one that the driver understands")
             }
-            sqlx::Error::Configuration(_) => self.said(
-                Fault::Config,
-                "database.bad-url",
-                doing,
-                "its url is not one that the driver understands",
-            ),
-            other => {
-                self.said(Fault::Internal, "database.statement-failed", doing, &other.to_string())
-            }
+            other => self.said(Fault::Internal, "database.statement-failed", doing, &other.to_string()),
         };
         failure.with("database", self.name.clone())
     }
@@ -99,12 +86,8 @@ impl Place {
         let (fault, code) = match number {
             1045 | 1698 => (Fault::Config, "database.wrong-password"),
             1049 => (Fault::Config, "database.unknown-database"),
-            1044 | 1142 | 1143 | 1227 | 1370 | 1410 => {
-                (Fault::Config, "database.missing-privilege")
-            }
-            1205 | 1317 | 1969 | 3024 | 4012 | 6210 | 6212 => {
-                (Fault::Transient, "database.timeout")
-            }
+            1044 | 1142 | 1143 | 1227 | 1370 | 1410 => (Fault::Config, "database.missing-privilege"),
+            1205 | 1317 | 1969 | 3024 | 4012 | 6210 | 6212 => (Fault::Transient, "database.timeout"),
             1053 | 1080 | 1152 | 1158..=1161 | 1184 | 1927 | 2006 | 2013 | 3169 => {
                 (Fault::Transient, "database.connection-lost")
             }
@@ -112,9 +95,7 @@ impl Place {
             number if is_transient(number) => (Fault::Transient, "database.statement-failed"),
             _ => (Fault::Data, "database.statement-failed"),
         };
-        let failure = self
-            .said(fault, code, doing, error.message())
-            .with("errno", number.to_string());
+        let failure = self.said(fault, code, doing, error.message()).with("errno", number.to_string());
         match error.code() {
             Some(state) => failure.with("sqlstate", state),
             None => failure,
@@ -169,10 +150,7 @@ pub(crate) fn is_row_error(error: &sqlx::Error) -> bool {
 
 /// MySQL's error number, of an error of its server.
 pub(crate) fn mysql_number(error: &sqlx::Error) -> Option<u16> {
-    error
-        .as_database_error()
-        .and_then(|e| e.try_downcast_ref::<MySqlDatabaseError>())
-        .map(MySqlDatabaseError::number)
+    error.as_database_error().and_then(|e| e.try_downcast_ref::<MySqlDatabaseError>()).map(MySqlDatabaseError::number)
 }
 
 /// Whether the connection is gone, so that nobody knows what became of the last statement.

@@ -172,10 +172,19 @@ async fn a_hundred_thousand_rows_arrive_and_every_tampered_value_is_found() {
     let mut named: Vec<(String, Option<String>)> = found.iter().map(|d| (d.key.concat(), d.column.clone())).collect();
     named.sort();
     let expected = [
-        ("-1", None), ("1", Some("words")), ("10", Some("words")), ("3", Some("twice")), ("4", Some("clock")),
-        ("5", Some("bytes")), ("6", Some("doc")), ("7", Some("free")), ("8", None), ("9", Some("words")),
+        ("-1", None),
+        ("1", Some("words")),
+        ("10", Some("words")),
+        ("3", Some("twice")),
+        ("4", Some("clock")),
+        ("5", Some("bytes")),
+        ("6", Some("doc")),
+        ("7", Some("free")),
+        ("8", None),
+        ("9", Some("words")),
     ];
-    let expected: Vec<_> = expected.iter().map(|(key, column)| ((*key).to_owned(), column.map(str::to_owned))).collect();
+    let expected: Vec<_> =
+        expected.iter().map(|(key, column)| ((*key).to_owned(), column.map(str::to_owned))).collect();
     assert_eq!(named, expected);
 }
 
@@ -212,9 +221,10 @@ async fn values_are_decoded_as_the_source_prints_them() {
     let chunks = sides.source.chunks(&snapshot, &odd, 10).await.unwrap();
     assert!(matches!(&chunks[..], [Chunk { part: ChunkPart::Pages { to: None, .. }, .. }]));
     let source = sides.source.row_source(&snapshot, &odd).unwrap();
-    let batch = tokio::task::spawn_blocking(move || source.open(&chunks[0]).unwrap().next(100, 1 << 20).unwrap().unwrap())
-        .await
-        .unwrap();
+    let batch =
+        tokio::task::spawn_blocking(move || source.open(&chunks[0]).unwrap().next(100, 1 << 20).unwrap().unwrap())
+            .await
+            .unwrap();
     let text = |column: usize, row: usize| {
         display::text(&batch.columns[column], row, CanonicalKind::of(&odd.columns[column].logical.name))
     };
@@ -253,9 +263,21 @@ async fn every_kind_of_table_is_cut_into_chunks_that_hold_each_row_once() {
     let named = |name: &str, columns, key: &[&str]| table(TableName::new("public", name), columns, key);
     let tables = [
         (named("texts", vec![column("k", "text", Varlen, "text")], &["k"]), 1000, 4),
-        (named("pairs", vec![column("a", "integer", Int32, "integer"), column("b", "uuid", Fixed, "uuid")], &["a", "b"]), 1000, 4),
+        (
+            named(
+                "pairs",
+                vec![column("a", "integer", Int32, "integer"), column("b", "uuid", Fixed, "uuid")],
+                &["a", "b"],
+            ),
+            1000,
+            4,
+        ),
         (named("bare", vec![column("t", "text", Varlen, "text")], &[]), 1000, 4),
-        (named("parts", vec![column("d", "integer", Int32, "integer"), column("t", "text", Varlen, "text")], &[]), 1000, 2),
+        (
+            named("parts", vec![column("d", "integer", Int32, "integer"), column("t", "text", Varlen, "text")], &[]),
+            1000,
+            2,
+        ),
         (named("nothing", vec![column("id", "integer", Int32, "integer")], &["id"]), 0, 1),
     ];
     let snapshot = sides.source.snapshot().await.unwrap();

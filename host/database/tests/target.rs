@@ -16,12 +16,8 @@ async fn blocking<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -
 }
 
 fn small() -> (Table, Table) {
-    let columns = || {
-        vec![
-            column("id", "integer", Layout::Int32, "int"),
-            column("name", "text", Layout::Varlen, "varchar(5)"),
-        ]
-    };
+    let columns =
+        || vec![column("id", "integer", Layout::Int32, "int"), column("name", "text", Layout::Varlen, "varchar(5)")];
     (table(TableName::new("public", "t"), columns(), &["id"]), table(TableName::bare("t"), columns(), &["id"]))
 }
 
@@ -70,7 +66,11 @@ async fn rows_that_the_target_refuses_are_rejected_one_by_one_with_its_words() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chunk_that_is_not_committed_leaves_nothing_and_one_that_is_cannot_be_written_twice() {
     let sides = sides("h_commit").await;
-    sides.source_database.run_sql("CREATE TABLE t (id int PRIMARY KEY, name text); INSERT INTO t VALUES (1, 'a'), (2, NULL)").await.unwrap();
+    sides
+        .source_database
+        .run_sql("CREATE TABLE t (id int PRIMARY KEY, name text); INSERT INTO t VALUES (1, 'a'), (2, NULL)")
+        .await
+        .unwrap();
     sides.target_database.run_sql("CREATE TABLE t (id INT, name VARCHAR(5))").await.unwrap();
     let (source, target) = small();
     let books = sides.target.bookkeeping();
@@ -105,7 +105,11 @@ async fn a_chunk_that_is_not_committed_leaves_nothing_and_one_that_is_cannot_be_
 #[tokio::test(flavor = "multi_thread")]
 async fn names_are_swapped_together_and_only_what_a_run_made_is_dropped() {
     let sides = sides("h_admin").await;
-    sides.target_database.run_sql("CREATE TABLE t (a INT); CREATE TABLE t_tmp_1 (b INT); CREATE TABLE mine (c INT)").await.unwrap();
+    sides
+        .target_database
+        .run_sql("CREATE TABLE t (a INT); CREATE TABLE t_tmp_1 (b INT); CREATE TABLE mine (c INT)")
+        .await
+        .unwrap();
     let books = sides.target.bookkeeping();
     books.create().await.unwrap();
     let name = TableName::bare;
@@ -173,7 +177,8 @@ async fn columns_are_measured_in_one_query() {
         column("f", "float", Layout::Float64, "double precision"),
     ];
     let table = table(TableName::new("public", "t"), columns, &[]);
-    let request = |column: &str, measures: &[Measure]| ProfileRequest { column: column.into(), measures: measures.to_vec() };
+    let request =
+        |column: &str, measures: &[Measure]| ProfileRequest { column: column.into(), measures: measures.to_vec() };
     let requests = [
         request("n", &[Measure::IntegerDigits, Measure::Scale, Measure::NonFinite]),
         request("s", &[Measure::LongestBytes, Measure::LongestChars, Measure::Largest]),
@@ -192,14 +197,21 @@ async fn columns_are_measured_in_one_query() {
 #[tokio::test(flavor = "multi_thread")]
 async fn failures_to_connect_have_codes_and_no_secrets() {
     let sides = sides("h_connect").await;
-    let nowhere = Postgres::connect(&"postgres://u:topsecret@127.0.0.1:1/x".to_owned().into(), "source", Cancel::new()).await;
+    let nowhere =
+        Postgres::connect(&"postgres://u:topsecret@127.0.0.1:1/x".to_owned().into(), "source", Cancel::new()).await;
     let failure = nowhere.err().unwrap();
     assert_eq!(failure.code, "database.unreachable");
     assert!(!failure.to_string().contains("topsecret"), "{failure}");
     let missing = sides.source_database.url.replace(&sides.source_database.name, "no_such_database");
-    assert_eq!(Postgres::connect(&missing.into(), "source", Cancel::new()).await.err().unwrap().code, "database.unknown-database");
+    assert_eq!(
+        Postgres::connect(&missing.into(), "source", Cancel::new()).await.err().unwrap().code,
+        "database.unknown-database"
+    );
     let missing = sides.target_database.url.replace(&sides.target_database.name, "no_such_database");
-    assert_eq!(MySql::connect(&missing.into(), "target", Cancel::new()).await.err().unwrap().code, "database.unknown-database");
+    assert_eq!(
+        MySql::connect(&missing.into(), "target", Cancel::new()).await.err().unwrap().code,
+        "database.unknown-database"
+    );
     let cancel = Cancel::new();
     cancel.cancel();
     let cancelled = MySql::connect(&sides.target_database.url.clone().into(), "target", cancel).await;

@@ -148,11 +148,7 @@ impl<'a> Pairing<'a> {
     }
 
     fn key_positions(&self) -> Vec<usize> {
-        if self.shape.key.is_empty() {
-            (0..self.shape.kinds.len()).collect()
-        } else {
-            self.shape.key.to_vec()
-        }
+        if self.shape.key.is_empty() { (0..self.shape.kinds.len()).collect() } else { self.shape.key.to_vec() }
     }
 
     fn row(&self, batch: &Batch, row: usize) -> Row {
@@ -167,10 +163,7 @@ impl<'a> Pairing<'a> {
         });
         let shown = if self.shape.key.is_empty() { SHOWN_COLUMNS } else { usize::MAX };
         let key = self.key_positions().into_iter().take(shown);
-        Row {
-            key: key.map(|at| text(at).unwrap_or_else(|| "NULL".to_owned())).collect(),
-            values: values.collect(),
-        }
+        Row { key: key.map(|at| text(at).unwrap_or_else(|| "NULL".to_owned())).collect(), values: values.collect() }
     }
 }
 

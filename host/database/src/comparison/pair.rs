@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use millrace_columnar::{Batch, CanonicalKind, RowHasher};
+use millrace_model::Failure;
 use millrace_model::capability::TablePair;
 use millrace_model::comparison::{Difference, Digest, KeyRange};
-use millrace_model::Failure;
 use millrace_rowcopy::port::ChunkPart;
 use millrace_rowcopy::table::canonical_kinds;
 
@@ -138,12 +138,7 @@ impl Pair {
     }
 
     /// Compares what the source's parts hold with what the target's `tail` selects.
-    fn compare(
-        &mut self,
-        portions: &[Portion],
-        tail: &str,
-        limit: usize,
-    ) -> Result<Vec<Difference>, Failure> {
+    fn compare(&mut self, portions: &[Portion], tail: &str, limit: usize) -> Result<Vec<Difference>, Failure> {
         let mut balance = Balance::default();
         self.each_source_batch(portions, |_, hashes| {
             hashes.iter().for_each(|hash| balance.add(*hash, 1));

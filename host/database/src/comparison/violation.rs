@@ -39,7 +39,10 @@ fn queries(table: &Table) -> Vec<(String, String)> {
         let name = quote_name(&column.name);
         queries.push((
             format!("NOT NULL of {}", column.name),
-            format!("SELECT {} FROM {from} WHERE {name} IS NULL LIMIT {EXAMPLES}", shown(std::slice::from_ref(&column.name))),
+            format!(
+                "SELECT {} FROM {from} WHERE {name} IS NULL LIMIT {EXAMPLES}",
+                shown(std::slice::from_ref(&column.name))
+            ),
         ));
     }
     for index in table.indexes.iter().filter(|index| index.kind != IndexKind::Plain) {
@@ -48,8 +51,7 @@ fn queries(table: &Table) -> Vec<(String, String)> {
         }
         let columns: Vec<String> = index.parts.iter().map(|part| part.expression.clone()).collect();
         let list = names(&columns, "").join(", ");
-        let present: Vec<String> =
-            names(&columns, "").iter().map(|name| format!("{name} IS NOT NULL")).collect();
+        let present: Vec<String> = names(&columns, "").iter().map(|name| format!("{name} IS NOT NULL")).collect();
         queries.push((
             format!("unique key {}", index.name),
             format!(

@@ -62,10 +62,7 @@ impl TableAdmin for Admin {
 
     fn lock_writes(&mut self, tables: &[TableName], timeout_ms: u32) -> Result<(), Failure> {
         if self.locked.is_some() {
-            return Err(Failure::internal(
-                "switch.already-locked",
-                "tables are locked already; unlock them first",
-            ));
+            return Err(Failure::internal("switch.already-locked", "tables are locked already; unlock them first"));
         }
         if tables.is_empty() {
             return Ok(());
@@ -82,11 +79,7 @@ impl TableAdmin for Admin {
         }
     }
 
-    fn rename_all(
-        &mut self,
-        renames: &[(TableName, TableName)],
-        timeout_ms: u32,
-    ) -> Result<(), Failure> {
+    fn rename_all(&mut self, renames: &[(TableName, TableName)], timeout_ms: u32) -> Result<(), Failure> {
         if renames.is_empty() {
             return Ok(());
         }
@@ -134,11 +127,7 @@ async fn exists_on_new_connection(target: &MySql, table: &TableName) -> Result<b
     found
 }
 
-async fn exists_on(
-    target: &MySql,
-    connection: &mut MySqlConnection,
-    table: &TableName,
-) -> Result<bool, Failure> {
+async fn exists_on(target: &MySql, connection: &mut MySqlConnection, table: &TableName) -> Result<bool, Failure> {
     let rows = read_rows(connection, exists_sql(target, table))
         .await
         .map_err(|e| target.place.failure(&format!("look for {table}"), &e))?;
@@ -146,11 +135,7 @@ async fn exists_on(
 }
 
 fn exists_sql(target: &MySql, table: &TableName) -> String {
-    let schema = if table.schema.is_empty() {
-        "DATABASE()".to_owned()
-    } else {
-        quote_text(&table.schema)
-    };
+    let schema = if table.schema.is_empty() { "DATABASE()".to_owned() } else { quote_text(&table.schema) };
     // A server that folds names does so when it makes a table, and may compare exactly in its catalogs.
     let name = match target.lower_case_table_names() {
         0 => format!("TABLE_NAME = BINARY {}", quote_text(&table.name)),
@@ -159,11 +144,7 @@ fn exists_sql(target: &MySql, table: &TableName) -> String {
     format!("SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = {schema} AND {name}")
 }
 
-async fn owned(
-    bookkeeping: &Bookkeeping,
-    pipeline: &str,
-    table: &TableName,
-) -> Result<bool, Failure> {
+async fn owned(bookkeeping: &Bookkeeping, pipeline: &str, table: &TableName) -> Result<bool, Failure> {
     Ok(bookkeeping.tables(pipeline).await?.iter().any(|made| made.table == *table))
 }
 
@@ -190,10 +171,8 @@ async fn rename(
     renames: &[(TableName, TableName)],
     timeout_ms: u32,
 ) -> Result<(), Failure> {
-    let pairs: Vec<String> = renames
-        .iter()
-        .map(|(old, new)| format!("{} TO {}", quote_table(old), quote_table(new)))
-        .collect();
+    let pairs: Vec<String> =
+        renames.iter().map(|(old, new)| format!("{} TO {}", quote_table(old), quote_table(new))).collect();
     let statement = format!("RENAME TABLE {}", pairs.join(", "));
     let before = names_present(target, renames).await?;
     let outcome = match locked {
@@ -217,9 +196,7 @@ async fn run_limited(
     timeout_ms: u32,
 ) -> Result<(), Failure> {
     let doing = "swap the names";
-    set_timeout(target, connection, timeout_ms)
-        .await
-        .map_err(|e| target.place.failure(doing, &e))?;
+    set_timeout(target, connection, timeout_ms).await.map_err(|e| target.place.failure(doing, &e))?;
     // The server's own limit comes first; this one is for a server that does not answer any more.
     let patience = Duration::from_millis(u64::from(timeout_ms)) + Duration::from_secs(5);
     let running = connection.execute(sqlx::raw_sql(AssertSqlSafe(statement)));
@@ -236,15 +213,13 @@ async fn run_limited(
 }
 
 /// Statements on this connection wait for so long at most.
-async fn set_timeout(
-    target: &MySql,
-    connection: &mut MySqlConnection,
-    timeout_ms: u32,
-) -> Result<(), sqlx::Error> {
+async fn set_timeout(target: &MySql, connection: &mut MySqlConnection, timeout_ms: u32) -> Result<(), sqlx::Error> {
     let seconds = timeout_ms.div_ceil(1000).max(1);
     let sql = if target.dialect() == "oceanbase" {
         let microseconds = u64::from(timeout_ms.max(1)) * 1000;
-        format!("SET ob_query_timeout = {microseconds}, ob_trx_lock_timeout = {microseconds}, lock_wait_timeout = {seconds}")
+        format!(
+            "SET ob_query_timeout = {microseconds}, ob_trx_lock_timeout = {microseconds}, lock_wait_timeout = {seconds}"
+        )
     } else {
         format!("SET lock_wait_timeout = {seconds}, innodb_lock_wait_timeout = {seconds}")
     };
@@ -252,10 +227,7 @@ async fn set_timeout(
 }
 
 /// Which of the names of a rename exist, in the order of [`names_of`], by a new connection.
-async fn names_present(
-    target: &MySql,
-    renames: &[(TableName, TableName)],
-) -> Result<Vec<bool>, Failure> {
+async fn names_present(target: &MySql, renames: &[(TableName, TableName)]) -> Result<Vec<bool>, Failure> {
     let mut connection = target.fresh().await?;
     let mut present = Vec::new();
     for name in names_of(renames) {
@@ -317,14 +289,12 @@ async fn settle(
         .zip(now)
         .map(|(name, is_there)| format!("{name} {}", if is_there { "exists" } else { "is missing" }))
         .collect();
-    Err(target
-        .place
-        .said(
-            Fault::Data,
-            "switch.half-renamed",
-            "swap the names",
-            &format!("{}; afterwards {}", failure.message, found.join(", ")),
-        ))
+    Err(target.place.said(
+        Fault::Data,
+        "switch.half-renamed",
+        "swap the names",
+        &format!("{}; afterwards {}", failure.message, found.join(", ")),
+    ))
 }
 
 async fn lock(target: &MySql, tables: &[TableName], timeout_ms: u32) -> Result<Locked, Failure> {
@@ -332,8 +302,7 @@ async fn lock(target: &MySql, tables: &[TableName], timeout_ms: u32) -> Result<L
     let failure = |e| target.place.failure(doing, &e);
     let mut connection = target.acquire().await?;
     set_timeout(target, &mut connection, timeout_ms).await.map_err(failure)?;
-    let list: Vec<String> =
-        tables.iter().map(|table| format!("{} WRITE", quote_table(table))).collect();
+    let list: Vec<String> = tables.iter().map(|table| format!("{} WRITE", quote_table(table))).collect();
     let statement = format!("LOCK TABLES {}", list.join(", "));
     let waiting = connection.execute(sqlx::raw_sql(AssertSqlSafe(statement)));
     let patience = Duration::from_millis(u64::from(timeout_ms)) + Duration::from_secs(1);

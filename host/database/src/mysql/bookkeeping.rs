@@ -16,8 +16,7 @@ use crate::dialect::mysql::quote_text;
 use crate::error::mysql_number;
 
 /// The tables of the books, which are no part of anybody's model.
-pub const BOOKKEEPING_TABLES: [&str; 4] =
-    ["millrace_runs", "millrace_tables", "millrace_chunks", "millrace_rejects"];
+pub const BOOKKEEPING_TABLES: [&str; 4] = ["millrace_runs", "millrace_tables", "millrace_chunks", "millrace_rejects"];
 
 const CREATE: [&str; 4] = [
     "CREATE TABLE IF NOT EXISTS millrace_runs (
@@ -200,10 +199,7 @@ impl Bookkeeping {
     /// # Errors
     /// What the database says.
     pub async fn forget_table(&self, table: &TableName) -> Result<(), Failure> {
-        let sql = format!(
-            "DELETE FROM millrace_tables WHERE table_name = {}",
-            quote_text(&table.to_string())
-        );
+        let sql = format!("DELETE FROM millrace_tables WHERE table_name = {}", quote_text(&table.to_string()));
         self.write(&format!("forget {table}"), &sql).await
     }
 
@@ -245,8 +241,7 @@ impl Bookkeeping {
             quote_text(&table.to_string())
         );
         let rows = self.read(&format!("read the chunks of {table}"), sql).await?;
-        let mut chunks =
-            rows.into_iter().map(|row| self.stored_chunk(row)).collect::<Result<Vec<_>, _>>()?;
+        let mut chunks = rows.into_iter().map(|row| self.stored_chunk(row)).collect::<Result<Vec<_>, _>>()?;
         for (number, reject) in self.rejects_of(run, table).await? {
             if let Ok(at) = chunks.binary_search_by_key(&number, |chunk| chunk.number) {
                 chunks[at].record.rejects.push(reject);
@@ -259,12 +254,7 @@ impl Bookkeeping {
     ///
     /// # Errors
     /// What the database says.
-    pub async fn chunk(
-        &self,
-        run: &str,
-        table: &TableName,
-        number: u64,
-    ) -> Result<Option<StoredChunk>, Failure> {
+    pub async fn chunk(&self, run: &str, table: &TableName, number: u64) -> Result<Option<StoredChunk>, Failure> {
         let chunks = self.chunks(run, table).await?;
         Ok(chunks.into_iter().find(|chunk| chunk.number == number))
     }
@@ -325,8 +315,7 @@ impl Bookkeeping {
 
     fn stored_chunk(&self, row: Vec<Option<String>>) -> Result<StoredChunk, Failure> {
         let [number, bounds, marker, rows, high, low, bytes] = self.texts(row)?;
-        let part = serde_json::from_str(&bounds)
-            .map_err(|e| self.unreadable(&format!("bounds `{bounds}` ({e})")))?;
+        let part = serde_json::from_str(&bounds).map_err(|e| self.unreadable(&format!("bounds `{bounds}` ({e})")))?;
         let hash = (self.number(Some(high))?, self.number(Some(low))?);
         Ok(StoredChunk {
             number: self.number(Some(number))?,

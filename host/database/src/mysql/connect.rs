@@ -60,10 +60,7 @@ impl MySql {
     /// `database.not-mysql`, `database.oracle-mode`, or `database.setting-not-taken`.
     pub async fn connect(url: &SecretString, name: &str, cancel: Cancel) -> Result<Self, Failure> {
         let options = parse(url, name)?;
-        let place = Place {
-            name: name.to_owned(),
-            address: format!("{}:{}", options.get_host(), options.get_port()),
-        };
+        let place = Place { name: name.to_owned(), address: format!("{}:{}", options.get_host(), options.get_port()) };
         let bridge = Bridge::new(&cancel, place.to_string());
         let server = Arc::new(bridge.run(first_contact(&options, &place)).await?);
         let dialect = server.dialect;
@@ -73,10 +70,7 @@ impl MySql {
             .max_lifetime(None)
             .after_connect(move |connection, _| {
                 Box::pin(async move {
-                    connection
-                        .execute(sqlx::raw_sql(AssertSqlSafe(settings(dialect))))
-                        .await
-                        .map(|_| ())
+                    connection.execute(sqlx::raw_sql(AssertSqlSafe(settings(dialect)))).await.map(|_| ())
                 })
             })
             .connect_lazy_with(options);
@@ -200,13 +194,8 @@ impl MySql {
     ///
     /// # Errors
     /// What the database says.
-    pub async fn max_value(
-        &self,
-        table: &TableName,
-        column: &str,
-    ) -> Result<Option<i128>, Failure> {
-        let sql =
-            format!("SELECT MAX({}) FROM {}", quote_name(column), quote_table(table));
+    pub async fn max_value(&self, table: &TableName, column: &str) -> Result<Option<i128>, Failure> {
+        let sql = format!("SELECT MAX({}) FROM {}", quote_name(column), quote_table(table));
         let doing = format!("find the largest {column} of {table}");
         let rows = self.bridge.run(self.rows_for(&doing, sql)).await?;
         let cell = rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten();
@@ -237,10 +226,7 @@ impl MySql {
             Ok(connection) => connection.map_err(failure)?,
             Err(_) => return Err(failure(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))),
         };
-        connection
-            .execute(sqlx::raw_sql(AssertSqlSafe(settings(self.server.dialect))))
-            .await
-            .map_err(failure)?;
+        connection.execute(sqlx::raw_sql(AssertSqlSafe(settings(self.server.dialect)))).await.map_err(failure)?;
         Ok(connection)
     }
 
@@ -263,14 +249,9 @@ impl MySql {
     }
 
     /// All rows of a query, as text.
-    pub(crate) async fn rows_for(
-        &self,
-        doing: &str,
-        sql: String,
-    ) -> Result<Vec<Vec<Option<String>>>, Failure> {
+    pub(crate) async fn rows_for(&self, doing: &str, sql: String) -> Result<Vec<Vec<Option<String>>>, Failure> {
         let mut connection = self.acquire().await?;
-        let rows =
-            read_rows(&mut connection, sql).await.map_err(|e| self.place.failure(doing, &e))?;
+        let rows = read_rows(&mut connection, sql).await.map_err(|e| self.place.failure(doing, &e))?;
         connection.give_back();
         Ok(rows)
     }
@@ -335,16 +316,14 @@ fn settings(dialect: &str) -> String {
 fn parse(url: &SecretString, name: &str) -> Result<MySqlConnectOptions, Failure> {
     let text = url.expose_secret();
     let bad = |why: &str| {
-        Failure::config("database.bad-url", format!("the url of database `{name}` {why}"))
-            .with("database", name)
+        Failure::config("database.bad-url", format!("the url of database `{name}` {why}")).with("database", name)
     };
     if !["mysql://", "mariadb://", "oceanbase://"].iter().any(|scheme| text.starts_with(scheme)) {
         return Err(bad("does not begin with mysql://"));
     }
     let rest = text.split_once("://").map_or("", |(_, rest)| rest);
-    let options: MySqlConnectOptions = format!("mysql://{rest}")
-        .parse()
-        .map_err(|_| bad("is not one that the driver understands"))?;
+    let options: MySqlConnectOptions =
+        format!("mysql://{rest}").parse().map_err(|_| bad("is not one that the driver understands"))?;
     if options.get_database().is_none_or(str::is_empty) {
         return Err(bad("names no database: end it with /NAME"));
     }
@@ -359,10 +338,7 @@ fn parse(url: &SecretString, name: &str) -> Result<MySqlConnectOptions, Failure>
 }
 
 /// One connection outside the pool, which would retry a refused one until its time is up.
-async fn first_contact(
-    options: &MySqlConnectOptions,
-    place: &Place,
-) -> Result<ServerFacts, Failure> {
+async fn first_contact(options: &MySqlConnectOptions, place: &Place) -> Result<ServerFacts, Failure> {
     let failure = |e| place.failure("connect", &e);
     let mut connection = match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
         Ok(connection) => connection.map_err(failure)?,
@@ -399,14 +375,15 @@ async fn first_contact(
     let dialect = dialect_of(&version, &banner).ok_or_else(|| {
         Failure::config(
             "database.not-mysql",
-            format!("database {place} calls itself {version} ({banner}), which is neither OceanBase nor MySQL nor MariaDB"),
+            format!(
+                "database {place} calls itself {version} ({banner}), which is neither OceanBase nor MySQL nor MariaDB"
+            ),
         )
         .with("database", place.name.clone())
     })?;
     let number = |name: &str| variable(name).and_then(|v| v.parse::<u64>().ok());
-    let on = |name: &str| {
-        variable(name).is_some_and(|v| matches!(v.to_ascii_uppercase().as_str(), "ON" | "1" | "TRUE"))
-    };
+    let on =
+        |name: &str| variable(name).is_some_and(|v| matches!(v.to_ascii_uppercase().as_str(), "ON" | "1" | "TRUE"));
     let facts = ServerFacts {
         dialect,
         version,
@@ -421,9 +398,7 @@ async fn first_contact(
 }
 
 fn dialect_of(version: &str, banner: &str) -> Option<&'static str> {
-    let either = |word: &str| {
-        version.to_ascii_lowercase().contains(word) || banner.to_ascii_lowercase().contains(word)
-    };
+    let either = |word: &str| version.to_ascii_lowercase().contains(word) || banner.to_ascii_lowercase().contains(word);
     if either("oceanbase") {
         Some("oceanbase")
     } else if either("mariadb") {

@@ -116,8 +116,7 @@ impl Encoder {
         let names: Vec<String> = columns.iter().map(|column| quote_name(&column.name)).collect();
         let head = format!("INSERT INTO {} ({}) VALUES ", quote_table(table), names.join(","));
         let packet = max_allowed_packet.saturating_sub(PACKET_SLACK).max(PACKET_SLACK);
-        let max_row_bytes =
-            usize::try_from(packet).unwrap_or(usize::MAX).saturating_sub(head.len());
+        let max_row_bytes = usize::try_from(packet).unwrap_or(usize::MAX).saturating_sub(head.len());
         let max_bytes = MAX_BYTES.min(max_row_bytes);
         Self { head, spellings: columns.iter().map(Spelling::of).collect(), max_row_bytes, max_bytes }
     }
@@ -362,7 +361,12 @@ mod tests {
     use super::*;
 
     fn column(name: &str, logical: &str, layout: Layout, declared: &str) -> Column {
-        Column { name: name.into(), declared: declared.into(), logical: LogicalType::new(logical, layout), ..Column::default() }
+        Column {
+            name: name.into(),
+            declared: declared.into(),
+            logical: LogicalType::new(logical, layout),
+            ..Column::default()
+        }
     }
 
     fn texts(values: &[Option<&[u8]>]) -> Array {

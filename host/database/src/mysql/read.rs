@@ -17,9 +17,8 @@ pub(crate) async fn read_rows(
     let mut rows = Vec::new();
     let mut stream = sqlx::raw_sql(AssertSqlSafe(sql)).fetch(connection);
     while let Some(row) = stream.try_next().await? {
-        let cells = (0..row.len()).map(|index| {
-            Ok(cell(&row, index)?.map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
-        });
+        let cells =
+            (0..row.len()).map(|index| Ok(cell(&row, index)?.map(|bytes| String::from_utf8_lossy(bytes).into_owned())));
         rows.push(cells.collect::<Result<Vec<_>, sqlx::Error>>()?);
     }
     Ok(rows)

@@ -39,10 +39,7 @@ impl CatalogSession for MySqlSession {
 async fn query(database: &MySql, sql: String) -> Result<TextRows, Failure> {
     let failure = |e| database.place.failure("query the catalog", &e);
     let mut connection = database.acquire().await?;
-    connection
-        .execute(sqlx::raw_sql("START TRANSACTION READ ONLY"))
-        .await
-        .map_err(failure)?;
+    connection.execute(sqlx::raw_sql("START TRANSACTION READ ONLY")).await.map_err(failure)?;
     let rows = read_rows(&mut connection, sql).await.map_err(failure)?;
     connection.execute(sqlx::raw_sql("ROLLBACK")).await.map_err(failure)?;
     connection.give_back();
@@ -116,9 +113,9 @@ fn tokens(statement: &str) -> Vec<&str> {
             '-' if rest.starts_with("--") && rest[2..].chars().next().is_none_or(char::is_whitespace) => {
                 rest.find('\n').unwrap_or(rest.len())
             }
-            c if c.is_alphanumeric() || c == '_' || c == '$' || c == '@' => rest
-                .find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '$' | '@')))
-                .unwrap_or(rest.len()),
+            c if c.is_alphanumeric() || c == '_' || c == '$' || c == '@' => {
+                rest.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '$' | '@'))).unwrap_or(rest.len())
+            }
             c => c.len_utf8(),
         };
         let (token, after) = rest.split_at(length);
@@ -151,8 +148,8 @@ mod tests {
 
     #[test]
     fn parameters_become_literals_outside_quotes_and_comments() {
-        let bound = bind("SELECT '?', `?`, ? /* ? */ FROM t WHERE a = ? -- ?", &["it's".into(), "\\".into()]);
-        assert_eq!(bound.expect("bound"), "SELECT '?', `?`, 'it''s'   FROM t WHERE a = '\\\\'  ");
+        let bound = bind("SELECT '?', `?`, ? /* ? */ FROM t WHERE a = ? -- ?", &["its".into(), "\\".into()]);
+        assert_eq!(bound.expect("bound"), "SELECT '?', `?`, 'its'   FROM t WHERE a = '\\\\'  ");
     }
 
     #[test]
@@ -168,7 +165,13 @@ mod tests {
         ] {
             assert!(bind(refused, &[]).is_err(), "{refused}");
         }
-        for passed in ["SELECT 1;", " show tables", "(SELECT 1)", "SELECT ';', 'a''; DROP'", "WITH x AS (SELECT 1) SELECT * FROM x"] {
+        for passed in [
+            "SELECT 1;",
+            " show tables",
+            "(SELECT 1)",
+            "SELECT ';', 'a''; DROP'",
+            "WITH x AS (SELECT 1) SELECT * FROM x",
+        ] {
             assert!(bind(passed, &[]).is_ok(), "{passed}");
         }
     }

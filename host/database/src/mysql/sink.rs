@@ -159,9 +159,10 @@ impl Transaction {
 
     /// A row's key as a JSON object.
     fn key_of(&self, batch: &Batch, row: usize) -> String {
-        let parts = self.key.iter().map(|(name, at, kind)| {
-            (name.clone(), display::text(&batch.columns[*at], row, *kind).into())
-        });
+        let parts = self
+            .key
+            .iter()
+            .map(|(name, at, kind)| (name.clone(), display::text(&batch.columns[*at], row, *kind).into()));
         serde_json::Value::Object(parts.collect()).to_string()
     }
 }

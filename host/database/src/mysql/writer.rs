@@ -44,11 +44,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) async fn run(
-        mut self,
-        connection: Lease<sqlx::MySql>,
-        messages: mpsc::UnboundedReceiver<Message>,
-    ) {
+    pub(super) async fn run(mut self, connection: Lease<sqlx::MySql>, messages: mpsc::UnboundedReceiver<Message>) {
         let bridge = self.target.bridge.clone();
         let state = Arc::clone(&self.state);
         let outcome = tokio::select! {
@@ -108,11 +104,7 @@ impl Writer {
     }
 
     /// Executes a statement; where one of its rows is to blame, its halves, until the row is alone.
-    async fn insert(
-        &mut self,
-        connection: &mut MySqlConnection,
-        statement: &Statement,
-    ) -> Result<(), Failure> {
+    async fn insert(&mut self, connection: &mut MySqlConnection, statement: &Statement) -> Result<(), Failure> {
         let mut open: Vec<&[EncodedRow]> = vec![&statement.rows];
         while let Some(rows) = open.pop() {
             let started = Instant::now();
@@ -157,11 +149,7 @@ impl Writer {
             literal_text(literals.get(at)?)
         };
         let short = |text: String| display::shortened(&text, VALUE_BYTES).to_owned();
-        let key = self
-            .key
-            .iter()
-            .map(|name| (name.clone(), value(name).map(short).into()))
-            .collect();
+        let key = self.key.iter().map(|name| (name.clone(), value(name).map(short).into())).collect();
         let words = error.as_database_error().map_or("", |e| e.message());
         let column = blamed_column(words, &self.columns);
         let number = mysql_number(error).unwrap_or_default();
@@ -207,12 +195,7 @@ impl Writer {
         }
     }
 
-    async fn look_up(
-        &self,
-        record: ChunkRecord,
-        failure: Failure,
-        unknown: bool,
-    ) -> Result<ChunkRecord, Failure> {
+    async fn look_up(&self, record: ChunkRecord, failure: Failure, unknown: bool) -> Result<ChunkRecord, Failure> {
         let lookups = if unknown { LOOKUPS } else { 1 };
         let mut last = failure;
         for _ in 0..lookups {
@@ -222,8 +205,7 @@ impl Writer {
                 // look settles it.
                 Ok(None) => {
                     tokio::time::sleep(LOOKUP_PAUSE).await;
-                    let again =
-                        self.bookkeeping.chunk(&self.run, &self.shadow, self.chunk.number).await;
+                    let again = self.bookkeeping.chunk(&self.run, &self.shadow, self.chunk.number).await;
                     match again {
                         Ok(Some(_)) => return Ok(record),
                         Ok(None) => return Err(last),
@@ -240,15 +222,10 @@ impl Writer {
     }
 
     fn records(&self, record: &ChunkRecord) -> Result<Vec<String>, Failure> {
-        let place = format!(
-            "{}, {}, {}",
-            quote_text(&self.run),
-            quote_text(&self.shadow.to_string()),
-            self.chunk.number
-        );
-        let bounds = serde_json::to_string(&self.chunk.part).map_err(|e| {
-            Failure::internal("copy.bounds-unwritable", format!("a chunk's bounds are no JSON: {e}"))
-        })?;
+        let place =
+            format!("{}, {}, {}", quote_text(&self.run), quote_text(&self.shadow.to_string()), self.chunk.number);
+        let bounds = serde_json::to_string(&self.chunk.part)
+            .map_err(|e| Failure::internal("copy.bounds-unwritable", format!("a chunk's bounds are no JSON: {e}")))?;
         let mut statements = vec![format!(
             "INSERT INTO millrace_chunks (run, table_name, chunk, snapshot, bounds, row_count, digest_high, digest_low, \
              bytes, reject_count, committed_at) VALUES ({place}, {}, {}, {}, {}, {}, {}, {}, UTC_TIMESTAMP(6))",

@@ -43,10 +43,7 @@ pub(super) async fn chunks(
     };
     connection.execute(sqlx::raw_sql("ROLLBACK")).await.map_err(failure)?;
     connection.give_back();
-    Ok((0..)
-        .zip(parts)
-        .map(|(number, (part, estimated_rows))| Chunk { number, part, estimated_rows })
-        .collect())
+    Ok((0..).zip(parts).map(|(number, (part, estimated_rows))| Chunk { number, part, estimated_rows }).collect())
 }
 
 /// Every n-th key but the first.
@@ -123,11 +120,8 @@ impl Relation {
         let text = |index: usize| row.get(index)?.as_deref();
         let counted_pages: f64 = text(4)?.parse().ok()?;
         let counted_rows: f64 = text(5)?.parse().ok()?;
-        let rows_per_page = if counted_pages > 0.0 && counted_rows > 0.0 {
-            counted_rows / counted_pages
-        } else {
-            ROWS_PER_PAGE
-        };
+        let rows_per_page =
+            if counted_pages > 0.0 && counted_rows > 0.0 { counted_rows / counted_pages } else { ROWS_PER_PAGE };
         Some(Self {
             name: format!("{}.{}", quote_name(text(0)?), quote_name(text(1)?)),
             is_foreign: text(2)? == "f",

@@ -97,11 +97,7 @@ impl Postgres {
     ///
     /// # Errors
     /// What the database says, or `profile.unknown-column`.
-    pub async fn profile(
-        &self,
-        table: &Table,
-        requests: &[ProfileRequest],
-    ) -> Result<Vec<Profile>, Failure> {
+    pub async fn profile(&self, table: &Table, requests: &[ProfileRequest]) -> Result<Vec<Profile>, Failure> {
         self.bridge.run(profile::profile(self, table, requests)).await
     }
 
@@ -122,12 +118,7 @@ impl Postgres {
     ///
     /// # Errors
     /// What the database says.
-    pub async fn chunks(
-        &self,
-        snapshot: &Snapshot,
-        table: &Table,
-        rows_per_chunk: u64,
-    ) -> Result<Vec<Chunk>, Failure> {
+    pub async fn chunks(&self, snapshot: &Snapshot, table: &Table, rows_per_chunk: u64) -> Result<Vec<Chunk>, Failure> {
         self.bridge.run(chunking::chunks(self, snapshot, table, rows_per_chunk)).await
     }
 
@@ -135,11 +126,7 @@ impl Postgres {
     ///
     /// # Errors
     /// None today; kept for sources that must look first.
-    pub fn row_source(
-        &self,
-        snapshot: &Snapshot,
-        table: &Table,
-    ) -> Result<Arc<dyn RowSource>, Failure> {
+    pub fn row_source(&self, snapshot: &Snapshot, table: &Table) -> Result<Arc<dyn RowSource>, Failure> {
         Ok(Arc::new(PostgresSource::new(self.clone(), snapshot.clone(), table.clone())))
     }
 
@@ -191,23 +178,18 @@ impl Postgres {
 fn parse(url: &SecretString, name: &str) -> Result<PgConnectOptions, Failure> {
     let text = url.expose_secret();
     let bad = |why: &str| {
-        Failure::config("database.bad-url", format!("the url of database `{name}` {why}"))
-            .with("database", name)
+        Failure::config("database.bad-url", format!("the url of database `{name}` {why}")).with("database", name)
     };
     if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
         return Err(bad("does not begin with postgres://"));
     }
-    let options: PgConnectOptions =
-        text.parse().map_err(|_| bad("is not one that the driver understands"))?;
+    let options: PgConnectOptions = text.parse().map_err(|_| bad("is not one that the driver understands"))?;
     Ok(options.disable_statement_logging())
 }
 
 /// One connection outside the pool: the pool would retry a refused one until its time is up, and then say only
 /// that.
-async fn first_contact(
-    options: &PgConnectOptions,
-    place: &Place,
-) -> Result<(String, u32), Failure> {
+async fn first_contact(options: &PgConnectOptions, place: &Place) -> Result<(String, u32), Failure> {
     let failure = |e| place.failure("connect", &e);
     let connecting = tokio::time::timeout(CONNECT_TIMEOUT, options.connect());
     let mut connection = match connecting.await {
@@ -217,9 +199,7 @@ async fn first_contact(
         }
     };
     let row = connection
-        .fetch_one(
-            "SELECT current_setting('server_version'), current_setting('server_version_num')::int4, version()",
-        )
+        .fetch_one("SELECT current_setting('server_version'), current_setting('server_version_num')::int4, version()")
         .await
         .map_err(|e| {
             let failure = place.failure("ask for the version", &e);

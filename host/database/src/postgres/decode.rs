@@ -33,10 +33,8 @@ pub(super) struct Decoder {
 
 impl Decoder {
     pub(super) fn new(table: String, columns: &[Column]) -> Self {
-        let columns: Vec<(String, Wire, Layout)> = columns
-            .iter()
-            .map(|column| (column.name.clone(), wire(column), column.logical.layout))
-            .collect();
+        let columns: Vec<(String, Wire, Layout)> =
+            columns.iter().map(|column| (column.name.clone(), wire(column), column.logical.layout)).collect();
         let mut decoder = Self {
             table,
             columns,
@@ -161,10 +159,7 @@ impl Decoder {
             return Ok(Some(self.at));
         }
         if usize::try_from(count) != Ok(self.columns.len()) {
-            return Err(broken(
-                &self.table,
-                &format!("a row has {count} fields instead of {}", self.columns.len()),
-            ));
+            return Err(broken(&self.table, &format!("a row has {count} fields instead of {}", self.columns.len())));
         }
         let mut at = self.at + 2;
         for _ in 0..count {

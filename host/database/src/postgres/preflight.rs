@@ -38,7 +38,10 @@ pub(super) async fn check(database: &Postgres, tables: &[Table]) -> Result<Vec<F
     for (table, row) in tables.iter().zip(rows) {
         let says = |index: usize, word: &str| row.get(index).and_then(|c| c.as_deref()) == Some(word);
         let problem = if !says(0, "t") {
-            Failure::data("database.table-missing", format!("{} is no longer in database {}", table.name, database.place))
+            Failure::data(
+                "database.table-missing",
+                format!("{} is no longer in database {}", table.name, database.place),
+            )
         } else if !says(1, "t") {
             Failure::config(
                 "database.missing-privilege",
@@ -47,7 +50,10 @@ pub(super) async fn check(database: &Postgres, tables: &[Table]) -> Result<Vec<F
         } else if says(2, "t") {
             Failure::config(
                 "database.row-security",
-                format!("row-level security would hide rows of {} from the user of database {}", table.name, database.place),
+                format!(
+                    "row-level security would hide rows of {} from the user of database {}",
+                    table.name, database.place
+                ),
             )
         } else {
             continue;

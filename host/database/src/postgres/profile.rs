@@ -35,8 +35,7 @@ pub(super) async fn profile(
     Ok(requests
         .iter()
         .map(|request| {
-            let measured =
-                request.measures.iter().map(|measure| (*measure, cells.next().flatten())).collect();
+            let measured = request.measures.iter().map(|measure| (*measure, cells.next().flatten())).collect();
             Profile { column: request.column.clone(), measured }
         })
         .collect())

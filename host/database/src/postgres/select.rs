@@ -167,17 +167,8 @@ mod tests {
     use super::*;
 
     fn table() -> Table {
-        let column = |name: &str, logical: LogicalType| Column {
-            name: name.into(),
-            logical,
-            ..Column::default()
-        };
-        let part = |name: &str| IndexPart {
-            expression: name.into(),
-            is_column: true,
-            descending: false,
-            prefix: None,
-        };
+        let column = |name: &str, logical: LogicalType| Column { name: name.into(), logical, ..Column::default() };
+        let part = |name: &str| IndexPart { expression: name.into(), is_column: true, descending: false, prefix: None };
         Table {
             name: TableName::new("public", "t"),
             columns: vec![
@@ -198,7 +189,8 @@ mod tests {
 
     #[test]
     fn a_key_range_is_compared_row_by_row_in_the_keys_order() {
-        let range = KeyRange { lower: Some(vec!["1".into(), "it's".into()]), upper: Some(vec!["2".into(), "x".into()]) };
+        let range =
+            KeyRange { lower: Some(vec!["1".into(), "it's".into()]), upper: Some(vec!["2".into(), "x".into()]) };
         assert_eq!(
             copy_statement(&table(), &Portion::Part(ChunkPart::Keys(range))),
             "COPY (SELECT \"a\"::pg_catalog.int4, \"b\"\"\"::pg_catalog.text FROM \"public\".\"t\" \
@@ -209,6 +201,9 @@ mod tests {
     #[test]
     fn a_page_range_reads_one_relation_only() {
         let part = ChunkPart::Pages { relation: "\"p\".\"t_1\"".into(), from: 10, to: None };
-        assert!(copy_statement(&table(), &Portion::Part(part)).contains("FROM ONLY \"p\".\"t_1\" WHERE ctid >= '(10,0)'::tid)"));
+        assert!(
+            copy_statement(&table(), &Portion::Part(part))
+                .contains("FROM ONLY \"p\".\"t_1\" WHERE ctid >= '(10,0)'::tid)")
+        );
     }
 }

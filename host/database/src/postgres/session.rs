@@ -39,17 +39,10 @@ impl CatalogSession for PostgresSession {
     }
 }
 
-async fn query(
-    database: &Postgres,
-    statement: &str,
-    parameters: &[String],
-) -> Result<TextRows, Failure> {
+async fn query(database: &Postgres, statement: &str, parameters: &[String]) -> Result<TextRows, Failure> {
     let failure = |e| database.place.failure("query the catalog", &e);
     let mut connection = database.acquire().await?;
-    connection
-        .execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        .await
-        .map_err(failure)?;
+    connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(failure)?;
     let declare = format!("DECLARE millrace_catalog NO SCROLL CURSOR FOR {statement}");
     let mut declaring = sqlx::query(AssertSqlSafe(declare)).persistent(false);
     for parameter in parameters {

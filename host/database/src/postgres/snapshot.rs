@@ -62,10 +62,7 @@ pub(super) async fn export(database: &Postgres) -> Result<Snapshot, Failure> {
 }
 
 /// Begins a transaction that sees what the snapshot sees.
-pub(super) async fn begin(
-    connection: &mut PgConnection,
-    snapshot: &Snapshot,
-) -> Result<(), sqlx::Error> {
+pub(super) async fn begin(connection: &mut PgConnection, snapshot: &Snapshot) -> Result<(), sqlx::Error> {
     let begin = format!(
         "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}",
         quote_text(snapshot.id())
@@ -73,11 +70,7 @@ pub(super) async fn begin(
     connection.execute(sqlx::raw_sql(AssertSqlSafe(begin))).await.map(|_| ())
 }
 
-pub(super) async fn row_count(
-    database: &Postgres,
-    snapshot: &Snapshot,
-    table: &Table,
-) -> Result<u64, Failure> {
+pub(super) async fn row_count(database: &Postgres, snapshot: &Snapshot, table: &Table) -> Result<u64, Failure> {
     let failure = |e| database.place.failure(&format!("count the rows of {}", table.name), &e);
     let mut connection = database.acquire().await?;
     begin(&mut connection, snapshot).await.map_err(failure)?;

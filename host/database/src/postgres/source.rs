@@ -50,12 +50,7 @@ impl RowSource for PostgresSource {
 }
 
 /// Starts the task that streams a portion of a table.
-pub(super) fn open(
-    database: &Postgres,
-    snapshot: &Snapshot,
-    table: &Table,
-    portion: &Portion,
-) -> Box<dyn BatchReader> {
+pub(super) fn open(database: &Postgres, snapshot: &Snapshot, table: &Table, portion: &Portion) -> Box<dyn BatchReader> {
     let statement = copy_statement(table, portion);
     let (sender, pages) = mpsc::unbounded_channel();
     let name = table.name.to_string();

@@ -42,12 +42,7 @@ pub(crate) fn column(name: &str, logical: &str, layout: Layout, declared: &str) 
 }
 
 pub(crate) fn table(name: TableName, columns: Vec<Column>, key: &[&str]) -> Table {
-    let part = |name: &&str| IndexPart {
-        expression: (*name).into(),
-        is_column: true,
-        descending: false,
-        prefix: None,
-    };
+    let part = |name: &&str| IndexPart { expression: (*name).into(), is_column: true, descending: false, prefix: None };
     let primary = Index {
         name: "PRIMARY".into(),
         kind: IndexKind::Primary,
@@ -57,10 +52,8 @@ pub(crate) fn table(name: TableName, columns: Vec<Column>, key: &[&str]) -> Tabl
         properties: Properties::new(),
     };
     let indexes = if key.is_empty() { Vec::new() } else { vec![primary] };
-    let columns = columns
-        .into_iter()
-        .map(|column| Column { nullable: !key.contains(&column.name.as_str()), ..column })
-        .collect();
+    let columns =
+        columns.into_iter().map(|column| Column { nullable: !key.contains(&column.name.as_str()), ..column }).collect();
     Table { name, columns, indexes, ..Table::default() }
 }
 
@@ -96,7 +89,12 @@ pub(crate) struct Writing<'a> {
 }
 
 /// Copies all chunks, one after the other.
-pub(crate) async fn copy(writing: &Writing<'_>, source: &Table, target: &Table, rows_per_chunk: u64) -> Vec<CopiedChunk> {
+pub(crate) async fn copy(
+    writing: &Writing<'_>,
+    source: &Table,
+    target: &Table,
+    rows_per_chunk: u64,
+) -> Vec<CopiedChunk> {
     let Writing { sides, snapshot, books, run } = writing;
     let chunks = sides.source.chunks(snapshot, source, rows_per_chunk).await.expect("chunks");
     let rows = sides.source.row_source(snapshot, source).expect("a source");
