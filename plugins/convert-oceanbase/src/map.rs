@@ -60,7 +60,10 @@ fn map(column: &Column, in_key: bool, profiles: &[Profile], configuration: &Conf
             sources,
             targets: Vec::new(),
             converts: false,
-            note: Some(format!("{}: dropped, because the target searches texts by indexes of its own", column.declared)),
+            note: Some(format!(
+                "{}: dropped, because the target searches texts by indexes of its own",
+                column.declared
+            )),
         };
     };
     let mut target = target::column(column, decision.declared, decision.logical);
@@ -110,7 +113,9 @@ fn decide(column: &Column, in_key: bool, profiles: &[Profile], configuration: &C
             }
         },
         "json" => match configuration.json {
-            JsonAs::Json => Decision::converted("json", plain(logical), "documents that JSON would change are rejected"),
+            JsonAs::Json => {
+                Decision::converted("json", plain(logical), "documents that JSON would change are rejected")
+            }
             JsonAs::Text => Decision::carried("longtext", text(None), "asked for; the text that the source prints"),
         },
         "array" => match configuration.array {
@@ -118,7 +123,9 @@ fn decide(column: &Column, in_key: bool, profiles: &[Profile], configuration: &C
                 let json = LogicalType::new("json", Layout::Varlen).with("binary", "true");
                 Decision::converted("json", json, "the elements as a JSON array")
             }
-            ArrayAs::Text => Decision::carried("longtext", text(None), "asked for; the elements as the text of a JSON array"),
+            ArrayAs::Text => {
+                Decision::carried("longtext", text(None), "asked for; the elements as the text of a JSON array")
+            }
         },
         "enum" => labels(logical),
         "tsvector" | "tsquery" => return None,
@@ -189,7 +196,12 @@ fn decimal(column: &Column, profiles: &[Profile], configuration: &Configuration)
             format!("without precision: the longest values have {before} + {after} digits{strange}"),
         );
     }
-    written_number(needed, &format!("without precision: the longest values have {before} + {after} digits, more than DECIMAL has{strange}"))
+    written_number(
+        needed,
+        &format!(
+            "without precision: the longest values have {before} + {after} digits, more than DECIMAL has{strange}"
+        ),
+    )
 }
 
 /// A number as its exact text.
@@ -206,7 +218,9 @@ fn texts(column: &Column, in_key: bool, profiles: &[Profile], configuration: &Co
         if length <= VARCHAR_AT_MOST || (in_key && length <= 65_535) {
             let declared = format!("varchar({length})");
             return match logical.param("fixed") {
-                Some("true") => Decision::converted(declared, text(Some(length)), "blanks at the end do not count at the source"),
+                Some("true") => {
+                    Decision::converted(declared, text(Some(length)), "blanks at the end do not count at the source")
+                }
                 _ => Decision::carried(declared, text(Some(length)), "as declared"),
             };
         }
@@ -267,21 +281,28 @@ fn labels(logical: &LogicalType) -> Decision {
     if usable {
         let spelled: Vec<String> =
             labels.iter().map(|l| format!("'{}'", l.replace('\\', "\\\\").replace('\'', "''"))).collect();
-        return Decision::carried(format!("enum({})", spelled.join(",")), plain(logical), "the same labels in their order");
+        return Decision::carried(
+            format!("enum({})", spelled.join(",")),
+            plain(logical),
+            "the same labels in their order",
+        );
     }
     let longest = labels.iter().map(|l| l.chars().count()).max().and_then(|l| u32::try_from(l).ok()).unwrap_or(0);
     let length = longest.max(64);
-    Decision::carried(format!("varchar({length})"), text(Some(length)), "an enum of such labels cannot be declared there")
+    Decision::carried(
+        format!("varchar({length})"),
+        text(Some(length)),
+        "an enum of such labels cannot be declared there",
+    )
 }
 
 /// Types without a counterpart: the text that the source prints.
 fn written_out(name: &str, logical: &LogicalType, in_key: bool) -> Decision {
     let length = match name {
         "inet" | "cidr" => Some(43),
-        "macaddr" => Some(17),
+        "macaddr" | "pg_lsn" => Some(17),
         "macaddr8" => Some(23),
         "money" => Some(40),
-        "pg_lsn" => Some(17),
         "bit" => logical.number("length").map(|bits| bits.max(1)).filter(|bits| *bits <= VARCHAR_AT_MOST),
         "int4range" | "int8range" | "numrange" | "daterange" | "tsrange" | "tstzrange" => Some(255),
         _ if in_key => Some(255),

@@ -20,7 +20,9 @@ pub(crate) fn requests(table: &Table, configuration: &Configuration) -> Vec<Prof
             "decimal" if column.logical.number("precision").is_none() => {
                 Some(request(column, &[Measure::IntegerDigits, Measure::Scale, Measure::NonFinite]))
             }
-            "text" | "citext" if column.logical.number("length").is_none() && in_keys.contains(column.name.as_str()) => {
+            "text" | "citext"
+                if column.logical.number("length").is_none() && in_keys.contains(column.name.as_str()) =>
+            {
                 Some(request(column, &[Measure::LongestChars]))
             }
             "bytes" if in_keys.contains(column.name.as_str()) => Some(request(column, &[Measure::LongestBytes])),

@@ -37,7 +37,10 @@ pub(crate) fn text(length: Option<u32>) -> LogicalType {
 }
 
 fn has_collation(declared: &str) -> bool {
-    declared.starts_with("char") || declared.starts_with("varchar") || declared.starts_with("enum") || declared.ends_with("text")
+    declared.starts_with("char")
+        || declared.starts_with("varchar")
+        || declared.starts_with("enum")
+        || declared.ends_with("text")
 }
 
 /// The target takes no blanks at a name's end, and no long names.
@@ -46,9 +49,7 @@ pub(crate) fn name(source: &str) -> String {
     if trimmed.chars().count() <= NAME_CHARACTERS && !trimmed.is_empty() {
         return trimmed.to_owned();
     }
-    let hash = source
-        .bytes()
-        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let hash = source.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     let kept: String = trimmed.chars().take(NAME_CHARACTERS - 9).collect();
     format!("{kept}_{hash:08x}")
 }

@@ -41,8 +41,12 @@ pub(crate) fn documents(input: &Array, names: Names, column: &Checked) -> Result
         if let Err(wrong) = scan.document(text, names) {
             let value = String::from_utf8_lossy(text);
             let (code, what) = match wrong {
-                Wrong::Number(number) => ("convert.json-number", format!("the number {number} loses digits in JSON there")),
-                Wrong::DuplicateKey(key) => ("convert.json-duplicate-key", format!("the key {key} stands twice in one object")),
+                Wrong::Number(number) => {
+                    ("convert.json-number", format!("the number {number} loses digits in JSON there"))
+                }
+                Wrong::DuplicateKey(key) => {
+                    ("convert.json-duplicate-key", format!("the key {key} stands twice in one object"))
+                }
                 Wrong::Unsupported(what) => ("convert.json-unsupported", what.to_owned()),
             };
             let message = format!("column {}: {what}", column.name);
@@ -186,7 +190,10 @@ mod tests {
     #[test]
     fn documents_that_survive_pass() {
         for text in [
-            "null", "{}", r#"{"a": [1, 2.50, {"a": -0.1e3}], "b": "1e999"}"#, r#""\ud83d\ude00 \\ \" \u0001""#,
+            "null",
+            "{}",
+            r#"{"a": [1, 2.50, {"a": -0.1e3}], "b": "1e999"}"#,
+            r#""\ud83d\ude00 \\ \" \u0001""#,
             r#"{"a": {"a": {"a": 1}}, "b": {"a": 1}}"#,
         ] {
             assert_eq!(scan(text, Names::MayRepeat), Ok(()), "{text}");

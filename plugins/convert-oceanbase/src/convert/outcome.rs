@@ -1,7 +1,7 @@
 //! What is wrong with a row, and what becomes of it.
 
-use millrace_plugin_sdk::columnar::{Array, Values};
 use millrace_plugin_sdk::columnar::array::{bit, bitmap_bytes};
+use millrace_plugin_sdk::columnar::{Array, Values};
 use millrace_plugin_sdk::kind::Converted;
 use millrace_plugin_sdk::log;
 use millrace_plugin_sdk::model::Failure;
@@ -39,9 +39,8 @@ impl<'a> Outcome<'a> {
     /// The row must not be written.
     pub(crate) fn reject(&mut self, row: usize, code: &'static str, message: String, value: &str) {
         self.set_null(row);
-        let failure = Failure::data(code, message)
-            .with("column", self.column.name.clone())
-            .with("value", shortened(value));
+        let failure =
+            Failure::data(code, message).with("column", self.column.name.clone()).with("value", shortened(value));
         self.rejects.push((u32::try_from(row).unwrap_or(u32::MAX), failure));
     }
 

@@ -40,12 +40,7 @@ pub(crate) fn dates(input: &Array, column: &Checked) -> Result<Converted, Failur
     Ok(outcome.finish(Values::Int32(days)))
 }
 
-pub(crate) fn timestamps(
-    input: &Array,
-    smallest: i64,
-    largest: i64,
-    column: &Checked,
-) -> Result<Converted, Failure> {
+pub(crate) fn timestamps(input: &Array, smallest: i64, largest: i64, column: &Checked) -> Result<Converted, Failure> {
     let Values::Int64(instants) = &input.values else { return Err(wrong_layout(&column.name, "int64")) };
     if instants.iter().all(|instant| (smallest..=largest).contains(instant)) {
         return Ok(unchanged(input));

@@ -136,10 +136,7 @@ fn decimals_with_more_digits_than_the_column_are_rejected_and_never_cut() {
 
 #[test]
 fn blanks_at_the_end_of_char_are_not_the_values() {
-    let source = column(
-        LogicalType::new("text", Layout::Varlen).with("length", "5").with("fixed", "true"),
-        true,
-    );
+    let source = column(LogicalType::new("text", Layout::Varlen).with("length", "5").with("fixed", "true"), true);
     let converted = convert(&source, &texts(&[Some("ab   "), None, Some("     "), Some(" x")]), Infinity::Reject);
     assert_eq!(texts_of(&converted), [some("ab"), None, some(""), some(" x")]);
 }
@@ -156,10 +153,7 @@ fn documents_that_json_would_change_are_rejected_with_their_own_codes() {
     ]);
     let converted = convert(&json, &input, Infinity::Reject);
     let codes: Vec<(u32, &str)> = converted.rejects.iter().map(|(row, f)| (*row, f.code.as_str())).collect();
-    assert_eq!(
-        codes,
-        [(1, "convert.json-duplicate-key"), (2, "convert.json-number"), (4, "convert.json-unsupported")]
-    );
+    assert_eq!(codes, [(1, "convert.json-duplicate-key"), (2, "convert.json-number"), (4, "convert.json-unsupported")]);
     assert_eq!(texts_of(&converted), [some(r#"{"a":1}"#), None, None, None, None]);
 }
 

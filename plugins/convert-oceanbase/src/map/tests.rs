@@ -30,10 +30,7 @@ fn declared(logical: LogicalType, configuration: &Configuration) -> String {
 }
 
 fn found(column: &str, measured: &[(Measure, &str)]) -> Profile {
-    Profile {
-        column: column.to_owned(),
-        measured: measured.iter().map(|(m, v)| (*m, Some((*v).to_owned()))).collect(),
-    }
+    Profile { column: column.to_owned(), measured: measured.iter().map(|(m, v)| (*m, Some((*v).to_owned()))).collect() }
 }
 
 #[test]
@@ -112,8 +109,7 @@ fn a_text_in_a_key_an_index_or_a_reference_is_as_long_as_its_values_need() {
         ..Table::default()
     };
     let configuration = Configuration::default();
-    let asked: Vec<String> =
-        crate::profile::requests(&source, &configuration).into_iter().map(|r| r.column).collect();
+    let asked: Vec<String> = crate::profile::requests(&source, &configuration).into_iter().map(|r| r.column).collect();
     assert_eq!(asked, ["indexed", "lowered", "referring", "huge"]);
     let profiles =
         [found("indexed", &[(Measure::LongestChars, "300")]), found("huge", &[(Measure::LongestChars, "5000")])];
@@ -128,7 +124,8 @@ fn a_text_in_a_key_an_index_or_a_reference_is_as_long_as_its_values_need() {
 fn a_number_without_precision_is_as_wide_as_its_values_need() {
     let source = Table { columns: vec![column("n", varlen("decimal"))], ..Table::default() };
     let of = |before: &str, after: &str| {
-        let profile = found("n", &[(Measure::IntegerDigits, before), (Measure::Scale, after), (Measure::NonFinite, "0")]);
+        let profile =
+            found("n", &[(Measure::IntegerDigits, before), (Measure::Scale, after), (Measure::NonFinite, "0")]);
         table(&source, &[profile], &Configuration::default()).remove(0).targets.remove(0).declared
     };
     assert_eq!(of("9", "4"), "decimal(24,4)");
@@ -161,11 +158,7 @@ fn rows_have_room_for_all_their_texts() {
     let long = varlen("text").with("length", "16000");
     let columns: Vec<Column> = (0..40).map(|n| column(&format!("c{n}"), long.clone())).collect();
     let mappings = table(&Table { columns, ..Table::default() }, &[], &Configuration::default());
-    let total: u64 = mappings
-        .iter()
-        .filter(|m| m.targets[0].declared.starts_with("varchar"))
-        .map(|_| 16_000 * 4)
-        .sum();
+    let total: u64 = mappings.iter().filter(|m| m.targets[0].declared.starts_with("varchar")).map(|_| 16_000 * 4).sum();
     assert!(total <= ROW_BYTES, "{total}");
     assert!(mappings.iter().any(|m| m.targets[0].declared == "mediumtext"));
 }

@@ -89,9 +89,8 @@ pub fn assemble(
 
 /// Mappings by the place of their first column in the source.
 fn in_source_order<'a>(source: &Table, mappings: &'a [Mapping]) -> Vec<&'a Mapping> {
-    let place = |mapping: &Mapping| {
-        source.columns.iter().position(|c| mapping.sources.contains(&c.name)).unwrap_or(usize::MAX)
-    };
+    let place =
+        |mapping: &Mapping| source.columns.iter().position(|c| mapping.sources.contains(&c.name)).unwrap_or(usize::MAX);
     let mut ordered: Vec<&Mapping> = mappings.iter().collect();
     ordered.sort_by_key(|mapping| place(mapping));
     ordered
@@ -178,8 +177,7 @@ fn partitions(source: &Table, outcome: &mut Outcome) {
 /// Looks at all assembled tables at once: a foreign key stays only where both sides are of one type and what it refers to
 /// is a key of the other table, which the target demands. Tables that are not among them are not looked at.
 pub fn settle_references(tables: &mut [Assembled]) {
-    let targets: BTreeMap<TableName, Table> =
-        tables.iter().map(|a| (a.table.name.clone(), a.table.clone())).collect();
+    let targets: BTreeMap<TableName, Table> = tables.iter().map(|a| (a.table.name.clone(), a.table.clone())).collect();
     for assembled in tables {
         let mut outcome = Outcome::default();
         let table = &mut assembled.table;
@@ -212,9 +210,8 @@ pub(super) fn no_properties() -> Properties {
 /// Whether an index is the one that an AUTO_INCREMENT column needs while the table is created.
 pub(super) fn carries_identity(table: &Table, name: &str) -> bool {
     let Some(identity) = table.columns.iter().find(|c| c.identity) else { return false };
-    let leads = |i: &&millrace_model::Index| {
-        i.parts.first().is_some_and(|p| p.is_column && p.expression == identity.name)
-    };
+    let leads =
+        |i: &&millrace_model::Index| i.parts.first().is_some_and(|p| p.is_column && p.expression == identity.name);
     if table.indexes.iter().any(|i| i.kind == IndexKind::Primary && leads(&i)) {
         return false;
     }

@@ -66,17 +66,13 @@ fn inherited<'a>(origin: &'a Option<String>, target: &Option<String>) -> Option<
     origin.as_deref().filter(|expression| target.as_deref() == Some(*expression))
 }
 
-fn generated(
-    expression: &str,
-    name: &str,
-    source: &Table,
-    scope: &Scope<'_>,
-    outcome: &mut Outcome,
-) -> Option<String> {
+fn generated(expression: &str, name: &str, source: &Table, scope: &Scope<'_>, outcome: &mut Outcome) -> Option<String> {
     let translated = translate(expression, scope, Position::Value).and_then(|translated| {
-        match source.columns.iter().find(|c| {
-            c.identity && scope.get(&c.name).is_ok_and(|n| translated.columns.contains(&n.target.name))
-        }) {
+        match source
+            .columns
+            .iter()
+            .find(|c| c.identity && scope.get(&c.name).is_ok_and(|n| translated.columns.contains(&n.target.name)))
+        {
             Some(identity) => Err(Untranslatable(format!(
                 "OceanBase generates no column from an AUTO_INCREMENT column ({})",
                 identity.name
@@ -182,7 +178,11 @@ fn changing(expression: &Expr, target: &Column) -> Option<Result<Default, Untran
     };
     let refuse = |reason: String| Some(Err(Untranslatable(reason)));
     match name.as_str() {
-        "now" | "current_timestamp" | "localtimestamp" | "clock_timestamp" | "statement_timestamp"
+        "now"
+        | "current_timestamp"
+        | "localtimestamp"
+        | "clock_timestamp"
+        | "statement_timestamp"
         | "transaction_timestamp" => {
             if utc && declared.starts_with("datetime") {
                 // Whatever time zone a session has: CURRENT_TIMESTAMP would be eight hours off by default.
@@ -276,7 +276,6 @@ fn closes_at_end(sql: &str) -> bool {
                 continue;
             }
             (Some(open), c) if c == open && !escaped => quote = None,
-            (Some(_), _) => {}
             (None, '\'' | '`') => quote = Some(character),
             (None, '(') => depth += 1,
             (None, ')') => {
@@ -285,7 +284,7 @@ fn closes_at_end(sql: &str) -> bool {
                     return at + 1 == sql.len();
                 }
             }
-            (None, _) => {}
+            _ => {}
         }
         escaped = false;
     }

@@ -115,14 +115,13 @@ pub(super) fn checks(source: &Table, table: &Table, scope: &Scope<'_>, outcome: 
     let mut taken = BTreeSet::new();
     let identity = table.columns.iter().find(|c| c.identity);
     for check in &source.checks {
-        let translated = translate(&check.expression, scope, Position::Condition).and_then(|translated| {
-            match identity.filter(|c| translated.columns.contains(&c.name)) {
-                Some(column) => Err(Untranslatable(format!(
-                    "the target checks no AUTO_INCREMENT column ({})",
-                    column.name
-                ))),
-                None => Ok(translated.sql),
+        let translated = translate(&check.expression, scope, Position::Condition).and_then(|translated| match identity
+            .filter(|c| translated.columns.contains(&c.name))
+        {
+            Some(column) => {
+                Err(Untranslatable(format!("the target checks no AUTO_INCREMENT column ({})", column.name)))
             }
+            None => Ok(translated.sql),
         });
         match translated {
             Ok(expression) => carried.push(Check { name: unique_name(&check.name, &mut taken), expression }),

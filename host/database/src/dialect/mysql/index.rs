@@ -33,11 +33,15 @@ pub(super) fn settle(source: &Table, table: &Table, scope: &Scope<'_>, outcome: 
             }
             Err(Untranslatable(reason)) => {
                 let (kind, advice) = match index.kind {
-                    IndexKind::Primary => ("primary-key", "give the source a shorter key; the rows are copied without one"),
+                    IndexKind::Primary => {
+                        ("primary-key", "give the source a shorter key; the rows are copied without one")
+                    }
                     IndexKind::Unique => {
                         ("index", "keep the values unique in the application, or make another key in the target")
                     }
-                    IndexKind::Plain => ("index", "look at the queries that used it, and make an index for them in the target"),
+                    IndexKind::Plain => {
+                        ("index", "look at the queries that used it, and make an index for them in the target")
+                    }
                 };
                 outcome.not_carried(kind, format!("{}.{}", source.name, index.name), reason, advice);
             }
@@ -93,7 +97,10 @@ fn translated_part(
     carried.expression.clone_from(&named.target.name);
     let declared = named.target.declared.to_ascii_lowercase();
     if declared == "json" || declared.starts_with("vector") {
-        return Err(Untranslatable(format!("column {} is {declared} there, which takes no such index", part.expression)));
+        return Err(Untranslatable(format!(
+            "column {} is {declared} there, which takes no such index",
+            part.expression
+        )));
     }
     if is_large(&declared) {
         if index.kind != IndexKind::Plain {
@@ -116,7 +123,10 @@ fn functional(expression: &str, table: &Table, scope: &Scope<'_>) -> Result<Stri
     let translated = translate(expression, scope, Position::Value)?;
     for column in table.columns.iter().filter(|c| translated.columns.contains(&c.name)) {
         if column.identity {
-            return Err(Untranslatable(format!("the target indexes no expression of an AUTO_INCREMENT column ({})", column.name)));
+            return Err(Untranslatable(format!(
+                "the target indexes no expression of an AUTO_INCREMENT column ({})",
+                column.name
+            )));
         }
         if matches!(translated.kind, Kind::Text | Kind::Any) && is_large(&column.declared) {
             return Err(Untranslatable(format!(
@@ -139,7 +149,8 @@ fn restrict(
 ) -> Result<(), Untranslatable> {
     let Some(predicate) = &index.predicate else { return Ok(()) };
     if index.kind == IndexKind::Plain {
-        outcome.note(format!("index {} holds all rows of {}, not only those where {predicate}", index.name, source.name));
+        outcome
+            .note(format!("index {} holds all rows of {}, not only those where {predicate}", index.name, source.name));
         return Ok(());
     }
     let condition = translate(predicate, scope, Position::Condition)
@@ -162,7 +173,10 @@ fn restrict(
     let value = if part.is_column { quote_name(&part.expression) } else { part.expression.clone() };
     part.expression = format!("(case when {} then {value} else NULL end)", condition.sql);
     part.is_column = false;
-    outcome.note(format!("unique index {} on rows where {predicate} is unique on an expression that is NULL elsewhere", index.name));
+    outcome.note(format!(
+        "unique index {} on rows where {predicate} is unique on an expression that is NULL elsewhere",
+        index.name
+    ));
     Ok(())
 }
 

@@ -94,9 +94,7 @@ fn suffixed(name: &str, suffix: &str) -> String {
 
 /// FNV-1a: it only has to tell a database's long names apart, and must never change.
 fn hash_of(name: &str) -> String {
-    let hash = name
-        .bytes()
-        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     format!("{hash:08x}")
 }
 

@@ -74,11 +74,7 @@ fn parts(parts: &[IndexPart]) -> String {
     let spelled: Vec<String> = parts
         .iter()
         .map(|part| {
-            let mut sql = if part.is_column {
-                quote_name(&part.expression)
-            } else {
-                format!("({})", part.expression)
-            };
+            let mut sql = if part.is_column { quote_name(&part.expression) } else { format!("({})", part.expression) };
             if let Some(prefix) = part.prefix {
                 sql.push_str(&format!("({prefix})"));
             }
@@ -91,7 +87,8 @@ fn parts(parts: &[IndexPart]) -> String {
     spelled.join(", ")
 }
 
-/// What follows the rows: unique and other indexes, then foreign keys. `references` says under which name a table that is
+/// What follows the rows: all unique and other indexes in one statement, which takes two thirds of the time of one statement
+/// each; then one statement for each foreign key, which OceanBase does not add together with anything else. `references` says under which name a table that is
 /// referred to is found while the run lasts: its shadow's, or its live one.
 pub fn complete(
     table: &Table,
@@ -101,15 +98,20 @@ pub fn complete(
 ) -> Vec<Statement> {
     let mut statements = Vec::new();
     let live = quote_table(under);
+    let (mut additions, mut removals) = (Vec::new(), Vec::new());
     for index in &table.indexes {
         if index.kind == IndexKind::Primary || carries_identity(table, &index.name) {
             continue;
         }
         let name = quote_name(&index.name);
+        additions.push(format!("ADD {} {name} ({})", kind(index, "INDEX"), parts(&index.parts)));
+        removals.push(format!("DROP INDEX {name}"));
+    }
+    if !additions.is_empty() {
         statements.push(Statement {
             purpose: "index".to_owned(),
-            sql: format!("CREATE {} {name} ON {live} ({})", kind(index, "INDEX"), parts(&index.parts)),
-            undo: Some(format!("DROP INDEX {name} ON {live}")),
+            sql: format!("ALTER TABLE {live} {}", additions.join(", ")),
+            undo: Some(format!("ALTER TABLE {live} {}", removals.join(", "))),
         });
     }
     for key in &table.foreign_keys {

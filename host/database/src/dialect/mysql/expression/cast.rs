@@ -2,9 +2,9 @@
 
 use sqlparser::ast::{DataType, Expr};
 
+use super::Untranslatable;
 use super::scope::Kind;
 use super::translate::{Printed, Translation, refuse, text_literal};
-use super::Untranslatable;
 use crate::dialect::mysql::name::quote_text;
 
 /// `expression::data_type`.
@@ -27,21 +27,19 @@ pub(super) fn cast(
             refuse(format!("the cast to {data_type} shortens values"))
         }
         (from, to) if from == to => Ok(dropped),
-        (Kind::Text | Kind::Enum | Kind::Uuid, Kind::Text) => Ok(dropped),
+        (Kind::Text | Kind::Enum | Kind::Uuid, Kind::Text) | (Kind::Boolean, Kind::Integer) => Ok(dropped),
         (Kind::Integer, Kind::Decimal | Kind::Float) | (Kind::Decimal, Kind::Float) if !sized => Ok(dropped),
         (Kind::Integer, Kind::Text) => Ok(Printed::new(format!("cast({} as char)", value.sql), Kind::Text)),
         (Kind::Decimal, Kind::Integer) => {
             Ok(Printed::new(format!("cast(round({}) as signed)", value.sql), Kind::Integer))
         }
-        (Kind::Boolean, Kind::Integer) => Ok(dropped),
         (Kind::Integer, Kind::Boolean) => Ok(Printed::new(format!("({} <> 0)", value.sql), Kind::Boolean)),
         (Kind::Timestamp, Kind::Date) => Ok(Printed::new(format!("date({})", value.sql), Kind::Date)),
         (Kind::Date, Kind::Timestamp) => {
             Ok(Printed::new(format!("cast({} as datetime(6))", value.sql), Kind::Timestamp))
         }
         // An enum's label, cast to the enum's type again.
-        (Kind::Text, Kind::Other) => Ok(value),
-        (Kind::Enum, Kind::Other) => Ok(value),
+        (Kind::Text | Kind::Enum, Kind::Other) => Ok(value),
         _ => refuse(format!("the cast of {expression} to {data_type} means something else there")),
     }
 }
@@ -93,11 +91,15 @@ fn literal(text: &str, kind: Kind, data_type: &DataType) -> Result<Printed, Untr
             _ => return unclear(),
         },
         Kind::Date if is_date(text) => quote_text(text),
-        Kind::Timestamp if text.len() >= 10 && text.is_char_boundary(10) && is_date(&text[..10]) && is_clock(&text[10..]) => {
+        Kind::Timestamp
+            if text.len() >= 10 && text.is_char_boundary(10) && is_date(&text[..10]) && is_clock(&text[10..]) =>
+        {
             quote_text(text)
         }
         Kind::TimestampTz => match text.strip_suffix("+00").or_else(|| text.strip_suffix('Z')) {
-            Some(utc) if utc.len() >= 10 && utc.is_char_boundary(10) && is_date(&utc[..10]) && is_clock(&utc[10..]) => quote_text(utc),
+            Some(utc) if utc.len() >= 10 && utc.is_char_boundary(10) && is_date(&utc[..10]) && is_clock(&utc[10..]) => {
+                quote_text(utc)
+            }
             _ => return refuse(format!("the instant {} is not printed in UTC", quote_text(text))),
         },
         Kind::Time if is_clock(&format!(" {text}")) => quote_text(text),
@@ -116,8 +118,23 @@ fn is_named(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Custom(_, modifiers) if modifiers.is_empty())
         && !matches!(
             spelled.as_str(),
-            "interval" | "inet" | "cidr" | "macaddr" | "regclass" | "tsquery" | "tsvector" | "point" | "timetz"
-                | "int4range" | "int8range" | "numrange" | "tsrange" | "tstzrange" | "daterange" | "hstore" | "xml"
+            "interval"
+                | "inet"
+                | "cidr"
+                | "macaddr"
+                | "regclass"
+                | "tsquery"
+                | "tsvector"
+                | "point"
+                | "timetz"
+                | "int4range"
+                | "int8range"
+                | "numrange"
+                | "tsrange"
+                | "tstzrange"
+                | "daterange"
+                | "hstore"
+                | "xml"
         )
 }
 

@@ -139,10 +139,20 @@ pub(super) fn call(translation: &mut Translation<'_>, called: &Function) -> Resu
                 _ => refuse("the date of an instant depends on the session's time zone"),
             }
         }
-        ("now" | "current_timestamp" | "localtimestamp" | "current_date" | "current_time" | "clock_timestamp"
-        | "statement_timestamp" | "transaction_timestamp" | "random" | "gen_random_uuid" | "uuid_generate_v4", _) => {
-            refuse(format!("{name} gives another value each time"))
-        }
+        (
+            "now"
+            | "current_timestamp"
+            | "localtimestamp"
+            | "current_date"
+            | "current_time"
+            | "clock_timestamp"
+            | "statement_timestamp"
+            | "transaction_timestamp"
+            | "random"
+            | "gen_random_uuid"
+            | "uuid_generate_v4",
+            _,
+        ) => refuse(format!("{name} gives another value each time")),
         _ => refuse(format!("there is no function {name} that means the same")),
     }
 }

@@ -73,11 +73,7 @@ pub(crate) struct Scope<'a> {
 
 impl<'a> Scope<'a> {
     pub(crate) fn new(source: &'a Table, mappings: &'a [Mapping]) -> Self {
-        let columns = source
-            .columns
-            .iter()
-            .map(|column| (column.name.as_str(), named(column, mappings)))
-            .collect();
+        let columns = source.columns.iter().map(|column| (column.name.as_str(), named(column, mappings))).collect();
         Self { columns }
     }
 

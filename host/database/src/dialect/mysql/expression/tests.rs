@@ -35,9 +35,7 @@ fn columns() -> Vec<(Column, Vec<Column>)> {
     ];
     let mut all: Vec<(Column, Vec<Column>)> = pairs
         .iter()
-        .map(|(name, declared, logical, target)| {
-            (column(name, declared, logical), vec![column(name, target, logical)])
-        })
+        .map(|(name, declared, logical, target)| (column(name, declared, logical), vec![column(name, target, logical)]))
         .collect();
     all.push((column("gone", "text", "text"), Vec::new()));
     all.push((
@@ -77,10 +75,7 @@ fn conditions_are_spelled_as_oceanbase_prints_them() {
         ("((price >= 1.50) AND (price <= (100)::numeric))", "((`price` >= 1.50) and (`price` <= 100))"),
         ("((n > 1) AND ((n < 9) AND (n <> 5)))", "((`n` > 1) and (`n` < 9) and (`n` <> 5))"),
         ("((a)::text <> ''::text)", "(`a` <> '')"),
-        (
-            "((c)::text = ANY ((ARRAY['x'::character varying, 'y'::character varying])::text[]))",
-            "(`c` in ('x','y'))",
-        ),
+        ("((c)::text = ANY ((ARRAY['x'::character varying, 'y'::character varying])::text[]))", "(`c` in ('x','y'))"),
         ("(a = ANY (ARRAY['x'::text]))", "(`a` = 'x')"),
         ("(a <> ALL (ARRAY['x'::text, 'y'::text]))", "(`a` not in ('x','y'))"),
         ("(n = ANY ('{1,2,3}'::integer[]))", "(`n` in ('1','2','3'))"),
@@ -108,10 +103,7 @@ fn conditions_are_spelled_as_oceanbase_prints_them() {
         ("(u <> '00000000-0000-0000-0000-00000000000A'::uuid)", "(`u` <> '00000000-0000-0000-0000-00000000000a')"),
         ("(num_nonnulls(a, c) = 1)", "(((`a` is not null) + (`c` is not null)) = 1)"),
         ("(n IS DISTINCT FROM 3)", "(not((`n` <=> 3)))"),
-        (
-            "(CASE WHEN (n = 1) THEN 0 ELSE 1 END = 1)",
-            "((case when (`n` = 1) then 0 else 1 end) = 1)",
-        ),
+        ("(CASE WHEN (n = 1) THEN 0 ELSE 1 END = 1)", "((case when (`n` = 1) then 0 else 1 end) = 1)"),
         ("((n % 2) = 0)", "((`n` % 2) = 0)"),
         ("((n / 2) = 0)", "((`n` div 2) = 0)"),
         ("(n > '-5'::integer)", "(`n` > -5)"),

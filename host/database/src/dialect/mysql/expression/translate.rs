@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sqlparser::ast::{
-    AccessExpr, BinaryOperator, CaseWhen, DateTimeField, Expr, TrimWhereField, UnaryOperator, Value,
-};
+use sqlparser::ast::{AccessExpr, BinaryOperator, CaseWhen, DateTimeField, Expr, TrimWhereField, UnaryOperator, Value};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
@@ -29,11 +27,7 @@ pub(crate) struct Translated {
 }
 
 /// Translates an expression as PostgreSQL's catalogs print it.
-pub(crate) fn translate(
-    expression: &str,
-    scope: &Scope<'_>,
-    position: Position,
-) -> Result<Translated, Untranslatable> {
+pub(crate) fn translate(expression: &str, scope: &Scope<'_>, position: Position) -> Result<Translated, Untranslatable> {
     let parsed = Parser::new(&PostgreSqlDialect {})
         .with_recursion_limit(100)
         .try_with_sql(expression)
@@ -146,14 +140,12 @@ impl Translation<'_> {
             }
             Expr::BinaryOp { left, op, right } => self.binary(left, op, right),
             Expr::UnaryOp { op, expr } => self.unary(*op, expr),
-            Expr::IsNull(inner) => self.null_test(inner, "is null"),
-            Expr::IsNotNull(inner) => self.null_test(inner, "is not null"),
+            Expr::IsNull(inner) | Expr::IsUnknown(inner) => self.null_test(inner, "is null"),
+            Expr::IsNotNull(inner) | Expr::IsNotUnknown(inner) => self.null_test(inner, "is not null"),
             Expr::IsTrue(inner) => self.truth_test(inner, "is true"),
             Expr::IsNotTrue(inner) => self.truth_test(inner, "is not true"),
             Expr::IsFalse(inner) => self.truth_test(inner, "is false"),
             Expr::IsNotFalse(inner) => self.truth_test(inner, "is not false"),
-            Expr::IsUnknown(inner) => self.null_test(inner, "is null"),
-            Expr::IsNotUnknown(inner) => self.null_test(inner, "is not null"),
             Expr::IsNotDistinctFrom(left, right) => self.compare(left, "<=>", right),
             Expr::IsDistinctFrom(left, right) => {
                 let same = self.compare(left, "<=>", right)?;
@@ -511,9 +503,9 @@ pub(super) fn unwrap_casts(expression: &Expr) -> &Expr {
 pub(crate) fn text_literal(expression: &Expr) -> Option<String> {
     match unwrap_casts(expression) {
         Expr::Value(value) => match &value.value {
-            Value::SingleQuotedString(text)
-            | Value::EscapedStringLiteral(text)
-            | Value::UnicodeStringLiteral(text) => Some(text.clone()),
+            Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) | Value::UnicodeStringLiteral(text) => {
+                Some(text.clone())
+            }
             Value::DollarQuotedString(text) => Some(text.value.clone()),
             _ => None,
         },
@@ -526,10 +518,7 @@ fn elements(expression: &Expr) -> Result<Vec<Expr>, Untranslatable> {
     match unwrap_casts(expression) {
         Expr::Array(array) => Ok(array.elem.clone()),
         Expr::Value(_) => match text_literal(expression).as_deref().and_then(plain_array) {
-            Some(texts) => Ok(texts
-                .into_iter()
-                .map(|text| Expr::value(Value::SingleQuotedString(text)))
-                .collect()),
+            Some(texts) => Ok(texts.into_iter().map(|text| Expr::value(Value::SingleQuotedString(text))).collect()),
             None => refuse("its list of values is not understood"),
         },
         _ => refuse("its list of values is no literal"),
