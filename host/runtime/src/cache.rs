@@ -16,19 +16,13 @@ pub(crate) fn open(folder: &Path) -> Result<Cache, Failure> {
     make(folder).map_err(|e| {
         Failure::config(
             "plugin.cache-unusable",
-            format!(
-                "the folder for compiled plugins, {}, cannot be used: {e}",
-                folder.display()
-            ),
+            format!("the folder for compiled plugins, {}, cannot be used: {e}", folder.display()),
         )
     })?;
     let folder = folder.canonicalize().map_err(|e| {
         Failure::config(
             "plugin.cache-unusable",
-            format!(
-                "the folder for compiled plugins, {}, cannot be used: {e}",
-                folder.display()
-            ),
+            format!("the folder for compiled plugins, {}, cannot be used: {e}", folder.display()),
         )
     })?;
     check_owner(&folder)?;
@@ -37,10 +31,7 @@ pub(crate) fn open(folder: &Path) -> Result<Cache, Failure> {
     Cache::new(config).map_err(|e| {
         Failure::config(
             "plugin.cache-unusable",
-            format!(
-                "the folder for compiled plugins, {}, cannot be used: {e:#}",
-                folder.display()
-            ),
+            format!("the folder for compiled plugins, {}, cannot be used: {e:#}", folder.display()),
         )
     })
 }
@@ -48,10 +39,7 @@ pub(crate) fn open(folder: &Path) -> Result<Cache, Failure> {
 #[cfg(unix)]
 fn make(folder: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 #[cfg(not(unix))]
@@ -67,18 +55,12 @@ fn check_owner(folder: &Path) -> Result<(), Failure> {
     let unusable = |e: std::io::Error| {
         Failure::config(
             "plugin.cache-unusable",
-            format!(
-                "the folder for compiled plugins, {}, cannot be used: {e}",
-                folder.display()
-            ),
+            format!("the folder for compiled plugins, {}, cannot be used: {e}", folder.display()),
         )
     };
     // A file that we make belongs to whom we act as: who that is need not be asked in any other way.
     let probe_path = folder.join(format!(".owner-{}", std::process::id()));
-    let ours = fs::File::create(&probe_path)
-        .and_then(|probe| probe.metadata())
-        .map_err(unusable)?
-        .uid();
+    let ours = fs::File::create(&probe_path).and_then(|probe| probe.metadata()).map_err(unusable)?.uid();
     fs::remove_file(&probe_path).map_err(unusable)?;
     let metadata = fs::metadata(folder).map_err(unusable)?;
     if metadata.uid() != ours {
@@ -117,14 +99,9 @@ mod tests {
     #[test]
     fn a_folder_that_others_may_write_to_is_refused() {
         let folder = tempfile::tempdir().expect("a folder");
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o770))
-            .expect("our own folder");
-        assert_eq!(
-            super::open(folder.path()).expect_err("unsafe").code,
-            "plugin.cache-unsafe"
-        );
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700))
-            .expect("our own folder");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o770)).expect("our own folder");
+        assert_eq!(super::open(folder.path()).expect_err("unsafe").code, "plugin.cache-unsafe");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).expect("our own folder");
         super::open(folder.path()).expect("safe");
     }
 
@@ -133,13 +110,6 @@ mod tests {
         let parent = tempfile::tempdir().expect("a folder");
         let folder = parent.path().join("a/b");
         super::open(&folder).expect("made");
-        assert_eq!(
-            fs::metadata(&folder)
-                .expect("it is there")
-                .permissions()
-                .mode()
-                & 0o777,
-            0o700
-        );
+        assert_eq!(fs::metadata(&folder).expect("it is there").permissions().mode() & 0o777, 0o700);
     }
 }

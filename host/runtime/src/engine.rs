@@ -48,11 +48,7 @@ impl Runtime {
             world::link(kind, &mut linker).map_err(not_started)?;
             linkers.push((kind, linker));
         }
-        Ok(Self {
-            engine,
-            limits: Arc::new(options.limits),
-            linkers,
-        })
+        Ok(Self { engine, limits: Arc::new(options.limits), linkers })
     }
 
     /// Compiles a component, or finds it compiled, links it, and lets it introduce itself. `origin` says where
@@ -62,30 +58,17 @@ impl Runtime {
     /// `plugin.not-a-component`, `plugin.unknown-world`, `plugin.import-refused`, `plugin.contract-mismatch`, and
     /// whatever running it may give.
     pub fn load(&self, component: &[u8], origin: &str) -> Result<Plugin, Failure> {
-        Plugin::load(
-            &self.engine,
-            &self.limits,
-            |kind| self.linker(kind),
-            component,
-            origin,
-        )
+        Plugin::load(&self.engine, &self.limits, |kind| self.linker(kind), component, origin)
     }
 
     fn linker(&self, kind: StageKind) -> &Linker<State> {
-        let (_, linker) = self
-            .linkers
-            .iter()
-            .find(|(k, _)| *k == kind)
-            .expect("there is a linker for every kind");
+        let (_, linker) = self.linkers.iter().find(|(k, _)| *k == kind).expect("there is a linker for every kind");
         linker
     }
 }
 
 fn not_started(error: wasmtime::Error) -> Failure {
-    Failure::internal(
-        "plugin.engine-not-started",
-        format!("the engine for plugins did not start: {error:#}"),
-    )
+    Failure::internal("plugin.engine-not-started", format!("the engine for plugins did not start: {error:#}"))
 }
 
 /// One thread that ends with the engine. A tick costs a running guest some nanoseconds.
@@ -102,9 +85,6 @@ fn start_ticking(engine: &Engine) -> Result<(), Failure> {
         })
         .map(|_| ())
         .map_err(|e| {
-            Failure::internal(
-                "plugin.engine-not-started",
-                format!("the thread that ticks did not start: {e}"),
-            )
+            Failure::internal("plugin.engine-not-started", format!("the thread that ticks did not start: {e}"))
         })
 }

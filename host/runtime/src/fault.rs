@@ -72,10 +72,7 @@ impl Blame {
         if self.stage.is_empty() {
             format!("plugin {} ({})", self.name, self.digest)
         } else {
-            format!(
-                "plugin {} ({}) of stage {}",
-                self.name, self.digest, self.stage
-            )
+            format!("plugin {} ({}) of stage {}", self.name, self.digest, self.stage)
         }
     }
 
@@ -84,19 +81,12 @@ impl Blame {
             .with("plugin", self.name.clone())
             .with("digest", self.digest.clone())
             .with("origin", self.origin.clone());
-        if self.stage.is_empty() {
-            failure
-        } else {
-            failure.with("stage", self.stage.clone())
-        }
+        if self.stage.is_empty() { failure } else { failure.with("stage", self.stage.clone()) }
     }
 
     /// The plugin cannot be used here.
     pub(crate) fn refuses(&self, code: &str, reason: &str) -> Failure {
-        self.sign(Failure::config(
-            code,
-            format!("{} cannot be used: {reason}", self.who()),
-        ))
+        self.sign(Failure::config(code, format!("{} cannot be used: {reason}", self.who())))
     }
 
     /// The failure of one call. `task` completes "while …".
@@ -106,10 +96,7 @@ impl Blame {
             Broken::Refused(error) => return self.refused(error, state),
             Broken::Malformed(reason) => Failure::internal(
                 "plugin.malformed",
-                format!(
-                    "{} returned what cannot be while {task}: {reason}",
-                    self.who()
-                ),
+                format!("{} returned what cannot be while {task}: {reason}", self.who()),
             ),
             Broken::TooMuch(reason) => Failure::internal(
                 "plugin.returned-too-much",
@@ -118,27 +105,19 @@ impl Blame {
             Broken::Stopped(error) => self.stopped(task, &error, state),
         };
         let words = state.stderr.text();
-        let failure = if words.is_empty() {
-            failure
-        } else {
-            failure.with("stderr", words)
-        };
+        let failure = if words.is_empty() { failure } else { failure.with("stderr", words) };
         self.sign(failure).with("task", task)
     }
 
     fn stopped(&self, task: &str, error: &wasmtime::Error, state: &State) -> Failure {
         if let Some(interruption) = error.downcast_ref::<Interruption>() {
             return match interruption {
-                Interruption::Cancelled => Failure::cancelled(format!(
-                    "the run was cancelled while {} was {task}",
-                    self.who()
-                )),
+                Interruption::Cancelled => {
+                    Failure::cancelled(format!("the run was cancelled while {} was {task}", self.who()))
+                }
                 Interruption::Deadline(limit) => Failure::internal(
                     "plugin.deadline",
-                    format!(
-                        "{} was stopped while {task}: it ran for more than {limit:?}",
-                        self.who()
-                    ),
+                    format!("{} was stopped while {task}: it ran for more than {limit:?}", self.who()),
                 ),
             };
         }
@@ -166,15 +145,8 @@ impl Blame {
         }
         tracing::debug!(target: "plugin", plugin = self.name, digest = self.digest, error = ?error, "trapped");
         let words = own_words(&state.stderr.text());
-        let said = if words.is_empty() {
-            String::new()
-        } else {
-            format!("; its last words: {words}")
-        };
-        Failure::internal(
-            "plugin.trap",
-            format!("{} broke down while {task}: {reason}{said}", self.who()),
-        )
+        let said = if words.is_empty() { String::new() } else { format!("; its last words: {words}") };
+        Failure::internal("plugin.trap", format!("{} broke down while {task}: {reason}{said}", self.who()))
     }
 
     /// The guest's own failure, with its code and fault.
@@ -201,9 +173,8 @@ fn reason(error: &wasmtime::Error) -> String {
 
 /// The last thing that stands in a guest's standard error: a panic and what follows, else the last lines.
 fn own_words(stderr: &str) -> String {
-    let from = stderr
-        .rfind("panicked at")
-        .unwrap_or_else(|| stderr.rmatch_indices('\n').nth(2).map_or(0, |(at, _)| at));
+    let from =
+        stderr.rfind("panicked at").unwrap_or_else(|| stderr.rmatch_indices('\n').nth(2).map_or(0, |(at, _)| at));
     let words: Vec<&str> = stderr[from..]
         .lines()
         .map(str::trim)
@@ -217,20 +188,14 @@ pub(crate) fn shortened(text: &str, bytes: usize) -> String {
     if text.len() <= bytes {
         return text.to_owned();
     }
-    let end = (0..=bytes)
-        .rev()
-        .find(|at| text.is_char_boundary(*at))
-        .unwrap_or(0);
+    let end = (0..=bytes).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     format!("{}…", &text[..end])
 }
 
 /// Whether a guest's code looks like one: words of small letters, digits and hyphens, with points between.
 fn is_code(code: &str) -> bool {
     let word = |word: &str| {
-        !word.is_empty()
-            && word
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
     code.len() <= 100 && code.contains('.') && code.split('.').all(word)
 }
@@ -242,10 +207,7 @@ mod tests {
     #[test]
     fn a_panic_is_the_last_word_whatever_was_said_before() {
         let stderr = "one\ntwo\nthread '<unnamed>' panicked at src/lib.rs:3:5:\nthe roof is on fire\nnote: run with `RUST_BACKTRACE=1`";
-        assert_eq!(
-            own_words(stderr),
-            "panicked at src/lib.rs:3:5: the roof is on fire"
-        );
+        assert_eq!(own_words(stderr), "panicked at src/lib.rs:3:5: the roof is on fire");
         assert_eq!(own_words("a\nb\nc\nd"), "b c d");
         assert_eq!(own_words(""), "");
     }

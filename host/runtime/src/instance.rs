@@ -32,22 +32,14 @@ pub(crate) struct Live<W> {
 impl<W: Loadable> Worker<W> {
     /// Starts the first instance, so that a wrong configuration shows at once.
     pub(crate) fn start(plugin: &Plugin, context: &StageContext) -> Result<Self, Failure> {
-        let mut worker = Self {
-            plugin: plugin.clone(),
-            context: context.clone(),
-            live: None,
-        };
+        let mut worker = Self { plugin: plugin.clone(), context: context.clone(), live: None };
         worker.live = Some(worker.start_instance()?);
         Ok(worker)
     }
 
     /// Another worker of the same stage, for another thread. It starts with its first call.
     pub(crate) fn another(&self) -> Self {
-        Self {
-            plugin: self.plugin.clone(),
-            context: self.context.clone(),
-            live: None,
-        }
+        Self { plugin: self.plugin.clone(), context: self.context.clone(), live: None }
     }
 
     /// Does one call within the plugin's bounds. `task` completes "while …" in messages.
@@ -73,10 +65,7 @@ impl<W: Loadable> Worker<W> {
             }
             Err(broken) => {
                 let usable = broken.leaves_instance_usable();
-                let failure =
-                    self.plugin
-                        .blame(&self.context.stage)
-                        .failure(task, broken, live.store.data());
+                let failure = self.plugin.blame(&self.context.stage).failure(task, broken, live.store.data());
                 if usable {
                     self.live = Some(live);
                 }
@@ -85,11 +74,12 @@ impl<W: Loadable> Worker<W> {
         }
     }
 
-    /// Memory never shrinks: an instance that has once been half as large as it may be is replaced.
+    /// Memory never shrinks: an instance that has once been half as large as it may be is replaced. So is one that
+    /// has kept a batch, which would stay in the host's memory.
     fn is_worn(&self, live: &Live<W>) -> bool {
         let limits = self.plugin.limits();
-        live.calls >= limits.calls_per_instance
-            || live.store.data().meter.bytes > limits.memory_bytes / 2
+        let state = live.store.data();
+        live.calls >= limits.calls_per_instance || state.meter.bytes > limits.memory_bytes / 2 || state.held_bytes > 0
     }
 
     fn start_instance(&self) -> Result<Live<W>, Failure> {
@@ -109,33 +99,19 @@ impl<W: Loadable> Worker<W> {
         }
         let exports = W::attach(&mut store, &instance)
             .map_err(|e| blame.failure("starting", Broken::Stopped(e), store.data()))?;
-        Ok(Live {
-            store,
-            exports,
-            calls: 0,
-        })
+        Ok(Live { store, exports, calls: 0 })
     }
 }
 
 impl<W> Live<W> {
     /// Puts something into the store's table for one call.
     pub(crate) fn lend<T: Send + 'static>(&mut self, lent: T) -> Result<Resource<T>, Broken> {
-        Ok(self
-            .store
-            .data_mut()
-            .table
-            .push(lent)
-            .map_err(wasmtime::Error::from)?)
+        Ok(self.store.data_mut().table.push(lent).map_err(wasmtime::Error::from)?)
     }
 
     /// Takes it out again.
     pub(crate) fn take_back<T: 'static>(&mut self, lent: Resource<T>) -> Result<T, Broken> {
-        Ok(self
-            .store
-            .data_mut()
-            .table
-            .delete(lent)
-            .map_err(wasmtime::Error::from)?)
+        Ok(self.store.data_mut().table.delete(lent).map_err(wasmtime::Error::from)?)
     }
 
     /// For what the call returned.
@@ -170,20 +146,13 @@ fn start(
     }
 }
 
-fn configure(
-    store: &mut Store<State>,
-    instance: &Instance,
-    config_json: &str,
-) -> Result<Vec<Problem>, Broken> {
+fn configure(store: &mut Store<State>, instance: &Instance, config_json: &str) -> Result<Vec<Problem>, Broken> {
     let introduction = Introduction::new(&mut *store, instance)?;
-    match introduction
-        .millrace_stage_plugin()
-        .call_configure(&mut *store, config_json)?
-    {
+    match introduction.millrace_stage_plugin().call_configure(&mut *store, config_json)? {
         Ok(()) => Ok(Vec::new()),
-        Err(problems) if problems.is_empty() => Err(Broken::Malformed(
-            "it refuses its configuration and names no problem".to_owned(),
-        )),
+        Err(problems) if problems.is_empty() => {
+            Err(Broken::Malformed("it refuses its configuration and names no problem".to_owned()))
+        }
         Err(problems) => {
             let intake = Intake::new(&store.data().limits);
             intake.list("problems", problems, |p| {
@@ -210,9 +179,7 @@ pub(crate) fn introduce(
         .map_err(|e| blame.refuses("plugin.contract-mismatch", &format!("{e:#}")))?;
     let introduction = Introduction::new(&mut store, &instance)
         .map_err(|e| blame.refuses("plugin.contract-mismatch", &format!("{e:#}")))?;
-    let described = introduction
-        .millrace_stage_plugin()
-        .call_describe(&mut store);
+    let described = introduction.millrace_stage_plugin().call_describe(&mut store);
     let intake = Intake::new(&store.data().limits);
     described
         .map_err(Broken::Stopped)
@@ -233,26 +200,14 @@ pub(crate) fn introduce(
 
 /// Letters, digits, hyphens, points and underscores: names stand in messages and on screens.
 fn is_name(name: &str) -> bool {
-    (1..=64).contains(&name.len())
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
+    (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
 }
 
 /// Lets a fresh instance check a configuration.
-pub(crate) fn check_config(
-    plugin: &Plugin,
-    context: &StageContext,
-) -> Result<Vec<Problem>, Failure> {
+pub(crate) fn check_config(plugin: &Plugin, context: &StageContext) -> Result<Vec<Problem>, Failure> {
     let blame = plugin.blame(&context.stage);
-    let (mut store, instance) = start(
-        plugin.engine(),
-        plugin.linked(),
-        plugin.limits(),
-        &plugin.description().name,
-        context,
-        &blame,
-    )?;
+    let (mut store, instance) =
+        start(plugin.engine(), plugin.linked(), plugin.limits(), &plugin.description().name, context, &blame)?;
     configure(&mut store, &instance, &context.config_json)
         .map_err(|broken| blame.failure("checking a configuration", broken, store.data()))
 }

@@ -17,10 +17,7 @@ pub(crate) struct Intake {
 
 impl Intake {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self {
-            string_bytes: limits.string_bytes,
-            list_items: limits.list_items,
-        }
+        Self { string_bytes: limits.string_bytes, list_items: limits.list_items }
     }
 
     /// A string.
@@ -37,11 +34,7 @@ impl Intake {
     }
 
     /// A string that may be missing.
-    pub(crate) fn optional_text(
-        self,
-        what: &str,
-        text: Option<String>,
-    ) -> Result<Option<String>, Broken> {
+    pub(crate) fn optional_text(self, what: &str, text: Option<String>) -> Result<Option<String>, Broken> {
         text.map(|t| self.text(what, t)).transpose()
     }
 
@@ -85,11 +78,7 @@ pub(crate) fn array(array: wit::Array, rows: usize, column: &Column) -> Result<A
         }
     };
     let count = |found: usize, unit: &str| {
-        if found == rows {
-            Ok(())
-        } else {
-            Err(malformed(format!("{found} {unit} instead of {rows}")))
-        }
+        if found == rows { Ok(()) } else { Err(malformed(format!("{found} {unit} instead of {rows}"))) }
     };
     let (layout, values) = match array.values {
         wit::Values::Bits(mut bits) => {
@@ -128,10 +117,7 @@ pub(crate) fn array(array: wit::Array, rows: usize, column: &Column) -> Result<A
                 return Err(malformed(format!("uuids of {width} bytes")));
             }
             if (width as usize).checked_mul(rows) != Some(data.len()) {
-                return Err(malformed(format!(
-                    "{} bytes for {rows} values of {width} bytes",
-                    data.len()
-                )));
+                return Err(malformed(format!("{} bytes for {rows} values of {width} bytes", data.len())));
             }
             (Layout::Fixed, Values::Fixed { width, data })
         }
@@ -146,11 +132,7 @@ pub(crate) fn array(array: wit::Array, rows: usize, column: &Column) -> Result<A
             column.logical.layout, column.logical.name
         )));
     }
-    let taken = Array {
-        rows,
-        validity,
-        values,
-    };
+    let taken = Array { rows, validity, values };
     if column.logical.name != "bytes" {
         check_utf8(&taken).map_err(malformed)?;
     }
@@ -165,27 +147,16 @@ fn clear_padding(bitmap: &mut [u8], rows: usize) {
 
 fn check_offsets(offsets: &[u32], bytes: usize, rows: usize) -> Result<(), String> {
     if offsets.len() != rows + 1 {
-        return Err(format!(
-            "{} offsets instead of {} for {rows} rows",
-            offsets.len(),
-            rows + 1
-        ));
+        return Err(format!("{} offsets instead of {} for {rows} rows", offsets.len(), rows + 1));
     }
     if offsets[0] != 0 {
         return Err(format!("offsets that begin at {} and not at 0", offsets[0]));
     }
     if let Some(row) = offsets.windows(2).position(|pair| pair[0] > pair[1]) {
-        return Err(format!(
-            "offsets that go back after row {row}: {} then {}",
-            offsets[row],
-            offsets[row + 1]
-        ));
+        return Err(format!("offsets that go back after row {row}: {} then {}", offsets[row], offsets[row + 1]));
     }
     if offsets[rows] as usize != bytes {
-        return Err(format!(
-            "offsets that end at {} where {bytes} bytes are",
-            offsets[rows]
-        ));
+        return Err(format!("offsets that end at {} where {bytes} bytes are", offsets[rows]));
     }
     Ok(())
 }
@@ -196,16 +167,12 @@ fn check_utf8(array: &Array) -> Result<(), String> {
     let Values::Varlen { offsets, data } = &array.values else {
         return Ok(());
     };
-    let whole = std::str::from_utf8(data).is_ok_and(|text| {
-        offsets
-            .iter()
-            .all(|offset| text.is_char_boundary(*offset as usize))
-    });
+    let whole = std::str::from_utf8(data)
+        .is_ok_and(|text| offsets.iter().all(|offset| text.is_char_boundary(*offset as usize)));
     if whole {
         return Ok(());
     }
-    let bad = (0..array.rows)
-        .find(|row| !array.is_null(*row) && std::str::from_utf8(array.bytes(*row)).is_err());
+    let bad = (0..array.rows).find(|row| !array.is_null(*row) && std::str::from_utf8(array.bytes(*row)).is_err());
     match bad {
         None => Ok(()),
         Some(row) => Err(format!("row {row} is no UTF-8")),
@@ -218,30 +185,15 @@ mod tests {
     use millrace_model::LogicalType;
 
     fn column(name: &str, layout: Layout) -> Column {
-        Column {
-            name: "c".to_owned(),
-            logical: LogicalType::new(name, layout),
-            ..Column::default()
-        }
+        Column { name: "c".to_owned(), logical: LogicalType::new(name, layout), ..Column::default() }
     }
 
     fn varlen(offsets: &[u32], data: &[u8]) -> wit::Values {
-        wit::Values::Varlen(wit::Varlen {
-            offsets: offsets.to_vec(),
-            data: data.to_vec(),
-        })
+        wit::Values::Varlen(wit::Varlen { offsets: offsets.to_vec(), data: data.to_vec() })
     }
 
     fn reason(values: wit::Values, rows: u32, column: &Column) -> String {
-        match array(
-            wit::Array {
-                rows,
-                validity: None,
-                values,
-            },
-            2,
-            column,
-        ) {
+        match array(wit::Array { rows, validity: None, values }, 2, column) {
             Err(Broken::Malformed(reason)) => reason,
             Err(_) => panic!("another failure"),
             Ok(taken) => panic!("taken: {taken:?}"),
@@ -251,11 +203,7 @@ mod tests {
     #[test]
     fn a_good_array_is_taken_as_it_is() {
         let text = column("text", Layout::Varlen);
-        let given = wit::Array {
-            rows: 2,
-            validity: Some(vec![0xff]),
-            values: varlen(&[0, 1, 3], b"a\xc3\xa4"),
-        };
+        let given = wit::Array { rows: 2, validity: Some(vec![0xff]), values: varlen(&[0, 1, 3], b"a\xc3\xa4") };
         let taken = array(given, 2, &text).unwrap_or_else(|_| panic!("it is good"));
         assert_eq!(taken.bytes(1), "ä".as_bytes());
         assert_eq!(taken.validity, Some(vec![0b11]), "padding is cleared");
@@ -264,59 +212,35 @@ mod tests {
     #[test]
     fn arrays_that_cannot_be_are_refused_with_the_reason() {
         let text = column("text", Layout::Varlen);
-        assert_eq!(
-            reason(varlen(&[0, 1], b"a"), 1, &text),
-            "column c: 1 rows instead of 2"
-        );
-        assert_eq!(
-            reason(varlen(&[0, 1], b"a"), 2, &text),
-            "column c: 2 offsets instead of 3 for 2 rows"
-        );
+        assert_eq!(reason(varlen(&[0, 1], b"a"), 1, &text), "column c: 1 rows instead of 2");
+        assert_eq!(reason(varlen(&[0, 1], b"a"), 2, &text), "column c: 2 offsets instead of 3 for 2 rows");
         assert!(reason(varlen(&[0, 2, 1], b"ab"), 2, &text).contains("go back after row 1"));
         assert!(reason(varlen(&[0, 1, 9], b"ab"), 2, &text).contains("end at 9 where 2 bytes are"));
         assert!(reason(varlen(&[1, 1, 2], b"ab"), 2, &text).contains("begin at 1"));
         assert!(reason(varlen(&[0, 1, 2], b"a\xff"), 2, &text).contains("row 1 is no UTF-8"));
         assert!(reason(varlen(&[0, 1, 2], "ä".as_bytes()), 2, &text).contains("row 0 is no UTF-8"));
-        assert!(
-            reason(wit::Values::Int32(vec![1, 2]), 2, &text)
-                .contains("Int32 values instead of Varlen")
-        );
+        assert!(reason(wit::Values::Int32(vec![1, 2]), 2, &text).contains("Int32 values instead of Varlen"));
         let number = column("integer", Layout::Int64);
         assert!(reason(wit::Values::Int64(vec![1]), 2, &number).contains("1 values instead of 2"));
         let uuid = column("uuid", Layout::Fixed);
-        let short = wit::Values::Fixed(wit::Fixed {
-            width: 16,
-            data: vec![0; 31],
-        });
+        let short = wit::Values::Fixed(wit::Fixed { width: 16, data: vec![0; 31] });
         assert!(reason(short, 2, &uuid).contains("31 bytes for 2 values of 16 bytes"));
     }
 
     #[test]
     fn the_slot_of_a_null_may_hold_anything_and_bytes_need_not_be_text() {
         let text = column("text", Layout::Varlen);
-        let given = wit::Array {
-            rows: 2,
-            validity: Some(vec![0b01]),
-            values: varlen(&[0, 1, 2], b"a\xff"),
-        };
+        let given = wit::Array { rows: 2, validity: Some(vec![0b01]), values: varlen(&[0, 1, 2], b"a\xff") };
         assert!(array(given, 2, &text).is_ok());
         let bytes = column("bytes", Layout::Varlen);
-        let given = wit::Array {
-            rows: 2,
-            validity: None,
-            values: varlen(&[0, 1, 2], b"\xfe\xff"),
-        };
+        let given = wit::Array { rows: 2, validity: None, values: varlen(&[0, 1, 2], b"\xfe\xff") };
         assert!(array(given, 2, &bytes).is_ok());
     }
 
     #[test]
     fn validity_must_fit_the_rows() {
         let number = column("integer", Layout::Int16);
-        let given = wit::Array {
-            rows: 2,
-            validity: Some(vec![]),
-            values: wit::Values::Int16(vec![1, 2]),
-        };
+        let given = wit::Array { rows: 2, validity: Some(vec![]), values: wit::Values::Int16(vec![1, 2]) };
         match array(given, 2, &number) {
             Err(Broken::Malformed(reason)) => {
                 assert!(reason.contains("0 bytes of validity instead of 1"))

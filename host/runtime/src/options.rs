@@ -27,6 +27,8 @@ pub struct Limits {
     pub string_bytes: usize,
     /// Elements of one list of records that is returned.
     pub list_items: usize,
+    /// Batches that a copier holds at once, as they lie in the host's memory.
+    pub held_bytes: u64,
     /// After so many calls the instance is replaced, so that what leaks does not add up.
     pub calls_per_instance: u32,
     /// Standard error kept for messages: the last so many bytes.
@@ -44,6 +46,7 @@ impl Default for Limits {
             returned_bytes: 64 << 20,
             string_bytes: 4 << 20,
             list_items: 1_000_000,
+            held_bytes: 256 << 20,
             calls_per_instance: 100_000,
             stderr_bytes: 8 << 10,
             log_lines_per_call: 1_000,

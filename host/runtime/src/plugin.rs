@@ -59,9 +59,7 @@ impl StageContext {
 
 impl fmt::Debug for StageContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StageContext")
-            .field("stage", &self.stage)
-            .finish_non_exhaustive()
+        f.debug_struct("StageContext").field("stage", &self.stage).finish_non_exhaustive()
     }
 }
 
@@ -78,25 +76,13 @@ impl Plugin {
         if !is_component(bytes) {
             return Err(blame.refuses("plugin.not-a-component", what_it_is(bytes)));
         }
-        let component = Component::from_binary(engine, bytes).map_err(|e| {
-            blame.refuses(
-                "plugin.not-a-component",
-                &format!("it does not compile: {e:#}"),
-            )
-        })?;
+        let component = Component::from_binary(engine, bytes)
+            .map_err(|e| blame.refuses("plugin.not-a-component", &format!("it does not compile: {e:#}")))?;
         let shape = component.component_type();
-        let exports: Vec<String> = shape
-            .exports(engine)
-            .map(|(name, _)| name.to_owned())
-            .collect();
-        let imports: Vec<String> = shape
-            .imports(engine)
-            .map(|(name, _)| name.to_owned())
-            .collect();
-        let kind = world::kind_of(&exports)
-            .map_err(|reason| blame.refuses("plugin.unknown-world", &reason))?;
-        world::check_imports(kind, &imports)
-            .map_err(|reason| blame.refuses("plugin.import-refused", &reason))?;
+        let exports: Vec<String> = shape.exports(engine).map(|(name, _)| name.to_owned()).collect();
+        let imports: Vec<String> = shape.imports(engine).map(|(name, _)| name.to_owned()).collect();
+        let kind = world::kind_of(&exports).map_err(|reason| blame.refuses("plugin.unknown-world", &reason))?;
+        world::check_imports(kind, &imports).map_err(|reason| blame.refuses("plugin.import-refused", &reason))?;
         let linked = linker(kind)
             .instantiate_pre(&component)
             .map_err(|e| blame.refuses("plugin.contract-mismatch", &format!("{e:#}")))?;
@@ -206,21 +192,15 @@ impl Plugin {
 
     fn worker<W: Loadable>(&self, context: &StageContext) -> Result<Worker<W>, Failure> {
         if self.kind() != W::KIND {
-            return Err(self.blame(&context.stage).refuses(
-                "plugin.wrong-kind",
-                &format!("it is a {}, and a {} is needed here", self.kind(), W::KIND),
-            ));
+            return Err(self
+                .blame(&context.stage)
+                .refuses("plugin.wrong-kind", &format!("it is a {}, and a {} is needed here", self.kind(), W::KIND)));
         }
         Worker::start(self, context)
     }
 
     pub(crate) fn blame(&self, stage: &str) -> Blame {
-        Blame::of_plugin(
-            &self.inner.description.name,
-            &self.inner.origin,
-            &self.inner.sha256,
-            stage,
-        )
+        Blame::of_plugin(&self.inner.description.name, &self.inner.origin, &self.inner.sha256, stage)
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -268,28 +248,17 @@ fn what_it_is(bytes: &[u8]) -> &'static str {
 
 fn hexadecimal(bytes: &[u8]) -> String {
     use fmt::Write;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            write!(text, "{byte:02x}").expect("a string takes everything");
-            text
-        })
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a string takes everything");
+        text
+    })
 }
 
 /// A guest's refusal of a configuration, as one failure.
 pub(crate) fn config_refused(blame: &Blame, problems: &[Problem]) -> Failure {
     let list: Vec<String> = problems
         .iter()
-        .map(|p| {
-            if p.path.is_empty() {
-                p.message.clone()
-            } else {
-                format!("{}: {}", p.path, p.message)
-            }
-        })
+        .map(|p| if p.path.is_empty() { p.message.clone() } else { format!("{}: {}", p.path, p.message) })
         .collect();
-    blame.refuses(
-        "plugin.config",
-        &format!("it refuses its configuration: {}", list.join("; ")),
-    )
+    blame.refuses("plugin.config", &format!("it refuses its configuration: {}", list.join("; ")))
 }

@@ -63,12 +63,9 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     let mut clock = linker.instance("wasi:clocks/monotonic-clock@0.2.12")?;
     for name in ["subscribe-duration", "subscribe-instant"] {
-        clock.func_wrap(
-            name,
-            |_, _: (u64,)| -> wasmtime::Result<(Resource<DynPollable>,)> {
-                bail!("a plugin may not sleep")
-            },
-        )?;
+        clock.func_wrap(name, |_, _: (u64,)| -> wasmtime::Result<(Resource<DynPollable>,)> {
+            bail!("a plugin may not sleep")
+        })?;
     }
     linker.allow_shadowing(false);
     Ok(())

@@ -27,6 +27,8 @@ pub(crate) struct State {
     pub(crate) limits: Limits,
     /// Linear memory of the instance.
     pub(crate) meter: Meter,
+    /// Bytes of the batches that the guest holds.
+    pub(crate) held_bytes: u64,
     /// When the running call is stopped.
     deadline: Instant,
     /// Log lines that the running call has written.
@@ -48,6 +50,7 @@ impl State {
                 elements_limit: limits.table_elements,
                 refused: false,
             },
+            held_bytes: 0,
             deadline: Instant::now() + limits.call_deadline,
             limits: limits.clone(),
             log_lines: 0,
@@ -72,10 +75,7 @@ impl State {
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView {
-            ctx: &mut self.wasi,
-            table: &mut self.table,
-        }
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 }
 
@@ -122,12 +122,7 @@ pub(crate) struct Meter {
 }
 
 impl ResourceLimiter for Meter {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        _: Option<usize>,
-    ) -> wasmtime::Result<bool> {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let bytes = self.bytes.saturating_add(desired.saturating_sub(current));
         if bytes > self.bytes_limit {
             self.refused = true;
@@ -137,12 +132,7 @@ impl ResourceLimiter for Meter {
         Ok(true)
     }
 
-    fn table_growing(
-        &mut self,
-        _: usize,
-        desired: usize,
-        _: Option<usize>,
-    ) -> wasmtime::Result<bool> {
+    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         Ok(desired <= self.elements_limit)
     }
 }

@@ -23,10 +23,7 @@ pub(crate) struct Tail {
 
 impl Tail {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self {
-            kept: Arc::default(),
-            capacity,
-        }
+        Self { kept: Arc::default(), capacity }
     }
 
     fn keep(&self, bytes: &[u8]) {
@@ -42,11 +39,7 @@ impl Tail {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let (front, back) = kept.as_slices();
         let text = String::from_utf8_lossy(&[front, back].concat()).into_owned();
-        text.chars()
-            .filter(|c| *c == '\n' || *c == '\t' || !c.is_control())
-            .collect::<String>()
-            .trim()
-            .to_owned()
+        text.chars().filter(|c| *c == '\n' || *c == '\t' || !c.is_control()).collect::<String>().trim().to_owned()
     }
 }
 
@@ -93,11 +86,7 @@ impl Pollable for Tail {
 }
 
 impl AsyncWrite for Tail {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.keep(bytes);
         Poll::Ready(Ok(bytes.len()))
     }

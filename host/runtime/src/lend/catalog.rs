@@ -26,15 +26,7 @@ impl catalog::HostSession for State {
         statement: String,
         parameters: Vec<String>,
     ) -> Answer<Vec<Vec<Option<String>>>> {
-        self.on_host_time(|state| {
-            Ok(answer(
-                state
-                    .table
-                    .get_mut(&session)?
-                    .0
-                    .query(&statement, &parameters),
-            ))
-        })
+        self.on_host_time(|state| Ok(answer(state.table.get_mut(&session)?.0.query(&statement, &parameters))))
     }
 
     fn drop(&mut self, session: Resource<Session>) -> wasmtime::Result<()> {

@@ -12,10 +12,7 @@ use crate::translate::{difference_to_guest, range_from_guest, range_to_guest};
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
 fn digest(digest: Digest) -> wit::Digest {
-    wit::Digest {
-        rows: digest.rows,
-        hash: digest.hash,
-    }
+    wit::Digest { rows: digest.rows, hash: digest.hash }
 }
 
 fn differences(differences: &[Difference]) -> Vec<wit::Difference> {
@@ -40,52 +37,27 @@ impl wit::HostTablePair for State {
     fn ranges(&mut self, pair: Resource<Pair>, rows_each: u64) -> Answer<Vec<wit::KeyRange>> {
         self.on_host_time(|state| {
             let ranges = state.table.get_mut(&pair)?.0.ranges(rows_each);
+            Ok(answer(ranges.map(|ranges| ranges.iter().map(range_to_guest).collect())))
+        })
+    }
+
+    fn digests(&mut self, pair: Resource<Pair>, range: wit::KeyRange) -> Answer<wit::PairOfDigests> {
+        self.on_host_time(|state| {
+            let digests = state.table.get_mut(&pair)?.0.digests(&range_from_guest(range));
             Ok(answer(
-                ranges.map(|ranges| ranges.iter().map(range_to_guest).collect()),
+                digests.map(|(source, target)| wit::PairOfDigests { source: digest(source), target: digest(target) }),
             ))
         })
     }
 
-    fn digests(
-        &mut self,
-        pair: Resource<Pair>,
-        range: wit::KeyRange,
-    ) -> Answer<wit::PairOfDigests> {
+    fn differences(&mut self, pair: Resource<Pair>, range: wit::KeyRange, limit: u32) -> Answer<Vec<wit::Difference>> {
         self.on_host_time(|state| {
-            let digests = state
-                .table
-                .get_mut(&pair)?
-                .0
-                .digests(&range_from_guest(range));
-            Ok(answer(digests.map(|(source, target)| wit::PairOfDigests {
-                source: digest(source),
-                target: digest(target),
-            })))
-        })
-    }
-
-    fn differences(
-        &mut self,
-        pair: Resource<Pair>,
-        range: wit::KeyRange,
-        limit: u32,
-    ) -> Answer<Vec<wit::Difference>> {
-        self.on_host_time(|state| {
-            let found = state
-                .table
-                .get_mut(&pair)?
-                .0
-                .differences(&range_from_guest(range), limit);
+            let found = state.table.get_mut(&pair)?.0.differences(&range_from_guest(range), limit);
             Ok(answer(found.map(|found| differences(&found))))
         })
     }
 
-    fn sample(
-        &mut self,
-        pair: Resource<Pair>,
-        rows: u32,
-        seed: u64,
-    ) -> Answer<Vec<wit::Difference>> {
+    fn sample(&mut self, pair: Resource<Pair>, rows: u32, seed: u64) -> Answer<Vec<wit::Difference>> {
         self.on_host_time(|state| {
             let found = state.table.get_mut(&pair)?.0.sample(rows, seed);
             Ok(answer(found.map(|found| differences(&found))))

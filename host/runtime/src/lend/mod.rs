@@ -47,6 +47,8 @@ pub struct Writer(pub(crate) Box<dyn BatchWriter>);
 pub struct HeldBatch {
     /// The rows.
     pub(crate) batch: Batch,
+    /// What it counts for among the bytes that the guest holds.
+    pub(crate) bytes: u64,
     /// What each column is: replaced values must fit.
     pub(crate) columns: Arc<[Column]>,
 }

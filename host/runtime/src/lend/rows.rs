@@ -29,35 +29,19 @@ impl rows::HostBatch for State {
         Ok(self.table.get(&batch)?.batch.memory_bytes() as u64)
     }
 
-    fn read(
-        &mut self,
-        batch: Resource<HeldBatch>,
-        column: u32,
-    ) -> wasmtime::Result<columns::Array> {
+    fn read(&mut self, batch: Resource<HeldBatch>, column: u32) -> wasmtime::Result<columns::Array> {
         let batch = &self.table.get(&batch)?.batch;
         let Some(array) = batch.columns.get(column as usize).and_then(array_to_guest) else {
-            bail!(
-                "column {column} was read of a batch with {} columns",
-                batch.columns.len()
-            );
+            bail!("column {column} was read of a batch with {} columns", batch.columns.len());
         };
         Ok(array)
     }
 
-    fn replace(
-        &mut self,
-        batch: Resource<HeldBatch>,
-        column: u32,
-        values: columns::Array,
-    ) -> Answer<()> {
+    fn replace(&mut self, batch: Resource<HeldBatch>, column: u32, values: columns::Array) -> Answer<()> {
         let held = self.table.get_mut(&batch)?;
         let at = column as usize;
-        let (Some(slot), Some(declared)) = (held.batch.columns.get_mut(at), held.columns.get(at))
-        else {
-            let message = format!(
-                "the batch has {} columns and no column {column}",
-                held.columns.len()
-            );
+        let (Some(slot), Some(declared)) = (held.batch.columns.get_mut(at), held.columns.get(at)) else {
+            let message = format!("the batch has {} columns and no column {column}", held.columns.len());
             return Ok(answer(Err(refused("plugin.no-such-column", message))));
         };
         match intake::array(values, held.batch.rows, declared) {
@@ -74,39 +58,37 @@ impl rows::HostBatch for State {
     }
 
     fn drop(&mut self, batch: Resource<HeldBatch>) -> wasmtime::Result<()> {
-        self.table.delete(batch)?;
+        let held = self.table.delete(batch)?;
+        self.held_bytes -= held.bytes;
         Ok(())
     }
 }
 
 impl rows::HostReader for State {
     fn columns(&mut self, reader: Resource<Reader>) -> wasmtime::Result<Vec<model::Column>> {
-        Ok(self
-            .table
-            .get(&reader)?
-            .stream
-            .columns()
-            .iter()
-            .map(column_to_guest)
-            .collect())
+        Ok(self.table.get(&reader)?.stream.columns().iter().map(column_to_guest).collect())
     }
 
-    fn next(
-        &mut self,
-        reader: Resource<Reader>,
-        max_rows: u32,
-        max_bytes: u64,
-    ) -> Answer<Option<Resource<HeldBatch>>> {
+    fn next(&mut self, reader: Resource<Reader>, max_rows: u32, max_bytes: u64) -> Answer<Option<Resource<HeldBatch>>> {
+        let allowed = self.limits.held_bytes;
+        if self.held_bytes >= allowed {
+            let message = format!(
+                "the copier holds batches of {} bytes that it has not written, and may hold {allowed}",
+                self.held_bytes
+            );
+            return Ok(answer(Err(refused("plugin.holds-too-much", message))));
+        }
         self.on_host_time(|state| {
             let reader = state.table.get_mut(&reader)?;
-            match reader.stream.next(max_rows, max_bytes) {
-                Ok(Some(batch)) => {
-                    let columns = Arc::clone(&reader.columns);
-                    Ok(Ok(Some(state.table.push(HeldBatch { batch, columns })?)))
-                }
-                Ok(None) => Ok(Ok(None)),
-                Err(failure) => Ok(Err(failure_to_guest(&failure))),
-            }
+            let batch = match reader.stream.next(max_rows, max_bytes) {
+                Ok(Some(batch)) => batch,
+                Ok(None) => return Ok(Ok(None)),
+                Err(failure) => return Ok(Err(failure_to_guest(&failure))),
+            };
+            let (bytes, columns) = (batch.memory_bytes() as u64, Arc::clone(&reader.columns));
+            let held = state.table.push(HeldBatch { batch, bytes, columns })?;
+            state.held_bytes += bytes;
+            Ok(Ok(Some(held)))
         })
     }
 
@@ -120,6 +102,7 @@ impl rows::HostWriter for State {
     fn write(&mut self, writer: Resource<Writer>, batch: Resource<HeldBatch>) -> Answer<()> {
         self.on_host_time(|state| {
             let held = state.table.delete(batch)?;
+            state.held_bytes -= held.bytes;
             Ok(answer(state.table.get_mut(&writer)?.0.write(held.batch)))
         })
     }

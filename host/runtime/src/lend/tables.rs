@@ -53,25 +53,18 @@ const INTERFACE: &str = "millrace:stage/tables@0.1.0";
 type Answer<T> = wasmtime::Result<(Result<T, Error>,)>;
 
 /// Offers the interface.
-pub fn add_to_linker<T, D>(
-    linker: &mut Linker<T>,
-    host_getter: fn(&mut T) -> D::Data<'_>,
-) -> wasmtime::Result<()>
+pub fn add_to_linker<T, D>(linker: &mut Linker<T>, host_getter: fn(&mut T) -> D::Data<'_>) -> wasmtime::Result<()>
 where
     T: 'static,
     D: HostWithStore<T>,
     for<'a> D::Data<'a>: Host,
 {
     let mut interface = linker.instance(INTERFACE)?;
-    interface.resource(
-        "admin",
-        ResourceType::host::<Admin>(),
-        move |mut store, rep| {
-            let mut host = host_getter(store.data_mut());
-            host.state().table.delete(Resource::<Admin>::new_own(rep))?;
-            Ok(())
-        },
-    )?;
+    interface.resource("admin", ResourceType::host::<Admin>(), move |mut store, rep| {
+        let mut host = host_getter(store.data_mut());
+        host.state().table.delete(Resource::<Admin>::new_own(rep))?;
+        Ok(())
+    })?;
 
     /// One method: its name, its parameters after `admin`, and what it does with the admin.
     macro_rules! method {
@@ -130,8 +123,5 @@ fn asked<R: ComponentType + Lower>(
 }
 
 fn name(name: model::TableName) -> TableName {
-    TableName {
-        schema: name.schema,
-        name: name.name,
-    }
+    TableName { schema: name.schema, name: name.name }
 }

@@ -22,12 +22,7 @@ impl log::Host for State {
         })
     }
 
-    fn write(
-        &mut self,
-        level: log::Level,
-        message: String,
-        fields: Vec<(String, String)>,
-    ) -> wasmtime::Result<()> {
+    fn write(&mut self, level: log::Level, message: String, fields: Vec<(String, String)>) -> wasmtime::Result<()> {
         let limit = self.limits.log_lines_per_call;
         self.log_lines = self.log_lines.saturating_add(1);
         if self.log_lines > limit {
@@ -45,13 +40,7 @@ impl log::Host for State {
         let fields = fields
             .iter()
             .take(FIELDS)
-            .map(|(name, value)| {
-                format!(
-                    "{}={:?}",
-                    shortened(name, 64),
-                    shortened(value, FIELD_BYTES)
-                )
-            })
+            .map(|(name, value)| format!("{}={:?}", shortened(name, 64), shortened(value, FIELD_BYTES)))
             .collect::<Vec<_>>()
             .join(" ");
         macro_rules! emit {

@@ -63,13 +63,8 @@ impl<'a> LentArray<'a> {
                 Values::Int64(v) => LentValues::Int64(v),
                 Values::Float32(v) => LentValues::Float32(v),
                 Values::Float64(v) => LentValues::Float64(v),
-                Values::Fixed { width, data } => LentValues::Fixed(LentFixed {
-                    width: *width,
-                    data,
-                }),
-                Values::Varlen { offsets, data } => {
-                    LentValues::Varlen(LentVarlen { offsets, data })
-                }
+                Values::Fixed { width, data } => LentValues::Fixed(LentFixed { width: *width, data }),
+                Values::Varlen { offsets, data } => LentValues::Varlen(LentVarlen { offsets, data }),
             },
         })
     }
@@ -87,14 +82,10 @@ pub(crate) fn array_to_guest(array: &Array) -> Option<wit::Array> {
             Values::Int64(v) => wit::Values::Int64(v.clone()),
             Values::Float32(v) => wit::Values::Float32(v.clone()),
             Values::Float64(v) => wit::Values::Float64(v.clone()),
-            Values::Fixed { width, data } => wit::Values::Fixed(wit::Fixed {
-                width: *width,
-                data: data.clone(),
-            }),
-            Values::Varlen { offsets, data } => wit::Values::Varlen(wit::Varlen {
-                offsets: offsets.clone(),
-                data: data.clone(),
-            }),
+            Values::Fixed { width, data } => wit::Values::Fixed(wit::Fixed { width: *width, data: data.clone() }),
+            Values::Varlen { offsets, data } => {
+                wit::Values::Varlen(wit::Varlen { offsets: offsets.clone(), data: data.clone() })
+            }
         },
     })
 }

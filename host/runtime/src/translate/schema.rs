@@ -1,8 +1,8 @@
 //! Schemas.
 
 use millrace_model::{
-    Check, Column, DatabaseModel, ForeignKey, Index, IndexKind, IndexPart, Layout, LogicalType,
-    Object, Properties, Table, TableName,
+    Check, Column, DatabaseModel, ForeignKey, Index, IndexKind, IndexPart, Layout, LogicalType, Object, Properties,
+    Table, TableName,
 };
 
 use crate::contract::model as wit;
@@ -10,40 +10,22 @@ use crate::fault::Broken;
 use crate::intake::Intake;
 
 fn properties_to_guest(properties: &Properties) -> Vec<(String, String)> {
-    properties
-        .iter()
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect()
+    properties.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-fn properties_from_guest(
-    intake: Intake,
-    properties: Vec<(String, String)>,
-) -> Result<Properties, Broken> {
+fn properties_from_guest(intake: Intake, properties: Vec<(String, String)>) -> Result<Properties, Broken> {
     let pairs = intake.list("properties", properties, |(name, value)| {
-        Ok((
-            intake.text("property", name)?,
-            intake.text("property's value", value)?,
-        ))
+        Ok((intake.text("property", name)?, intake.text("property's value", value)?))
     })?;
     Ok(pairs.into_iter().collect())
 }
 
 pub(crate) fn table_name_to_guest(name: &TableName) -> wit::TableName {
-    wit::TableName {
-        schema: name.schema.clone(),
-        name: name.name.clone(),
-    }
+    wit::TableName { schema: name.schema.clone(), name: name.name.clone() }
 }
 
-pub(crate) fn table_name_from_guest(
-    intake: Intake,
-    name: wit::TableName,
-) -> Result<TableName, Broken> {
-    Ok(TableName {
-        schema: intake.text("schema", name.schema)?,
-        name: intake.text("table", name.name)?,
-    })
+pub(crate) fn table_name_from_guest(intake: Intake, name: wit::TableName) -> Result<TableName, Broken> {
+    Ok(TableName { schema: intake.text("schema", name.schema)?, name: intake.text("table", name.name)? })
 }
 
 fn layout_to_guest(layout: Layout) -> wit::Layout {
@@ -102,8 +84,7 @@ pub(crate) fn column_from_guest(intake: Intake, column: wit::Column) -> Result<C
         },
         nullable: column.nullable,
         default_expression: intake.optional_text("default", column.default_expression)?,
-        generated_expression: intake
-            .optional_text("generated expression", column.generated_expression)?,
+        generated_expression: intake.optional_text("generated expression", column.generated_expression)?,
         identity: column.identity,
         collation: intake.optional_text("collation", column.collation)?,
         comment: intake.optional_text("comment", column.comment)?,
@@ -174,9 +155,7 @@ fn foreign_key_from_guest(intake: Intake, key: wit::ForeignKey) -> Result<Foreig
         name: intake.text("foreign key", key.name)?,
         columns: intake.list("columns", key.columns, |c| intake.text("column", c))?,
         references: table_name_from_guest(intake, key.references)?,
-        referenced_columns: intake.list("columns", key.referenced_columns, |c| {
-            intake.text("column", c)
-        })?,
+        referenced_columns: intake.list("columns", key.referenced_columns, |c| intake.text("column", c))?,
         on_delete: intake.text("action", key.on_delete)?,
         on_update: intake.text("action", key.on_update)?,
         deferrable: key.deferrable,
@@ -188,18 +167,11 @@ pub(crate) fn table_to_guest(table: &Table) -> wit::Table {
         name: table_name_to_guest(&table.name),
         columns: table.columns.iter().map(column_to_guest).collect(),
         indexes: table.indexes.iter().map(index_to_guest).collect(),
-        foreign_keys: table
-            .foreign_keys
-            .iter()
-            .map(foreign_key_to_guest)
-            .collect(),
+        foreign_keys: table.foreign_keys.iter().map(foreign_key_to_guest).collect(),
         checks: table
             .checks
             .iter()
-            .map(|check| wit::Check {
-                name: check.name.clone(),
-                expression: check.expression.clone(),
-            })
+            .map(|check| wit::Check { name: check.name.clone(), expression: check.expression.clone() })
             .collect(),
         comment: table.comment.clone(),
         estimated_rows: table.estimated_rows,
@@ -213,14 +185,9 @@ fn table_from_guest(intake: Intake, table: wit::Table) -> Result<Table, Broken> 
         name: table_name_from_guest(intake, table.name)?,
         columns: intake.list("columns", table.columns, |c| column_from_guest(intake, c))?,
         indexes: intake.list("indexes", table.indexes, |i| index_from_guest(intake, i))?,
-        foreign_keys: intake.list("foreign keys", table.foreign_keys, |k| {
-            foreign_key_from_guest(intake, k)
-        })?,
+        foreign_keys: intake.list("foreign keys", table.foreign_keys, |k| foreign_key_from_guest(intake, k))?,
         checks: intake.list("checks", table.checks, |check| {
-            Ok(Check {
-                name: intake.text("check", check.name)?,
-                expression: intake.text("check", check.expression)?,
-            })
+            Ok(Check { name: intake.text("check", check.name)?, expression: intake.text("check", check.expression)? })
         })?,
         comment: intake.optional_text("comment", table.comment)?,
         estimated_rows: table.estimated_rows,
@@ -246,10 +213,7 @@ pub(crate) fn database_to_guest(model: &DatabaseModel) -> wit::DatabaseModel {
     }
 }
 
-pub(crate) fn database_from_guest(
-    intake: Intake,
-    model: wit::DatabaseModel,
-) -> Result<DatabaseModel, Broken> {
+pub(crate) fn database_from_guest(intake: Intake, model: wit::DatabaseModel) -> Result<DatabaseModel, Broken> {
     Ok(DatabaseModel {
         dialect: intake.text("dialect", model.dialect)?,
         version: intake.text("version", model.version)?,

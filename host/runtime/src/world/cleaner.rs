@@ -70,11 +70,7 @@ impl Cleaner {
                     age_seconds: artefact.age_seconds,
                 })
                 .collect();
-            let removals = live
-                .exports
-                .0
-                .millrace_stage_cleaner()
-                .call_plan(&mut live.store, &offered)??;
+            let removals = live.exports.0.millrace_stage_cleaner().call_plan(&mut live.store, &offered)??;
             let intake = live.intake();
             intake.list("removals", removals, |removal| {
                 Ok(Removal {
@@ -94,10 +90,7 @@ impl Cleaner {
             let lent = live.lend(Admin(admin))?;
             let removed = live.exports.0.millrace_stage_cleaner().call_apply(
                 &mut live.store,
-                &wit::Removal {
-                    table: table_name_to_guest(&removal.table),
-                    why: removal.why.clone(),
-                },
+                &wit::Removal { table: table_name_to_guest(&removal.table), why: removal.why.clone() },
                 borrowed(&lent),
             )?;
             live.take_back(lent)?;

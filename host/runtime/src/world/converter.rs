@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use millrace_columnar::Array;
-use millrace_model::{
-    Column, Failure, Mapping, Measure, Profile, ProfileRequest, StageKind, Table,
-};
+use millrace_model::{Column, Failure, Mapping, Measure, Profile, ProfileRequest, StageKind, Table};
 use wasmtime::Store;
 use wasmtime::component::{Func, HasSelf, Instance, Linker, ResourceAny};
 
@@ -16,9 +14,7 @@ use crate::fault::Broken;
 use crate::instance::{Live, Worker};
 use crate::intake;
 use crate::state::State;
-use crate::translate::{
-    LentArray, column_from_guest, column_to_guest, failure_from_guest, table_to_guest,
-};
+use crate::translate::{LentArray, column_from_guest, column_to_guest, failure_from_guest, table_to_guest};
 
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)] // generated
 mod bindings {
@@ -56,18 +52,10 @@ impl Loadable for Exports {
     fn attach(store: &mut Store<State>, instance: &Instance) -> wasmtime::Result<Self> {
         let plugin = bindings::ConverterPlugin::new(&mut *store, instance)?;
         let missing = || wasmtime::format_err!("{CONVERTER} does not export {CONVERT}");
-        let interface = instance
-            .get_export_index(&mut *store, None, CONVERTER)
-            .ok_or_else(missing)?;
-        let index = instance
-            .get_export_index(&mut *store, Some(&interface), CONVERT)
-            .ok_or_else(missing)?;
+        let interface = instance.get_export_index(&mut *store, None, CONVERTER).ok_or_else(missing)?;
+        let index = instance.get_export_index(&mut *store, Some(&interface), CONVERT).ok_or_else(missing)?;
         let convert = instance.get_func(&mut *store, index).ok_or_else(missing)?;
-        Ok(Self {
-            plugin,
-            convert,
-            open: HashMap::new(),
-        })
+        Ok(Self { plugin, convert, open: HashMap::new() })
     }
 }
 
@@ -122,47 +110,33 @@ fn measure_from_guest(measure: wit::Measure) -> Measure {
 
 impl Converter {
     pub(crate) fn new(worker: Worker<Exports>) -> Self {
-        Self {
-            worker,
-            conversions: Vec::new(),
-        }
+        Self { worker, conversions: Vec::new() }
     }
 
     /// The same stage's converter for another thread, with the same conversions open.
     #[must_use]
     pub fn instance(&self) -> Self {
-        Self {
-            worker: self.worker.another(),
-            conversions: self.conversions.clone(),
-        }
+        Self { worker: self.worker.another(), conversions: self.conversions.clone() }
     }
 
     /// What the converter wants to know about the values before it maps the table.
     ///
     /// # Errors
     /// The plugin's own, and `plugin.…` when it breaks.
-    pub fn profiles(
-        &mut self,
-        table: &Table,
-        dialect: &str,
-    ) -> Result<Vec<ProfileRequest>, Failure> {
+    pub fn profiles(&mut self, table: &Table, dialect: &str) -> Result<Vec<ProfileRequest>, Failure> {
         self.worker.call("saying what to measure", |live| {
-            let requests = live
-                .exports
-                .plugin
-                .millrace_stage_converter()
-                .call_profiles(&mut live.store, &table_to_guest(table), dialect)??;
+            let requests = live.exports.plugin.millrace_stage_converter().call_profiles(
+                &mut live.store,
+                &table_to_guest(table),
+                dialect,
+            )??;
             let intake = live.intake();
             intake.list("profiles", requests, |request| {
                 let column = intake.text("column", request.column)?;
                 if table.column(&column).is_none() {
-                    return Err(Broken::Malformed(format!(
-                        "{} has no column {column:?}",
-                        table.name
-                    )));
+                    return Err(Broken::Malformed(format!("{} has no column {column:?}", table.name)));
                 }
-                let measures =
-                    intake.list("measures", request.measures, |m| Ok(measure_from_guest(m)))?;
+                let measures = intake.list("measures", request.measures, |m| Ok(measure_from_guest(m)))?;
                 Ok(ProfileRequest { column, measures })
             })
         })
@@ -172,12 +146,7 @@ impl Converter {
     ///
     /// # Errors
     /// The plugin's own, and `plugin.…` when it breaks.
-    pub fn map_table(
-        &mut self,
-        table: &Table,
-        profiles: &[Profile],
-        dialect: &str,
-    ) -> Result<Vec<Mapping>, Failure> {
+    pub fn map_table(&mut self, table: &Table, profiles: &[Profile], dialect: &str) -> Result<Vec<Mapping>, Failure> {
         self.worker.call("mapping a table", |live| {
             let measured: Vec<wit::Profile> = profiles
                 .iter()
@@ -190,27 +159,21 @@ impl Converter {
                         .collect(),
                 })
                 .collect();
-            let mappings = live
-                .exports
-                .plugin
-                .millrace_stage_converter()
-                .call_map_table(&mut live.store, &table_to_guest(table), &measured, dialect)??;
+            let mappings = live.exports.plugin.millrace_stage_converter().call_map_table(
+                &mut live.store,
+                &table_to_guest(table),
+                &measured,
+                dialect,
+            )??;
             let intake = live.intake();
             intake.list("mappings", mappings, |mapping| {
-                let sources = intake.list("columns", mapping.sources, |source| {
-                    intake.text("column", source)
-                })?;
-                if let Some(unknown) = sources.iter().find(|source| table.column(source).is_none())
-                {
-                    return Err(Broken::Malformed(format!(
-                        "{} has no column {unknown:?}",
-                        table.name
-                    )));
+                let sources = intake.list("columns", mapping.sources, |source| intake.text("column", source))?;
+                if let Some(unknown) = sources.iter().find(|source| table.column(source).is_none()) {
+                    return Err(Broken::Malformed(format!("{} has no column {unknown:?}", table.name)));
                 }
                 Ok(Mapping {
                     sources,
-                    targets: intake
-                        .list("columns", mapping.targets, |c| column_from_guest(intake, c))?,
+                    targets: intake.list("columns", mapping.targets, |c| column_from_guest(intake, c))?,
                     converts: mapping.converts,
                     note: intake.optional_text("note", mapping.note)?,
                 })
@@ -222,19 +185,10 @@ impl Converter {
     ///
     /// # Errors
     /// The plugin's own, and `plugin.…` when it breaks.
-    pub fn open(
-        &mut self,
-        sources: &[Column],
-        targets: &[Column],
-    ) -> Result<ConversionId, Failure> {
-        let conversion = Arc::new(Conversion {
-            sources: sources.to_vec(),
-            targets: targets.to_vec(),
-        });
+    pub fn open(&mut self, sources: &[Column], targets: &[Column]) -> Result<ConversionId, Failure> {
+        let conversion = Arc::new(Conversion { sources: sources.to_vec(), targets: targets.to_vec() });
         let id = ConversionId(self.conversions.len());
-        self.worker.call("opening a conversion", |live| {
-            opened(live, id, &conversion).map(|_| ())
-        })?;
+        self.worker.call("opening a conversion", |live| opened(live, id, &conversion).map(|_| ()))?;
         self.conversions.push(conversion);
         Ok(id)
     }
@@ -246,11 +200,7 @@ impl Converter {
     ///
     /// # Panics
     /// For a conversion of another converter.
-    pub fn convert(
-        &mut self,
-        conversion: ConversionId,
-        inputs: &[&Array],
-    ) -> Result<Converted, Failure> {
+    pub fn convert(&mut self, conversion: ConversionId, inputs: &[&Array]) -> Result<Converted, Failure> {
         let columns = Arc::clone(&self.conversions[conversion.0]);
         self.worker.call("converting values", |live| {
             let resource = opened(live, conversion, &columns)?;
@@ -263,17 +213,10 @@ impl Converter {
                 .ok_or_else(|| {
                     Broken::Host(Failure::internal(
                         "plugin.wrong-inputs",
-                        format!(
-                            "a conversion of {} columns was given {}",
-                            columns.sources.len(),
-                            inputs.len()
-                        ),
+                        format!("a conversion of {} columns was given {}", columns.sources.len(), inputs.len()),
                     ))
                 })?;
-            let convert = live
-                .exports
-                .convert
-                .typed::<(ResourceAny, &[LentArray<'_>]), ConvertResults>(&live.store)?;
+            let convert = live.exports.convert.typed::<(ResourceAny, &[LentArray<'_>]), ConvertResults>(&live.store)?;
             let (converted,) = convert.call(&mut live.store, (resource, &lent))?;
             taken(live, converted?, rows, &columns.targets)
         })
@@ -281,22 +224,17 @@ impl Converter {
 }
 
 /// The instance's own handle of a conversion, which is opened when the instance is new.
-fn opened(
-    live: &mut Live<Exports>,
-    id: ConversionId,
-    conversion: &Conversion,
-) -> Result<ResourceAny, Broken> {
+fn opened(live: &mut Live<Exports>, id: ConversionId, conversion: &Conversion) -> Result<ResourceAny, Broken> {
     if let Some(resource) = live.exports.open.get(&id) {
         return Ok(*resource);
     }
     let sources: Vec<_> = conversion.sources.iter().map(column_to_guest).collect();
     let targets: Vec<_> = conversion.targets.iter().map(column_to_guest).collect();
-    let resource = live
-        .exports
-        .plugin
-        .millrace_stage_converter()
-        .conversion()
-        .call_open(&mut live.store, &sources, &targets)??;
+    let resource = live.exports.plugin.millrace_stage_converter().conversion().call_open(
+        &mut live.store,
+        &sources,
+        &targets,
+    )??;
     live.exports.open.insert(id, resource);
     Ok(resource)
 }
@@ -308,11 +246,7 @@ fn taken(
     targets: &[Column],
 ) -> Result<Converted, Broken> {
     if converted.outputs.len() != targets.len() {
-        return Err(Broken::Malformed(format!(
-            "{} columns instead of {}",
-            converted.outputs.len(),
-            targets.len()
-        )));
+        return Err(Broken::Malformed(format!("{} columns instead of {}", converted.outputs.len(), targets.len())));
     }
     let outputs = converted
         .outputs
@@ -328,15 +262,10 @@ fn taken(
         .collect();
     rejects.sort_by_key(|(row, _)| *row);
     if let Some((row, _)) = rejects.last().filter(|(row, _)| *row as usize >= rows) {
-        return Err(Broken::Malformed(format!(
-            "row {row} is rejected of a batch of {rows} rows"
-        )));
+        return Err(Broken::Malformed(format!("row {row} is rejected of a batch of {rows} rows")));
     }
     if let Some(twice) = rejects.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        return Err(Broken::Malformed(format!(
-            "row {} is rejected twice",
-            twice[0].0
-        )));
+        return Err(Broken::Malformed(format!("row {} is rejected twice", twice[0].0)));
     }
     Ok(Converted { outputs, rejects })
 }

@@ -62,9 +62,7 @@ impl Copier {
     /// The same stage's copier for another thread.
     #[must_use]
     pub fn instance(&self) -> Self {
-        Self {
-            worker: self.worker.another(),
-        }
+        Self { worker: self.worker.another() }
     }
 
     /// Cuts a table into chunks. `rows` and `bytes` are the catalog's estimates; an empty key means page ranges;
@@ -81,12 +79,7 @@ impl Copier {
         workers: u32,
     ) -> Result<Chunking, Failure> {
         self.worker.call("planning chunks", |live| {
-            let workload = wit::Workload {
-                rows,
-                bytes,
-                key: key.to_vec(),
-                workers,
-            };
+            let workload = wit::Workload { rows, bytes, key: key.to_vec(), workers };
             let chunking = live.exports.0.millrace_stage_copier().call_plan(
                 &mut live.store,
                 &table_to_guest(table),
@@ -98,10 +91,7 @@ impl Copier {
                     chunking.rows_per_chunk, chunking.parallel
                 )));
             }
-            Ok(Chunking {
-                rows_per_chunk: chunking.rows_per_chunk,
-                parallel: chunking.parallel.min(workers.max(1)),
-            })
+            Ok(Chunking { rows_per_chunk: chunking.rows_per_chunk, parallel: chunking.parallel.min(workers.max(1)) })
         })
     }
 }

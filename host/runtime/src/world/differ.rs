@@ -50,11 +50,7 @@ impl Differ {
     ///
     /// # Errors
     /// The plugin's own, and `plugin.…` when it breaks.
-    pub fn diff(
-        &mut self,
-        desired: &DatabaseModel,
-        current: &DatabaseModel,
-    ) -> Result<Vec<Change>, Failure> {
+    pub fn diff(&mut self, desired: &DatabaseModel, current: &DatabaseModel) -> Result<Vec<Change>, Failure> {
         self.worker.call("comparing two schemas", |live| {
             let changes = live.exports.0.millrace_stage_differ().call_diff(
                 &mut live.store,

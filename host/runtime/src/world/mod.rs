@@ -79,11 +79,7 @@ pub(crate) fn link(kind: StageKind, linker: &mut Linker<State>) -> wasmtime::Res
 }
 
 /// Looks at the types of what an instance of this kind exports.
-pub(crate) fn check_exports(
-    kind: StageKind,
-    store: &mut Store<State>,
-    instance: &Instance,
-) -> wasmtime::Result<()> {
+pub(crate) fn check_exports(kind: StageKind, store: &mut Store<State>, instance: &Instance) -> wasmtime::Result<()> {
     by_kind!(kind, World => World::attach(store, instance).map(|_| ()))
 }
 
@@ -104,16 +100,10 @@ fn is_spoken(version: &str) -> bool {
 
 /// Which world a component is of, by what it exports; else why it is of none.
 pub(crate) fn kind_of(exports: &[String]) -> Result<StageKind, String> {
-    let ours: Vec<(&str, &str)> = exports
-        .iter()
-        .filter_map(|name| of_contract(name))
-        .collect();
+    let ours: Vec<(&str, &str)> = exports.iter().filter_map(|name| of_contract(name)).collect();
     let kinds: Vec<StageKind> = StageKind::ALL
         .into_iter()
-        .filter(|kind| {
-            ours.iter()
-                .any(|(interface, _)| *interface == kind.interface())
-        })
+        .filter(|kind| ours.iter().any(|(interface, _)| *interface == kind.interface()))
         .collect();
     if let Some((interface, version)) = ours.iter().find(|(_, version)| !is_spoken(version)) {
         return Err(format!(
@@ -123,17 +113,12 @@ pub(crate) fn kind_of(exports: &[String]) -> Result<StageKind, String> {
     }
     match kinds[..] {
         [kind] if ours.iter().any(|(interface, _)| *interface == "plugin") => Ok(kind),
-        [kind] => Err(format!(
-            "it is a {kind} that does not introduce itself: it does not export {PACKAGE}plugin"
-        )),
+        [kind] => Err(format!("it is a {kind} that does not introduce itself: it does not export {PACKAGE}plugin")),
         [] if exports.is_empty() => Err("it exports nothing".to_owned()),
         [] => Err(format!("it exports no stage, but {}", exports.join(", "))),
         [..] => {
             let names: Vec<&str> = kinds.iter().map(|kind| kind.interface()).collect();
-            Err(format!(
-                "it exports several stages, {}: a plugin is exactly one",
-                names.join(" and ")
-            ))
+            Err(format!("it exports several stages, {}: a plugin is exactly one", names.join(" and ")))
         }
     }
 }
@@ -144,19 +129,9 @@ fn allowed(kind: StageKind) -> &'static [&'static str] {
         StageKind::ModelSource => &["failure", "model", "log", "progress", "catalog"],
         StageKind::Differ => &["failure", "model", "log"],
         StageKind::Converter => &["failure", "model", "columns", "log"],
-        StageKind::Copier => &[
-            "failure",
-            "model",
-            "columns",
-            "comparison",
-            "log",
-            "progress",
-            "rows",
-        ],
+        StageKind::Copier => &["failure", "model", "columns", "comparison", "log", "progress", "rows"],
         StageKind::Validator => &["failure", "comparison", "log", "progress"],
-        StageKind::Switcher | StageKind::Cleaner => {
-            &["failure", "model", "log", "progress", "tables"]
-        }
+        StageKind::Switcher | StageKind::Cleaner => &["failure", "model", "log", "progress", "tables"],
     }
 }
 
@@ -166,19 +141,14 @@ pub(crate) fn check_imports(kind: StageKind, imports: &[String]) -> Result<(), S
         .iter()
         .map(String::as_str)
         .filter(|name| match of_contract(name) {
-            Some((interface, version)) => {
-                !allowed(kind).contains(&interface) || !is_spoken(version)
-            }
+            Some((interface, version)) => !allowed(kind).contains(&interface) || !is_spoken(version),
             None => !name.starts_with("wasi:"),
         })
         .collect();
     if refused.is_empty() {
         Ok(())
     } else {
-        Err(format!(
-            "it imports {}, which a {kind} is not given",
-            refused.join(", ")
-        ))
+        Err(format!("it imports {}, which a {kind} is not given", refused.join(", ")))
     }
 }
 
@@ -193,37 +163,18 @@ mod tests {
     #[test]
     fn a_components_exports_say_its_kind() {
         let kind = |exports: &[&str]| kind_of(&names(exports));
+        assert_eq!(kind(&["millrace:stage/plugin@0.1.0", "millrace:stage/differ@0.1.0"]), Ok(StageKind::Differ));
         assert_eq!(
-            kind(&["millrace:stage/plugin@0.1.0", "millrace:stage/differ@0.1.0"]),
-            Ok(StageKind::Differ)
-        );
-        assert_eq!(
-            kind(&[
-                "millrace:stage/plugin@0.1.3",
-                "millrace:stage/model-source@0.1.3"
-            ]),
+            kind(&["millrace:stage/plugin@0.1.3", "millrace:stage/model-source@0.1.3"]),
             Ok(StageKind::ModelSource)
         );
         for (exports, reason) in [
             (&[][..], "exports nothing"),
+            (&["wasi:cli/run@0.2.0"], "exports no stage, but wasi:cli/run@0.2.0"),
+            (&["millrace:stage/differ@0.1.0"], "does not introduce itself"),
+            (&["millrace:stage/plugin@0.1.0", "millrace:stage/differ@0.2.0"], "differ in version 0.2.0"),
             (
-                &["wasi:cli/run@0.2.0"],
-                "exports no stage, but wasi:cli/run@0.2.0",
-            ),
-            (
-                &["millrace:stage/differ@0.1.0"],
-                "does not introduce itself",
-            ),
-            (
-                &["millrace:stage/plugin@0.1.0", "millrace:stage/differ@0.2.0"],
-                "differ in version 0.2.0",
-            ),
-            (
-                &[
-                    "millrace:stage/plugin@0.1.0",
-                    "millrace:stage/differ@0.1.0",
-                    "millrace:stage/copier@0.1.0",
-                ],
+                &["millrace:stage/plugin@0.1.0", "millrace:stage/differ@0.1.0", "millrace:stage/copier@0.1.0"],
                 "several stages, differ and copier",
             ),
         ] {

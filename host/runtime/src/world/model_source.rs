@@ -57,9 +57,7 @@ impl ModelSource {
         document: Option<String>,
     ) -> Result<DatabaseModel, Failure> {
         self.worker.call("reading the schema", |live| {
-            let lent = session
-                .map(|session| live.lend(Session(session)))
-                .transpose()?;
+            let lent = session.map(|session| live.lend(Session(session))).transpose()?;
             let loaded = live.exports.0.millrace_stage_model_source().call_load(
                 &mut live.store,
                 lent.as_ref().map(borrowed),

@@ -69,17 +69,11 @@ impl Switcher {
     /// The plugin's own, and `plugin.…` when it breaks.
     pub fn plan(&mut self, swaps: &[Swap]) -> Result<Vec<Step>, Failure> {
         self.worker.call("planning a switch", |live| {
-            let steps = live
-                .exports
-                .0
-                .millrace_stage_switcher()
-                .call_plan(&mut live.store, &swaps_to_guest(swaps))??;
+            let steps =
+                live.exports.0.millrace_stage_switcher().call_plan(&mut live.store, &swaps_to_guest(swaps))??;
             let intake = live.intake();
             intake.list("steps", steps, |step| {
-                Ok(Step {
-                    id: intake.text("step", step.id)?,
-                    title: intake.text("title", step.title)?,
-                })
+                Ok(Step { id: intake.text("step", step.id)?, title: intake.text("title", step.title)? })
             })
         })
     }
@@ -88,12 +82,7 @@ impl Switcher {
     ///
     /// # Errors
     /// The plugin's own, and `plugin.…` when it breaks.
-    pub fn apply(
-        &mut self,
-        step: &str,
-        swaps: &[Swap],
-        admin: Box<dyn TableAdmin>,
-    ) -> Result<String, Failure> {
+    pub fn apply(&mut self, step: &str, swaps: &[Swap], admin: Box<dyn TableAdmin>) -> Result<String, Failure> {
         self.worker.call("doing a step of a switch", |live| {
             let lent = live.lend(Admin(admin))?;
             let applied = live.exports.0.millrace_stage_switcher().call_apply(
@@ -111,13 +100,7 @@ impl Switcher {
     ///
     /// # Errors
     /// The plugin's own, and `plugin.…` when it breaks.
-    pub fn undo(
-        &mut self,
-        step: &str,
-        state: &str,
-        swaps: &[Swap],
-        admin: Box<dyn TableAdmin>,
-    ) -> Result<(), Failure> {
+    pub fn undo(&mut self, step: &str, state: &str, swaps: &[Swap], admin: Box<dyn TableAdmin>) -> Result<(), Failure> {
         self.worker.call("undoing a step of a switch", |live| {
             let lent = live.lend(Admin(admin))?;
             let undone = live.exports.0.millrace_stage_switcher().call_undo(

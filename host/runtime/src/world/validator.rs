@@ -56,11 +56,8 @@ impl Validator {
     pub fn validate(&mut self, pair: Box<dyn TablePair>) -> Result<Validation, Failure> {
         self.worker.call("validating a table", |live| {
             let lent = live.lend(Pair(pair))?;
-            let validated = live
-                .exports
-                .0
-                .millrace_stage_validator()
-                .call_validate(&mut live.store, borrowed(&lent))?;
+            let validated =
+                live.exports.0.millrace_stage_validator().call_validate(&mut live.store, borrowed(&lent))?;
             live.take_back(lent)?;
             let validation = validated?;
             let intake = live.intake();
@@ -75,9 +72,8 @@ impl Validator {
                     Ok(Finding {
                         code: intake.text("code", finding.code)?,
                         message: intake.text("message", finding.message)?,
-                        differences: intake.list("differences", finding.differences, |d| {
-                            difference_from_guest(intake, d)
-                        })?,
+                        differences: intake
+                            .list("differences", finding.differences, |d| difference_from_guest(intake, d))?,
                     })
                 })?,
             })
