@@ -1,6 +1,6 @@
 //! Values that need no plugin: how the host carries a source column over into a target column by itself.
 
-use millrace_columnar::{Array, Values};
+use millrace_columnar::{Array, Values, canonical};
 use millrace_model::schema::{Column, Layout};
 use millrace_model::Failure;
 
@@ -46,17 +46,12 @@ impl Carry {
             (Self::WidenTo64, Values::Int16(v)) => Values::Int64(v.into_iter().map(i64::from).collect()),
             (Self::WidenTo64, Values::Int32(v)) => Values::Int64(v.into_iter().map(i64::from).collect()),
             (Self::SingleToDouble, Values::Float32(v)) => {
-                Values::Float64(v.into_iter().map(shortest_double).collect())
+                Values::Float64(v.into_iter().map(canonical::widen).collect())
             }
             (_, values) => values,
         };
         Array { rows: array.rows, validity: array.validity, values }
     }
-}
-
-/// The double whose shortest decimal text is that of the single.
-fn shortest_double(value: f32) -> f64 {
-    if value.is_finite() { value.to_string().parse().expect("a float's text is a float") } else { f64::from(value) }
 }
 
 #[cfg(test)]

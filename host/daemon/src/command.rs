@@ -113,7 +113,7 @@ async fn wait_for_signal() {
 
 /// Prints a value as JSON.
 pub(crate) fn print_json(value: &impl Serialize) {
-    println!("{}", serde_json::to_string_pretty(value).expect("facts are plain data"));
+    say!("{}", serde_json::to_string_pretty(value).expect("facts are plain data"));
 }
 
 /// Does what the command line says.

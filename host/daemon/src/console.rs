@@ -15,6 +15,20 @@ use crate::report::{byte_size, grouped};
 use crate::run::{Event, Snapshot, Watch};
 use crate::setup::SetupError;
 
+/// Prints a line to standard output. When nobody reads it any more (`millrace show | head`), that is the end of the
+/// command and no failure of it.
+macro_rules! say {
+    ($($argument:tt)*) => { $crate::console::put(format_args!("{}\n", format_args!($($argument)*))) };
+}
+
+/// Prints text to standard output, as [`say`] does.
+pub(crate) fn put(text: std::fmt::Arguments<'_>) {
+    let mut out = std::io::stdout().lock();
+    if out.write_fmt(text).and_then(|()| out.flush()).is_err() {
+        std::process::exit(0);
+    }
+}
+
 /// Sends logs to standard error, as the command line says.
 pub(crate) fn start_logging(global: &Global) {
     let filter = EnvFilter::try_new(&global.log).unwrap_or_else(|_| EnvFilter::new("warn"));

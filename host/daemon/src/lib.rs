@@ -5,11 +5,13 @@
 //! plugins, `planner` makes a plan, `run` carries it out and keeps its journal in `store`; `report` tells of it, and
 //! `http` offers the same to programs.
 
+#[macro_use]
+mod console;
+
 mod carry;
 mod cli;
 mod clock;
 mod command;
-mod console;
 mod databases;
 mod explain;
 mod http;

@@ -21,6 +21,11 @@ use crate::setup::{Setup, blocking};
 pub(crate) use fingerprint::fingerprint;
 pub(crate) use models::{selected_source, selected_target};
 
+/// From this size on, indexes are made after the rows. Adding one to a table with rows costs OceanBase about a third of
+/// a second whatever the table's size, to an empty one a fiftieth of that; maintaining it while rows arrive costs
+/// more than both only where there are many.
+const INDEXED_AFTERWARDS_BYTES: u64 = 32 << 20;
+
 /// A plan and what it was made from.
 #[derive(Clone, Debug)]
 pub(crate) struct Planned {
@@ -216,6 +221,11 @@ fn render(tables: &mut [TablePlan], stamp: &str) {
         }];
         let under = |name: &TableName| shadows.get(name).unwrap_or(name).clone();
         table.complete = dialect::complete(desired, &shadow, &under, stamp);
+        if table.estimated_bytes < INDEXED_AFTERWARDS_BYTES {
+            let indexes = |s: &mut Statement| s.purpose == "index";
+            let early: Vec<_> = table.complete.extract_if(.., indexes).collect();
+            table.create.extend(early);
+        }
         if table.strategy == Strategy::Rebuild {
             table.backup = Some(dialect::backup_name(&table.target, stamp));
         }

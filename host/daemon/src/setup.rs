@@ -115,6 +115,17 @@ impl Setup {
                 Ok(Some(plugin)) => {
                     let found = check_config(&plugin, declaration)?;
                     let kind = plugin.kind();
+                    if !declaration.rejects.keep {
+                        let message = "rejected rows are always kept in quarantine";
+                        let help = Some("leave `keep` out, or write `keep = true`".to_owned());
+                        diagnostics.push(pipeline.diagnostic_at(
+                            position,
+                            "rejects",
+                            "pipeline.rejects-not-kept",
+                            message,
+                            help,
+                        ));
+                    }
                     stages.push(LoadedStage { position, declaration: declaration.clone(), plugin });
                     (Some(kind), found)
                 }

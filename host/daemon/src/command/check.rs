@@ -54,17 +54,17 @@ pub(super) async fn check(home: &Home, arguments: &PipelineArgs) -> Result<Exit,
 }
 
 fn print(findings: &Findings) {
-    println!("pipeline {}", findings.pipeline);
+    say!("pipeline {}", findings.pipeline);
     for stage in &findings.stages {
-        println!("  {stage}");
+        say!("  {stage}");
     }
     let none = "none: its model comes from a file";
-    println!("source   {} ({} tables selected)", findings.source.as_deref().unwrap_or(none), findings.tables);
-    println!("target   {}", findings.target.as_deref().unwrap_or(none));
+    say!("source   {} ({} tables selected)", findings.source.as_deref().unwrap_or(none), findings.tables);
+    say!("target   {}", findings.target.as_deref().unwrap_or(none));
     for problem in &findings.problems {
         crate::console::print_failure(problem);
     }
     if findings.problems.is_empty() {
-        println!("all is well");
+        say!("all is well");
     }
 }

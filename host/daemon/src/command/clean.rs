@@ -27,9 +27,9 @@ pub(super) async fn clean(home: &Home, arguments: &CleanArgs) -> Result<Exit, Re
     let json = arguments.pipeline.json;
     if !json {
         for (removal, run) in &found.tables {
-            println!("{} of run {run}: {}", removal.table, removal.why);
+            say!("{} of run {run}: {}", removal.table, removal.why);
         }
-        println!("{} tables to remove, {} kept for now", found.tables.len(), found.kept);
+        say!("{} tables to remove, {} kept for now", found.tables.len(), found.kept);
     }
     let go = !found.tables.is_empty()
         && (arguments.yes || (!json && console::ask(&format!("Remove {} tables?", found.tables.len()))));
@@ -53,9 +53,9 @@ pub(super) async fn clean(home: &Home, arguments: &CleanArgs) -> Result<Exit, Re
     if json {
         print_json(&lines);
     } else if go {
-        println!("{} tables removed", lines.iter().filter(|l| l.removed).count());
+        say!("{} tables removed", lines.iter().filter(|l| l.removed).count());
     } else if !found.tables.is_empty() {
-        println!("nothing removed: say --yes");
+        say!("nothing removed: say --yes");
     }
     match failed {
         Some(failure) => Err(failure.into()),

@@ -14,7 +14,7 @@ pub(super) fn explain(arguments: &ExplainArgs) -> Result<Exit, Refusal> {
         } else {
             for (code, page) in explain::pages() {
                 let title = page.lines().next().unwrap_or_default().trim_start_matches("# ");
-                println!("{code:36} {title}");
+                say!("{code:36} {title}");
             }
         }
         return Ok(Exit::Done);
@@ -25,7 +25,7 @@ pub(super) fn explain(arguments: &ExplainArgs) -> Result<Exit, Refusal> {
     if arguments.json {
         print_json(&serde_json::json!({ "code": code, "page": page }));
     } else {
-        println!("{code}\n\n{page}");
+        say!("{code}\n\n{page}");
     }
     Ok(Exit::Done)
 }

@@ -28,7 +28,7 @@ pub(super) async fn model(home: &Home, command: ModelCommand) -> Result<Exit, Re
                 Some(path) => fs::write(&path, text).map_err(|e| {
                     Failure::config("run.output-not-writable", format!("{} cannot be written: {e}", path.display()))
                 })?,
-                None => println!("{text}"),
+                None => say!("{text}"),
             }
             Ok(Exit::Done)
         }
@@ -64,10 +64,10 @@ fn print(changes: &[Change], json: bool) {
         return;
     }
     if changes.is_empty() {
-        println!("no change");
+        say!("no change");
     }
     for change in changes {
-        println!(
+        say!(
             "{:9} {} {} of {}: {} -> {}{}",
             format!("{:?}", change.kind).to_lowercase(),
             change.subject,

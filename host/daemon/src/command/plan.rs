@@ -8,6 +8,7 @@ use millrace_model::{ChangeKind, Failure, Plan, Strategy, document};
 
 use super::{Exit, Home, Refusal, cancel_on_signal, print_json};
 use crate::cli::PlanArgs;
+use crate::console::put;
 use crate::databases::Databases;
 use crate::planner::{self, Planned};
 use crate::report::{grouped, mappings};
@@ -24,22 +25,31 @@ pub(super) async fn plan(home: &Home, arguments: &PlanArgs) -> Result<Exit, Refu
     if arguments.pipeline.json {
         print_json(&planned.plan);
     } else {
-        print!("{}", describe(&planned.plan));
+        put(format_args!("{}", describe(&planned.plan, Detail::Columns)));
         if let Some(folder) = &arguments.out {
-            println!("\nwritten to {}; carry it out with: millrace apply {0}", folder.display());
+            say!("\nwritten to {}; carry it out with: millrace apply {0}", folder.display());
         }
     }
     Ok(Exit::Done)
 }
 
+/// How much of a plan is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// Tables and changes.
+    Tables,
+    /// Every column, with the reason for what becomes of it.
+    Columns,
+}
+
 /// A plan for people.
-pub(crate) fn describe(plan: &Plan) -> String {
+pub(crate) fn describe(plan: &Plan, detail: Detail) -> String {
     let mut out = String::new();
-    write_plan(&mut out, plan).expect("writing to a string");
+    write_plan(&mut out, plan, detail).expect("writing to a string");
     out
 }
 
-fn write_plan(out: &mut String, plan: &Plan) -> std::fmt::Result {
+fn write_plan(out: &mut String, plan: &Plan, detail: Detail) -> std::fmt::Result {
     writeln!(
         out,
         "plan of {}: {} {} to {} {}\n",
@@ -70,7 +80,7 @@ fn write_plan(out: &mut String, plan: &Plan) -> std::fmt::Result {
             let warning = if change.destructive { "  [destroys]" } else { "" };
             writeln!(out, "    {mark} {} {}: {what}{warning}", change.subject, change.name)?;
         }
-        if table.strategy.builds() {
+        if table.strategy.builds() && detail == Detail::Columns {
             for mapping in mappings(table) {
                 let targets =
                     if mapping.targets.is_empty() { "dropped".to_owned() } else { mapping.targets.join(", ") };
@@ -135,7 +145,7 @@ fn write_out(folder: &Path, setup: &Setup, planned: &Planned) -> Result<(), Fail
     }
     let write = |name: &str, text: &str| fs::write(folder.join(name), text).map_err(not_writable);
     write("plan.json", &planned.plan.to_json())?;
-    write("plan.md", &format!("```text\n{}```\n", describe(&planned.plan)))?;
+    write("plan.md", &format!("```text\n{}```\n", describe(&planned.plan, Detail::Columns)))?;
     write("source-model.json", &document::write(&planned.source))?;
     write("target-model.json", &document::write(&planned.current))?;
     write("pipeline.toml", &setup.text)?;

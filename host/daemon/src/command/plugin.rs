@@ -54,7 +54,7 @@ pub(super) fn plugin(runtime: &Runtime, command: PluginCommand) -> Result<Exit, 
                 for fact in &facts {
                     table.add_row([&fact.name, &fact.kind, &fact.version, &fact.summary]);
                 }
-                println!("{table}");
+                say!("{table}");
             }
         }
         PluginCommand::Inspect { plugin, json } => {
@@ -72,14 +72,14 @@ pub(super) fn plugin(runtime: &Runtime, command: PluginCommand) -> Result<Exit, 
 }
 
 fn print(facts: &Facts) {
-    println!("{} {}: {}", facts.name, facts.version, facts.summary);
-    println!("kind     {}", facts.kind);
-    println!("sha256   {}", facts.sha256);
-    println!("origin   {}", facts.origin);
-    println!("imports  {}", facts.imports.join(", "));
-    println!("config");
+    say!("{} {}: {}", facts.name, facts.version, facts.summary);
+    say!("kind     {}", facts.kind);
+    say!("sha256   {}", facts.sha256);
+    say!("origin   {}", facts.origin);
+    say!("imports  {}", facts.imports.join(", "));
+    say!("config");
     let schema = serde_json::to_string_pretty(&facts.config_schema).unwrap_or_default();
     for line in schema.lines() {
-        println!("  {line}");
+        say!("  {line}");
     }
 }

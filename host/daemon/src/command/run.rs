@@ -45,12 +45,12 @@ pub(super) async fn run(home: &Home, arguments: &RunArgs) -> Result<Exit, Refusa
         if json {
             print_json(&Ending { run: None, state: "nothing-to-do".to_owned(), failure: None, report: None });
         } else {
-            println!("nothing to do: source and target have the same schema");
+            say!("nothing to do: source and target have the same schema");
         }
         return Ok(Exit::Done);
     };
     if !json {
-        eprint!("{}", plan::describe(&planned.plan));
+        eprint!("{}", plan::describe(&planned.plan, plan::Detail::Tables));
         eprintln!("\nrun {}", record.id);
     }
     carry_out(home, setup, record, approval(arguments.yes), cancel, json).await
@@ -86,7 +86,7 @@ pub(super) async fn apply(home: &Home, arguments: &ApplyArgs) -> Result<Exit, Re
     }
     check_source(&setup, &databases, &approved, &cancel).await?;
     if approved.is_empty() {
-        println!("nothing to do: source and target have the same schema");
+        say!("nothing to do: source and target have the same schema");
         return Ok(Exit::Done);
     }
     let record = service::keep(&setup, &home.store, id.as_str(), approved).await?;
@@ -202,7 +202,7 @@ async fn settle(
     }
     let summary = &report.summary;
     match result {
-        Ok(End::Done) => println!(
+        Ok(End::Done) => say!(
             "done: {} created, {} rebuilt, {} kept; {} rows in {:.1} s",
             summary.created,
             summary.rebuilt,
@@ -210,8 +210,8 @@ async fn settle(
             grouped(summary.rows),
             summary.seconds
         ),
-        Ok(End::WaitingApproval) => println!("validated, and waiting for approval: millrace approve {id}"),
-        Ok(End::RolledBack) => println!("rolled back: the old tables are live again"),
+        Ok(End::WaitingApproval) => say!("validated, and waiting for approval: millrace approve {id}"),
+        Ok(End::RolledBack) => say!("rolled back: the old tables are live again"),
         Err(failure) => {
             console::print_failure(&failure);
             eprintln!("  next:  millrace resume {id}");

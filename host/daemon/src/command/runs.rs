@@ -21,7 +21,7 @@ pub(super) async fn list(home: &Home, arguments: &RunsArgs) -> Result<Exit, Refu
         let state = shown_state(home, &run.id, &run.state);
         table.add_row([run.id.as_str(), &run.pipeline, &state, &run.created_at, &run.updated_at]);
     }
-    println!("{table}");
+    say!("{table}");
     Ok(Exit::Done)
 }
 
@@ -39,17 +39,17 @@ pub(super) async fn show(home: &Home, arguments: &RunSelector) -> Result<Exit, R
         print_json(&serde_json::json!({ "run": run, "tables": report.tables, "events": events }));
         return Ok(Exit::Done);
     }
-    println!("run {} of {}: {}", run.id, run.pipeline, shown_state(home, &run.id, &run.state));
+    say!("run {} of {}: {}", run.id, run.pipeline, shown_state(home, &run.id, &run.state));
     let mut tables = console::table(&["table", "strategy", "rows", "validated"]);
     for table in &report.tables {
         let rows = table.copy.as_ref().map(|c| grouped(c.rows)).unwrap_or_default();
         let verdict = table.validation.as_ref().map(|v| format!("{:?}", v.validation.verdict).to_lowercase());
         tables.add_row([table.target.as_str(), table.strategy.word(), &rows, verdict.as_deref().unwrap_or("")]);
     }
-    println!("{tables}\n");
+    say!("{tables}\n");
     for event in &events {
         let action = event.action.as_ref().map(|a| a.as_str()).unwrap_or_default();
-        println!("{:4}  {}  {:17} {action}", event.sequence, event.at, event.kind.name());
+        say!("{:4}  {}  {:17} {action}", event.sequence, event.at, event.kind.name());
     }
     Ok(Exit::Done)
 }
@@ -67,7 +67,7 @@ pub(super) async fn report(home: &Home, arguments: &ReportArgs) -> Result<Exit, 
         Some(path) => fs::write(path, text).map_err(|e| {
             Failure::config("run.output-not-writable", format!("{} cannot be written: {e}", path.display()))
         })?,
-        None => println!("{text}"),
+        None => say!("{text}"),
     }
     Ok(Exit::Done)
 }

@@ -1,5 +1,7 @@
 //! The phases of a run, in order.
 
+use millrace_database::dialect::mysql as dialect;
+use millrace_database::mysql::TableRole;
 use millrace_model::plan::Statement;
 use millrace_model::{Failure, StageKind, TablePlan};
 use millrace_pipeline::{Action, EventKind, NextStep, RunState};
@@ -69,11 +71,16 @@ async fn forward(run: &RunContext, approval: Approval) -> Result<End, Failure> {
 async fn shadows(run: &RunContext) -> Result<(), Failure> {
     for table in run.record.plan.builds() {
         let shadow = table.shadow.as_ref().ok_or_else(|| no_shadow(table))?;
+        let action = Action::create_shadow(&table.target);
+        let again = was_begun(run, &action);
         run.action(
-            &Action::create_shadow(&table.target),
-            async || Ok(run.target.table_exists(shadow).await?.then_some(Value::Null)),
+            &action,
+            async || Ok(None),
             async || {
-                if run.target.table_exists(shadow).await? {
+                if again {
+                    // Half made by a process that died: it holds no row yet.
+                    run.target.execute(&format!("DROP TABLE IF EXISTS {}", dialect::quote_table(shadow))).await?;
+                } else if run.target.table_exists(shadow).await? {
                     return Err(Failure::data(
                         "tables.shadow-in-the-way",
                         format!("{shadow} exists already, and this run did not make it"),
@@ -81,7 +88,7 @@ async fn shadows(run: &RunContext) -> Result<(), Failure> {
                     .with("table", shadow.to_string()));
                 }
                 // The books first: a table that stands in them and does not exist does no harm, the reverse would.
-                let role = millrace_database::mysql::TableRole::Shadow;
+                let role = TableRole::Shadow;
                 run.books.record_table(run.id(), &run.record.pipeline, role, shadow, &table.target).await?;
                 for statement in &table.create {
                     run.target.execute(&statement.sql).await?;

@@ -24,14 +24,10 @@ pub(crate) struct Recorder {
     hold_at: Option<String>,
 }
 
-fn illegal(run: &str, error: &impl std::fmt::Display) -> Failure {
-    Failure::internal("state.illegal-event", format!("the journal of run {run} does not allow this: {error}"))
-}
-
 impl Recorder {
     /// Reads the run's journal; new events are also sent to `told`.
     pub(crate) async fn open(store: &Store, run: &str, told: broadcast::Sender<Event>) -> Result<Self, Failure> {
-        let journal = Journal::from_events(store.events(run).await?).map_err(|e| illegal(run, &e))?;
+        let journal = Journal::from_events(store.events(run).await?).map_err(Failure::from)?;
         Ok(Self {
             store: store.clone(),
             run: run.to_owned(),
@@ -80,7 +76,7 @@ impl Recorder {
         let _one_at_a_time = self.writing.lock().await;
         // The journal in memory changes only when the event has been kept.
         let mut next = self.read(Journal::clone);
-        let event = next.record(clock::now_text(), action, kind).map_err(|e| illegal(&self.run, &e))?;
+        let event = next.record(clock::now_text(), action, kind).map_err(Failure::from)?;
         self.store.append(&self.run, event.sequence, &event, next.state().name(), &event.at).await?;
         *self.journal.lock().unwrap_or_else(PoisonError::into_inner) = next;
         tracing::info!(
