@@ -1,1 +1,15 @@
-//! Scenarios, faults, hostile guests and the command line, against real databases
+//! What tests of the whole of Millrace are written with: the command as a user runs it, databases to look into, the
+//! shop, scenarios, and a small HTTP client.
+//!
+//! A test takes fresh databases from `millrace-test-engines`, makes a [`Millrace`] between them, and says what a
+//! person would type. The command runs as a process of its own: it can be killed.
+
+mod catalog;
+mod command;
+mod report;
+mod shop;
+
+pub use catalog::{catalog, count_rows, names_of_tables};
+pub use command::{Millrace, Outcome, Running};
+pub use report::{Told, ToldTable};
+pub use shop::{CHANGES, CHANGES_OF_PARENTS, SHOP_TABLES, fill_shop};

@@ -1,0 +1,309 @@
+//! The command as a user runs it: a process with a folder of its own for its state.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use millrace_test_engines::Database;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::task::JoinHandle;
+
+/// How long one command may take in a test.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// The command with a fresh state folder and two databases.
+#[derive(Debug)]
+pub struct Millrace {
+    program: PathBuf,
+    folder: TempDir,
+    environment: BTreeMap<String, String>,
+    /// Words before the program, as in `sh -c 'ulimit …; exec "$@"' sh`.
+    before: Vec<String>,
+}
+
+impl Millrace {
+    /// With the program at this path and no databases.
+    ///
+    /// # Panics
+    /// When a temporary folder cannot be made.
+    #[must_use]
+    pub fn new(program: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let program = PathBuf::from(program);
+        let millrace = Self { program, folder, environment: BTreeMap::new(), before: Vec::new() };
+        millrace.share_compiled_plugins();
+        millrace
+    }
+
+    /// A state folder is fresh, but what the first-party plugins compile to is the same for all of them.
+    fn share_compiled_plugins(&self) {
+        let Some(target) = self.program.parent().and_then(Path::parent) else { return };
+        let shared = target.join("tmp/compiled-plugins");
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&shared).expect("a folder in the target folder");
+        fs::create_dir(self.state()).expect("a folder in a fresh folder");
+        symlink(&shared, self.state().join("plugins")).expect("a link in a fresh folder");
+    }
+
+    /// From this source to this target.
+    #[must_use]
+    pub fn between(self, source: &Database, target: &Database) -> Self {
+        self.with("MILLRACE_SOURCE_URL", &source.url).with("MILLRACE_TARGET_URL", &target.url)
+    }
+
+    /// With this environment variable.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// With an environment variable from here on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.environment.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Without an environment variable from here on.
+    pub fn unset(&mut self, name: &str) {
+        self.environment.remove(name);
+    }
+
+    /// Run through a shell that says this first, such as `ulimit -f 100`.
+    #[must_use]
+    pub fn after_saying(mut self, shell: &str) -> Self {
+        self.before =
+            ["sh", "-c", &format!("{shell}; exec \"$@\""), "sh"].iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
+    /// The folder of this command's files; it goes with it.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The folder of its state.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    /// Writes a file into the folder and gives its path.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn write(&self, name: &str, text: &str) -> String {
+        let path = self.folder.path().join(name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).expect("a folder in our own folder");
+        }
+        fs::write(&path, text).expect("a file in our own folder");
+        path.to_str().expect("a temporary path is UTF-8").to_owned()
+    }
+
+    /// Runs the command to its end.
+    ///
+    /// # Errors
+    /// When it cannot be started, or takes too long.
+    pub async fn run(&self, arguments: &[&str]) -> Result<Outcome> {
+        self.spawn(arguments)?.finish().await
+    }
+
+    /// Starts the command.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn(&self, arguments: &[&str]) -> Result<Running> {
+        let words: Vec<String> = self.before.iter().cloned().chain([self.program.display().to_string()]).collect();
+        let mut child = Command::new(&words[0])
+            .args(&words[1..])
+            .args(arguments)
+            .envs(&self.environment)
+            .env("MILLRACE_STATE", self.state())
+            .env_remove("MILLRACE_LOG")
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("{} could not be started", words[0]))?;
+        let stdout = child.stdout.take().context("the command's output is piped")?;
+        let stderr = child.stderr.take().context("the command's errors are piped")?;
+        Ok(Running {
+            child,
+            stdout: tokio::spawn(read_all(stdout)),
+            stderr: BufReader::new(stderr),
+            said: String::new(),
+            line: format!("millrace {}", arguments.join(" ")),
+        })
+    }
+}
+
+async fn read_all(mut stdout: ChildStdout) -> std::io::Result<String> {
+    let mut bytes = Vec::new();
+    stdout.read_to_end(&mut bytes).await?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// A command that runs.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    stdout: JoinHandle<std::io::Result<String>>,
+    stderr: BufReader<ChildStderr>,
+    said: String,
+    line: String,
+}
+
+impl Running {
+    /// Waits for a line on standard error that contains this text, and gives it.
+    ///
+    /// # Errors
+    /// When the command ends without saying it, or takes too long.
+    pub async fn says(&mut self, text: &str) -> Result<String> {
+        let waiting = async {
+            loop {
+                let mut line = String::new();
+                if self.stderr.read_line(&mut line).await? == 0 {
+                    bail!("`{}` ended and never said {text:?}; it said:\n{}", self.line, self.said);
+                }
+                self.said.push_str(&line);
+                if line.contains(text) {
+                    return Ok(line.trim_end().to_owned());
+                }
+            }
+        };
+        match tokio::time::timeout(LIMIT, waiting).await {
+            Ok(line) => line,
+            Err(_) => bail!("a command did not say {text:?} within {LIMIT:?}"),
+        }
+    }
+
+    /// Ends it by SIGKILL, as a power cut would.
+    ///
+    /// # Errors
+    /// When it cannot be signalled.
+    pub async fn kill(mut self) -> Result<()> {
+        self.child.kill().await.context("a command could not be killed")
+    }
+
+    /// Sends it what Ctrl-C sends.
+    ///
+    /// # Errors
+    /// When it cannot be signalled.
+    pub async fn interrupt(&self) -> Result<()> {
+        let process = self.child.id().context("the command has ended")?;
+        let status = Command::new("kill").args(["-s", "INT", &process.to_string()]).status().await?;
+        ensure!(status.success(), "the command could not be interrupted");
+        Ok(())
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// When it takes too long.
+    pub async fn finish(mut self) -> Result<Outcome> {
+        let line = self.line.clone();
+        let ending = async {
+            let mut bytes = Vec::new();
+            self.stderr.read_to_end(&mut bytes).await?;
+            self.said.push_str(&String::from_utf8_lossy(&bytes));
+            let status = self.child.wait().await?;
+            let stdout = self.stdout.await??;
+            anyhow::Ok(Outcome { line: self.line, code: status.code(), stdout, stderr: self.said })
+        };
+        tokio::time::timeout(LIMIT, ending).await.with_context(|| format!("`{line}` took more than {LIMIT:?}"))?
+    }
+}
+
+/// How a command ended.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What was typed.
+    pub line: String,
+    /// The exit code. None: a signal ended it.
+    pub code: Option<i32>,
+    /// What it printed.
+    pub stdout: String,
+    /// What it said besides.
+    pub stderr: String,
+}
+
+impl Outcome {
+    /// Demands this exit code.
+    ///
+    /// # Errors
+    /// When it is another, with all that the command said.
+    pub fn expect(self, code: i32) -> Result<Self> {
+        ensure!(self.code == Some(code), "expected exit code {code}\n{self}");
+        Ok(self)
+    }
+
+    /// Demands that it said this, on either output.
+    ///
+    /// # Errors
+    /// When it did not, with all that it did say.
+    pub fn says(self, text: &str) -> Result<Self> {
+        ensure!(self.stdout.contains(text) || self.stderr.contains(text), "expected to read {text:?}\n{self}");
+        Ok(self)
+    }
+
+    /// What it printed, as JSON.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn json(&self) -> Result<Value> {
+        serde_json::from_str(&self.stdout).with_context(|| format!("expected JSON\n{self}"))
+    }
+
+    /// The code of the failure that a command with `--json` printed: of a failure, of the first thing that is wrong
+    /// with a pipeline, or of the first problem of a check. None: there is none.
+    ///
+    /// # Errors
+    /// When it printed no JSON.
+    pub fn failure(&self) -> Result<Option<String>> {
+        let json = self.json()?;
+        let code = ["/error/code", "/failure/code", "/diagnostics/0/code", "/problems/0/code"]
+            .iter()
+            .find_map(|path| json.pointer(path))
+            .and_then(Value::as_str);
+        Ok(code.map(str::to_owned))
+    }
+
+    /// Demands a failure with this code, from a command with `--json`.
+    ///
+    /// # Errors
+    /// When there is none, or another one.
+    pub fn fails_with(self, code: &str) -> Result<Self> {
+        let found = self.failure()?;
+        ensure!(found.as_deref() == Some(code), "expected a failure {code}\n{self}");
+        Ok(self)
+    }
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let code = self.code.map_or_else(|| "a signal".to_owned(), |code| code.to_string());
+        writeln!(f, "$ {}\n{}{}", self.line, clipped(&self.stdout), clipped(&self.stderr))?;
+        write!(f, "exit code: {code}")
+    }
+}
+
+/// Both ends of a long text.
+fn clipped(text: &str) -> String {
+    const ENDS: usize = 4000;
+    let characters = text.chars().count();
+    if characters <= 2 * ENDS {
+        return text.to_owned();
+    }
+    let first: String = text.chars().take(ENDS).collect();
+    let last: String = text.chars().skip(characters - ENDS).collect();
+    format!("{first}\n…\n{last}")
+}
