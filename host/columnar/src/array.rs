@@ -66,9 +66,7 @@ impl Array {
     /// For other layouts: the caller has looked at the column's layout.
     pub fn bytes(&self, row: usize) -> &[u8] {
         match &self.values {
-            Values::Varlen { offsets, data } => {
-                &data[offsets[row] as usize..offsets[row + 1] as usize]
-            }
+            Values::Varlen { offsets, data } => &data[offsets[row] as usize..offsets[row + 1] as usize],
             Values::Fixed { width, data } => {
                 let width = *width as usize;
                 &data[row * width..(row + 1) * width]
@@ -125,11 +123,7 @@ impl Array {
                 return if expected == Some(data.len()) && *width > 0 {
                     Ok(())
                 } else {
-                    Err(ArrayError::Width {
-                        rows,
-                        width: *width,
-                        bytes: data.len(),
-                    })
+                    Err(ArrayError::Width { rows, width: *width, bytes: data.len() })
                 };
             }
             Values::Varlen { offsets, data } => return check_offsets(rows, offsets, data.len()),
@@ -139,15 +133,7 @@ impl Array {
             Values::Float32(v) => v.len(),
             Values::Float64(v) => v.len(),
         };
-        if held == rows {
-            Ok(())
-        } else {
-            Err(ArrayError::RowCount {
-                rows,
-                held,
-                layout: layout_name(&self.values),
-            })
-        }
+        if held == rows { Ok(()) } else { Err(ArrayError::RowCount { rows, held, layout: layout_name(&self.values) }) }
     }
 
     /// [`Array::validate`], and that every row of a varlen array that is not null is UTF-8.
@@ -175,51 +161,28 @@ impl Array {
 
     /// How many rows are NULL.
     pub fn null_count(&self) -> usize {
-        self.validity
-            .as_ref()
-            .map_or(0, |_| (0..self.rows).filter(|&r| self.is_null(r)).count())
+        self.validity.as_ref().map_or(0, |_| (0..self.rows).filter(|&r| self.is_null(r)).count())
     }
 }
 
 fn check_bitmap(bitmap: &'static str, rows: usize, bits: &[u8]) -> Result<(), ArrayError> {
     let expected = bitmap_bytes(rows);
-    if bits.len() == expected {
-        Ok(())
-    } else {
-        Err(ArrayError::Bitmap {
-            bitmap,
-            rows,
-            bytes: bits.len(),
-            expected,
-        })
-    }
+    if bits.len() == expected { Ok(()) } else { Err(ArrayError::Bitmap { bitmap, rows, bytes: bits.len(), expected }) }
 }
 
 fn check_offsets(rows: usize, offsets: &[u32], bytes: usize) -> Result<(), ArrayError> {
     if offsets.len().checked_sub(1) != Some(rows) {
         let held = offsets.len().saturating_sub(1);
-        return Err(ArrayError::RowCount {
-            rows,
-            held,
-            layout: "varlen",
-        });
+        return Err(ArrayError::RowCount { rows, held, layout: "varlen" });
     }
     if offsets[0] != 0 {
         return Err(ArrayError::FirstOffset { first: offsets[0] });
     }
     for (row, pair) in offsets.windows(2).enumerate() {
         if pair[1] < pair[0] {
-            return Err(ArrayError::Descending {
-                row,
-                from: pair[0],
-                to: pair[1],
-            });
+            return Err(ArrayError::Descending { row, from: pair[0], to: pair[1] });
         }
     }
     let last = offsets[rows];
-    if last as usize == bytes {
-        Ok(())
-    } else {
-        Err(ArrayError::LastOffset { last, bytes })
-    }
+    if last as usize == bytes { Ok(()) } else { Err(ArrayError::LastOffset { last, bytes }) }
 }

@@ -26,10 +26,7 @@ impl Batch {
     /// # Errors
     /// When they have not equally many rows.
     pub fn new(columns: Vec<Array>) -> Result<Self, ArrayError> {
-        let batch = Self {
-            rows: columns.first().map_or(0, |c| c.rows),
-            columns,
-        };
+        let batch = Self { rows: columns.first().map_or(0, |c| c.rows), columns };
         batch.check_rows()?;
         Ok(batch)
     }
@@ -48,11 +45,7 @@ impl Batch {
             None => Ok(()),
             Some(column) => {
                 let rows = self.columns[column].rows;
-                Err(ArrayError::ColumnRows {
-                    column,
-                    rows,
-                    expected: self.rows,
-                })
+                Err(ArrayError::ColumnRows { column, rows, expected: self.rows })
             }
         }
     }
@@ -60,19 +53,12 @@ impl Batch {
     /// The rows of these numbers, in this order.
     #[must_use]
     pub fn take(&self, rows: &[u32]) -> Self {
-        Self {
-            rows: rows.len(),
-            columns: self.columns.iter().map(|c| c.take(rows)).collect(),
-        }
+        Self { rows: rows.len(), columns: self.columns.iter().map(|c| c.take(rows)).collect() }
     }
 
     /// All rows but these, given in any order.
     #[must_use]
     pub fn without(self, rows: &[u32]) -> Self {
-        if rows.is_empty() {
-            self
-        } else {
-            self.take(&kept_rows(self.rows, rows))
-        }
+        if rows.is_empty() { self } else { self.take(&kept_rows(self.rows, rows)) }
     }
 }

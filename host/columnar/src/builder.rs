@@ -21,13 +21,13 @@ impl Validity {
                 return;
             }
             let mut bits = vec![0xff; bitmap_bytes(row)];
-            if row % 8 != 0 {
+            if !row.is_multiple_of(8) {
                 bits[row / 8] = (1 << (row % 8)) - 1;
             }
             self.bits = Some(bits);
         }
         if let Some(bits) = &mut self.bits {
-            if row % 8 == 0 {
+            if row.is_multiple_of(8) {
                 bits.push(0);
             }
             bits[row / 8] |= u8::from(valid) << (row % 8);
@@ -70,10 +70,7 @@ pub struct NumberBuilder<T> {
 impl<T: Number> NumberBuilder<T> {
     /// With room for so many rows.
     pub fn with_capacity(rows: usize) -> Self {
-        Self {
-            validity: Validity::default(),
-            values: Vec::with_capacity(rows),
-        }
+        Self { validity: Validity::default(), values: Vec::with_capacity(rows) }
     }
 
     /// One more row.
@@ -101,11 +98,7 @@ impl<T: Number> NumberBuilder<T> {
     /// The array; the builder is empty again.
     pub fn finish(&mut self) -> Array {
         let (rows, validity) = self.validity.finish();
-        Array {
-            rows,
-            validity,
-            values: T::values(std::mem::take(&mut self.values)),
-        }
+        Array { rows, validity, values: T::values(std::mem::take(&mut self.values)) }
     }
 }
 
@@ -119,15 +112,12 @@ pub struct BitsBuilder {
 impl BitsBuilder {
     /// With room for so many rows.
     pub fn with_capacity(rows: usize) -> Self {
-        Self {
-            validity: Validity::default(),
-            bits: Vec::with_capacity(bitmap_bytes(rows)),
-        }
+        Self { validity: Validity::default(), bits: Vec::with_capacity(bitmap_bytes(rows)) }
     }
 
     fn push_bit(&mut self, value: bool) {
         let row = self.validity.rows;
-        if row % 8 == 0 {
+        if row.is_multiple_of(8) {
             self.bits.push(0);
         }
         self.bits[row / 8] |= u8::from(value) << (row % 8);
@@ -158,11 +148,7 @@ impl BitsBuilder {
     /// The array; the builder is empty again.
     pub fn finish(&mut self) -> Array {
         let (rows, validity) = self.validity.finish();
-        Array {
-            rows,
-            validity,
-            values: Values::Bits(std::mem::take(&mut self.bits)),
-        }
+        Array { rows, validity, values: Values::Bits(std::mem::take(&mut self.bits)) }
     }
 }
 
@@ -177,11 +163,7 @@ pub struct FixedBuilder {
 impl FixedBuilder {
     /// Values of `width` bytes, with room for so many rows.
     pub fn with_capacity(width: u32, rows: usize) -> Self {
-        Self {
-            validity: Validity::default(),
-            width,
-            data: Vec::with_capacity(rows * width as usize),
-        }
+        Self { validity: Validity::default(), width, data: Vec::with_capacity(rows * width as usize) }
     }
 
     /// One more row.
@@ -189,11 +171,7 @@ impl FixedBuilder {
     /// # Panics
     /// When the value has not the width.
     pub fn push(&mut self, value: &[u8]) {
-        assert_eq!(
-            value.len(),
-            self.width as usize,
-            "a value of the wrong width"
-        );
+        assert_eq!(value.len(), self.width as usize, "a value of the wrong width");
         self.data.extend_from_slice(value);
         self.validity.push(true);
     }
@@ -217,15 +195,8 @@ impl FixedBuilder {
     /// The array; the builder is empty again.
     pub fn finish(&mut self) -> Array {
         let (rows, validity) = self.validity.finish();
-        let values = Values::Fixed {
-            width: self.width,
-            data: std::mem::take(&mut self.data),
-        };
-        Array {
-            rows,
-            validity,
-            values,
-        }
+        let values = Values::Fixed { width: self.width, data: std::mem::take(&mut self.data) };
+        Array { rows, validity, values }
     }
 }
 
@@ -249,11 +220,7 @@ impl VarlenBuilder {
     pub fn with_capacity(rows: usize, bytes: usize) -> Self {
         let mut offsets = Vec::with_capacity(rows + 1);
         offsets.push(0);
-        Self {
-            validity: Validity::default(),
-            offsets,
-            data: Vec::with_capacity(bytes),
-        }
+        Self { validity: Validity::default(), offsets, data: Vec::with_capacity(bytes) }
     }
 
     /// One more row.
@@ -282,8 +249,7 @@ impl VarlenBuilder {
     /// # Panics
     /// As [`VarlenBuilder::push`].
     pub fn end_row(&mut self) {
-        self.offsets
-            .push(u32::try_from(self.data.len()).expect("an array holds less than 4 GiB"));
+        self.offsets.push(u32::try_from(self.data.len()).expect("an array holds less than 4 GiB"));
         self.validity.push(true);
     }
 
@@ -316,15 +282,8 @@ impl VarlenBuilder {
         self.cancel_row();
         let (rows, validity) = self.validity.finish();
         let offsets = std::mem::replace(&mut self.offsets, vec![0]);
-        let values = Values::Varlen {
-            offsets,
-            data: std::mem::take(&mut self.data),
-        };
-        Array {
-            rows,
-            validity,
-            values,
-        }
+        let values = Values::Varlen { offsets, data: std::mem::take(&mut self.data) };
+        Array { rows, validity, values }
     }
 }
 
@@ -384,13 +343,8 @@ impl ArrayBuilder {
 
     /// A builder of the same layout.
     pub fn like(values: &Values, rows: usize) -> Self {
-        let width = if let Values::Fixed { width, .. } = values {
-            *width
-        } else {
-            0
-        };
-        Self::named(crate::array::layout_name(values), width, rows)
-            .expect("every layout has its name")
+        let width = if let Values::Fixed { width, .. } = values { *width } else { 0 };
+        Self::named(crate::array::layout_name(values), width, rows).expect("every layout has its name")
     }
 
     /// One more row, NULL.

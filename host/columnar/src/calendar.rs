@@ -37,30 +37,18 @@ pub fn civil_from_days(days: i32) -> Civil {
     let shifted = i64::from(days) + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
-    Civil {
-        year: year as i32,
-        month: month as u8,
-        day: day as u8,
-    }
+    Civil { year: year as i32, month: month as u8, day: day as u8 }
 }
 
 /// Days after 1970-01-01, by Hinnant's `days_from_civil`. None: there is no such date, or it is too far away.
 pub fn days_from_civil(date: Civil) -> Option<i32> {
-    if !(1..=12).contains(&date.month)
-        || date.day == 0
-        || date.day > days_in_month(date.year, date.month)
-    {
+    if !(1..=12).contains(&date.month) || date.day == 0 || date.day > days_in_month(date.year, date.month) {
         return None;
     }
     let month = i64::from(date.month);
@@ -87,11 +75,7 @@ fn write_pair(number: usize, out: &mut Vec<u8>) {
 }
 
 fn write_civil(date: Civil, out: &mut Vec<u8>) {
-    let year = if date.year > 0 {
-        i64::from(date.year)
-    } else {
-        1 - i64::from(date.year)
-    };
+    let year = if date.year > 0 { i64::from(date.year) } else { 1 - i64::from(date.year) };
     let year = usize::try_from(year).unwrap_or(0);
     if year > 9_999 {
         out.extend_from_slice((year / 10_000).to_string().as_bytes());
@@ -156,9 +140,7 @@ pub fn write_timestamp(microseconds: i64, out: &mut Vec<u8>) {
         return write_infinity(microseconds > 0, out);
     }
     let days = microseconds.div_euclid(DAY);
-    let date = civil_from_days(
-        i32::try_from(days).expect("64 bits of microseconds are fewer days than 2^31"),
-    );
+    let date = civil_from_days(i32::try_from(days).expect("64 bits of microseconds are fewer days than 2^31"));
     write_civil(date, out);
     out.push(b' ');
     write_time(microseconds.rem_euclid(DAY), out);
@@ -167,19 +149,8 @@ pub fn write_timestamp(microseconds: i64, out: &mut Vec<u8>) {
 
 /// The number that one to `most` digits at the beginning stand for, and what follows them.
 fn number(text: &[u8], least: usize, most: usize) -> Option<(i64, &[u8])> {
-    let end = text
-        .iter()
-        .take(most)
-        .position(|b| !b.is_ascii_digit())
-        .unwrap_or(text.len().min(most));
-    (end >= least).then(|| {
-        (
-            text[..end]
-                .iter()
-                .fold(0, |sum, b| sum * 10 + i64::from(b - b'0')),
-            &text[end..],
-        )
-    })
+    let end = text.iter().take(most).position(|b| !b.is_ascii_digit()).unwrap_or(text.len().min(most));
+    (end >= least).then(|| (text[..end].iter().fold(0, |sum, b| sum * 10 + i64::from(b - b'0')), &text[end..]))
 }
 
 fn infinity(text: &[u8]) -> Option<bool> {
@@ -194,11 +165,8 @@ fn split_date(text: &[u8]) -> Option<(Civil, &[u8])> {
     let (year, rest) = number(text, 4, 7)?;
     let (month, rest) = number(rest.strip_prefix(b"-")?, 2, 2)?;
     let (day, rest) = number(rest.strip_prefix(b"-")?, 2, 2)?;
-    let date = Civil {
-        year: i32::try_from(year).ok()?,
-        month: u8::try_from(month).ok()?,
-        day: u8::try_from(day).ok()?,
-    };
+    let date =
+        Civil { year: i32::try_from(year).ok()?, month: u8::try_from(month).ok()?, day: u8::try_from(day).ok()? };
     Some((date, rest))
 }
 
@@ -241,12 +209,9 @@ fn split_time(text: &[u8]) -> Option<(i64, &[u8])> {
 
 /// Reads what [`write_time`] writes, with one to six digits of the fraction. None: it is no time.
 pub fn read_time(text: &[u8]) -> Option<i64> {
-    let (negative, text) = text
-        .strip_prefix(b"-")
-        .map_or((false, text), |rest| (true, rest));
+    let (negative, text) = text.strip_prefix(b"-").map_or((false, text), |rest| (true, rest));
     let (time, rest) = split_time(text)?;
-    rest.is_empty()
-        .then_some(if negative { -time } else { time })
+    rest.is_empty().then_some(if negative { -time } else { time })
 }
 
 /// Reads what [`write_timestamp`] writes, also with a `T` between date and time. None: it is no timestamp.
@@ -256,15 +221,11 @@ pub fn read_timestamp(text: &[u8]) -> Option<i64> {
     }
     let (date, rest) = split_date(text)?;
     let (time, rest) = match rest.split_first() {
-        Some((b' ' | b'T', time)) if time.first().is_some_and(u8::is_ascii_digit) => {
-            split_time(time)?
-        }
+        Some((b' ' | b'T', time)) if time.first().is_some_and(u8::is_ascii_digit) => split_time(time)?,
         _ => (0, rest),
     };
     let days = days_from_civil(with_era(date, rest)?)?;
-    (time <= DAY)
-        .then(|| i64::from(days).checked_mul(DAY)?.checked_add(time))
-        .flatten()
+    (time <= DAY).then(|| i64::from(days).checked_mul(DAY)?.checked_add(time)).flatten()
 }
 
 #[cfg(test)]
@@ -305,11 +266,7 @@ mod tests {
             (i64::MAX, "infinity"),
         ] {
             assert_eq!(text(|out| write_timestamp(instant, out)), spelled);
-            assert_eq!(
-                read_timestamp(spelled.as_bytes()),
-                Some(instant),
-                "{spelled}"
-            );
+            assert_eq!(read_timestamp(spelled.as_bytes()), Some(instant), "{spelled}");
         }
         assert_eq!(read_timestamp(b"1970-01-01T00:00:01.5"), Some(1_500_000));
         assert_eq!(read_timestamp(b"1970-01-02"), Some(DAY));
@@ -317,11 +274,9 @@ mod tests {
 
     #[test]
     fn times_may_be_negative_and_longer_than_a_day() {
-        for (time, spelled) in [
-            (DAY, "24:00:00"),
-            (-(838 * 3_600 + 59 * 60 + 59) * SECOND, "-838:59:59"),
-            (1, "00:00:00.000001"),
-        ] {
+        for (time, spelled) in
+            [(DAY, "24:00:00"), (-(838 * 3_600 + 59 * 60 + 59) * SECOND, "-838:59:59"), (1, "00:00:00.000001")]
+        {
             assert_eq!(text(|out| write_time(time, out)), spelled);
             assert_eq!(read_time(spelled.as_bytes()), Some(time));
         }
@@ -330,24 +285,11 @@ mod tests {
 
     #[test]
     fn what_is_no_date_is_refused() {
-        for text in [
-            "0000-00-00",
-            "2023-02-29",
-            "1900-02-29",
-            "2023-13-01",
-            "2023-1-01",
-            "",
-            "2023-01-01x",
-            "99-01-01",
-        ] {
+        for text in ["0000-00-00", "2023-02-29", "1900-02-29", "2023-13-01", "2023-1-01", "", "2023-01-01x", "99-01-01"]
+        {
             assert_eq!(read_date(text.as_bytes()), None, "{text}");
         }
-        for text in [
-            "2023-01-01 25:00:00",
-            "2023-01-01 00:60:00",
-            "2023-01-01 00:00",
-            "2023-01-01 00:00:00.1234567",
-        ] {
+        for text in ["2023-01-01 25:00:00", "2023-01-01 00:60:00", "2023-01-01 00:00", "2023-01-01 00:00:00.1234567"] {
             assert_eq!(read_timestamp(text.as_bytes()), None, "{text}");
         }
     }

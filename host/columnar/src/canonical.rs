@@ -106,10 +106,7 @@ pub struct RowHasher {
 impl RowHasher {
     /// For rows with columns of these kinds.
     pub fn new(kinds: Vec<CanonicalKind>) -> Self {
-        Self {
-            kinds,
-            row: Vec::with_capacity(256),
-        }
+        Self { kinds, row: Vec::with_capacity(256) }
     }
 
     /// The kinds of the columns.
@@ -143,18 +140,8 @@ pub fn encode(array: &Array, row: usize, kind: CanonicalKind, out: &mut Vec<u8>)
     }
     match &array.values {
         Values::Bits(bits) => word(tag::INTEGER, u64::from(bit(bits, row)), out),
-        Values::Int16(v) => integer(
-            i64::from(v[row]),
-            u64::from(v[row].cast_unsigned()),
-            kind,
-            out,
-        ),
-        Values::Int32(v) => integer(
-            i64::from(v[row]),
-            u64::from(v[row].cast_unsigned()),
-            kind,
-            out,
-        ),
+        Values::Int16(v) => integer(i64::from(v[row]), u64::from(v[row].cast_unsigned()), kind, out),
+        Values::Int32(v) => integer(i64::from(v[row]), u64::from(v[row].cast_unsigned()), kind, out),
         Values::Int64(v) => integer(v[row], v[row].cast_unsigned(), kind, out),
         Values::Float32(v) => float(widen(v[row]), out),
         Values::Float64(v) => float(v[row], out),
@@ -174,7 +161,7 @@ fn integer(signed: i64, unsigned: u64, kind: CanonicalKind, out: &mut Vec<u8>) {
         CanonicalKind::Time => word(tag::TIME, signed.cast_unsigned(), out),
         CanonicalKind::Timestamp => word(tag::TIMESTAMP, signed.cast_unsigned(), out),
         CanonicalKind::Unsigned if unsigned > i64::MAX.cast_unsigned() => {
-            word(tag::LARGE_INTEGER, unsigned, out)
+            word(tag::LARGE_INTEGER, unsigned, out);
         }
         CanonicalKind::Unsigned => word(tag::INTEGER, unsigned, out),
         _ => word(tag::INTEGER, signed.cast_unsigned(), out),
@@ -190,19 +177,12 @@ pub fn widen(value: f32) -> f64 {
     if !value.is_finite() || (value.abs() <= EXACT && value.fract() == 0.0) {
         return f64::from(value);
     }
-    ryu::Buffer::new()
-        .format_finite(value)
-        .parse()
-        .unwrap_or(f64::from(value))
+    ryu::Buffer::new().format_finite(value).parse().unwrap_or(f64::from(value))
 }
 
 fn float(value: f64, out: &mut Vec<u8>) {
     // Adding zero turns -0 into 0 and leaves every other number alone.
-    let bits = if value.is_nan() {
-        0x7ff8_0000_0000_0000
-    } else {
-        (value + 0.0).to_bits()
-    };
+    let bits = if value.is_nan() { 0x7ff8_0000_0000_0000 } else { (value + 0.0).to_bits() };
     word(tag::FLOAT, bits, out);
 }
 
@@ -214,14 +194,9 @@ fn bytes(value: &[u8], kind: CanonicalKind, out: &mut Vec<u8>) {
             rewritten(tag::DECIMAL, value, out, decimal::normalise);
         }
         CanonicalKind::Json => {
-            rewritten(tag::JSON, value, out, |text, out| {
-                json::canonical(text, out).is_ok()
-            });
+            rewritten(tag::JSON, value, out, |text, out| json::canonical(text, out).is_ok());
         }
-        CanonicalKind::Uuid => match <[u8; 16]>::try_from(value)
-            .ok()
-            .or_else(|| hex::read_uuid(value))
-        {
+        CanonicalKind::Uuid => match <[u8; 16]>::try_from(value).ok().or_else(|| hex::read_uuid(value)) {
             Some(uuid) => {
                 out.push(tag::UUID);
                 out.extend_from_slice(&uuid);
@@ -234,10 +209,7 @@ fn bytes(value: &[u8], kind: CanonicalKind, out: &mut Vec<u8>) {
 
 /// A text without the blanks at its end.
 pub(crate) fn without_blanks(text: &[u8]) -> &[u8] {
-    &text[..text
-        .iter()
-        .rposition(|&b| b != b' ')
-        .map_or(0, |last| last + 1)]
+    &text[..text.iter().rposition(|&b| b != b' ').map_or(0, |last| last + 1)]
 }
 
 fn counted(tag: u8, value: &[u8], out: &mut Vec<u8>) {
@@ -248,17 +220,11 @@ fn counted(tag: u8, value: &[u8], out: &mut Vec<u8>) {
 }
 
 /// As [`counted`], of what `write` makes of the value; the value itself, as unreadable, when that fails.
-fn rewritten(
-    tag: u8,
-    value: &[u8],
-    out: &mut Vec<u8>,
-    write: impl FnOnce(&[u8], &mut Vec<u8>) -> bool,
-) {
+fn rewritten(tag: u8, value: &[u8], out: &mut Vec<u8>, write: impl FnOnce(&[u8], &mut Vec<u8>) -> bool) {
     let start = out.len();
     out.extend_from_slice(&[tag, 0, 0, 0, 0]);
     if write(value, out) {
-        let length = u32::try_from(out.len() - start - 5)
-            .expect("a canonical form is about as long as its value");
+        let length = u32::try_from(out.len() - start - 5).expect("a canonical form is about as long as its value");
         out[start + 1..start + 5].copy_from_slice(&length.to_le_bytes());
     } else {
         out.truncate(start);
@@ -279,17 +245,12 @@ mod tests {
 
     fn texts(values: &[&str]) -> Array {
         let mut builder = VarlenBuilder::default();
-        values
-            .iter()
-            .for_each(|value| builder.push(value.as_bytes()));
+        values.iter().for_each(|value| builder.push(value.as_bytes()));
         builder.finish()
     }
 
     fn hashes(array: Array, kind: CanonicalKind) -> Vec<u128> {
-        let batch = Batch {
-            rows: array.rows,
-            columns: vec![array],
-        };
+        let batch = Batch { rows: array.rows, columns: vec![array] };
         let mut out = vec![1];
         RowHasher::new(vec![kind]).hash(&batch, &mut out);
         out
@@ -300,11 +261,7 @@ mod tests {
     }
 
     fn all_differ(hashes: &[u128]) -> bool {
-        hashes
-            .iter()
-            .collect::<std::collections::HashSet<_>>()
-            .len()
-            == hashes.len()
+        hashes.iter().collect::<std::collections::HashSet<_>>().len() == hashes.len()
     }
 
     #[test]
@@ -316,79 +273,35 @@ mod tests {
         let mut bits = BitsBuilder::default();
         bits.push(true);
         assert_eq!(hashes(bits.finish(), CanonicalKind::Boolean), narrow[1..]);
-        assert_eq!(
-            hashes(numbers(&[-1i32]), CanonicalKind::Unsigned),
-            hashes(numbers(&[4_294_967_295i64]), of)
-        );
-        assert_ne!(
-            hashes(numbers(&[-1i64]), CanonicalKind::Unsigned),
-            hashes(numbers(&[-1i64]), of)
-        );
+        assert_eq!(hashes(numbers(&[-1i32]), CanonicalKind::Unsigned), hashes(numbers(&[4_294_967_295i64]), of));
+        assert_ne!(hashes(numbers(&[-1i64]), CanonicalKind::Unsigned), hashes(numbers(&[-1i64]), of));
     }
 
     #[test]
     fn floats_are_equal_by_value_and_singles_by_their_text() {
         let of = CanonicalKind::Float;
         assert!(all_equal(&hashes(numbers(&[0.0, -0.0]), of)));
-        assert!(all_equal(&hashes(
-            numbers(&[f64::NAN, -f64::NAN, f64::from_bits(0x7ff8_0000_0000_0001)]),
-            of
-        )));
-        let singles = [
-            1.1f32,
-            -2.5,
-            3e-40,
-            16_777_217.0,
-            f32::MAX,
-            f32::MIN_POSITIVE,
-            f32::INFINITY,
-        ];
+        assert!(all_equal(&hashes(numbers(&[f64::NAN, -f64::NAN, f64::from_bits(0x7ff8_0000_0000_0001)]), of)));
+        let singles = [1.1f32, -2.5, 3e-40, 16_777_217.0, f32::MAX, f32::MIN_POSITIVE, f32::INFINITY];
         let doubles = singles.map(|single| single.to_string().parse::<f64>().unwrap());
         assert_eq!(hashes(numbers(&singles), of), hashes(numbers(&doubles), of));
         assert!(all_differ(&hashes(
-            numbers(&[
-                0.0,
-                f64::MIN_POSITIVE,
-                f64::INFINITY,
-                f64::NEG_INFINITY,
-                f64::NAN
-            ]),
+            numbers(&[0.0, f64::MIN_POSITIVE, f64::INFINITY, f64::NEG_INFINITY, f64::NAN]),
             of
         )));
     }
 
     #[test]
     fn texts_are_equal_as_their_kind_says() {
-        assert!(all_equal(&hashes(
-            texts(&["1.50", "01.5", "+1.500"]),
-            CanonicalKind::Decimal
-        )));
-        assert!(all_equal(&hashes(
-            texts(&["a", "a ", "a   "]),
-            CanonicalKind::FixedText
-        )));
-        assert!(all_differ(&hashes(
-            texts(&["a", "a ", "A", "", " "]),
-            CanonicalKind::Text
-        )));
-        assert!(all_equal(&hashes(
-            texts(&["{\"a\":1,\"b\":2}", "{\"b\": 2.0, \"a\": 1}"]),
-            CanonicalKind::Json
-        )));
-        assert!(all_differ(&hashes(
-            texts(&["{", "{ ", "[]"]),
-            CanonicalKind::Json
-        )));
-        assert_ne!(
-            hashes(texts(&["x"]), CanonicalKind::Bytes),
-            hashes(texts(&["x"]), CanonicalKind::Text)
-        );
+        assert!(all_equal(&hashes(texts(&["1.50", "01.5", "+1.500"]), CanonicalKind::Decimal)));
+        assert!(all_equal(&hashes(texts(&["a", "a ", "a   "]), CanonicalKind::FixedText)));
+        assert!(all_differ(&hashes(texts(&["a", "a ", "A", "", " "]), CanonicalKind::Text)));
+        assert!(all_equal(&hashes(texts(&["{\"a\":1,\"b\":2}", "{\"b\": 2.0, \"a\": 1}"]), CanonicalKind::Json)));
+        assert!(all_differ(&hashes(texts(&["{", "{ ", "[]"]), CanonicalKind::Json)));
+        assert_ne!(hashes(texts(&["x"]), CanonicalKind::Bytes), hashes(texts(&["x"]), CanonicalKind::Text));
         let mut uuid = FixedBuilder::with_capacity(16, 1);
         uuid.push(&hex::read_uuid(b"0f8fad5b-d9cb-469f-a165-70867728950e").unwrap());
-        let spelled = hashes(
-            texts(&["0F8FAD5B-D9CB-469F-A165-70867728950E"]),
-            CanonicalKind::Uuid,
-        );
+        let spelled = hashes(texts(&["0F8FAD5B-D9CB-469F-A165-70867728950E"]), CanonicalKind::Uuid);
         assert_eq!(hashes(uuid.finish(), CanonicalKind::Uuid), spelled);
     }
 
@@ -410,11 +323,7 @@ mod tests {
     #[test]
     fn what_moves_from_one_column_to_another_is_another_row() {
         let kinds = vec![CanonicalKind::Text; 2];
-        let batch = Batch::new(vec![
-            texts(&["ab", "a", "", "b"]),
-            texts(&["", "b", "ab", "a"]),
-        ])
-        .unwrap();
+        let batch = Batch::new(vec![texts(&["ab", "a", "", "b"]), texts(&["", "b", "ab", "a"])]).unwrap();
         let mut found = Vec::new();
         RowHasher::new(kinds).hash(&batch, &mut found);
         assert_eq!(found.len(), 4);
@@ -458,16 +367,7 @@ mod tests {
         let amounts = column(&|row| format!("{row}.50"));
         let names = column(&|row| format!("customer number {row}"));
         let notes = column(&|row| format!("a note of some length about row {row}"));
-        let columns = vec![
-            keys.clone(),
-            days.clone(),
-            amounts,
-            keys.clone(),
-            names,
-            notes,
-            days,
-            keys,
-        ];
+        let columns = vec![keys.clone(), days.clone(), amounts, keys.clone(), names, notes, days, keys];
         let kinds = vec![
             CanonicalKind::Integer,
             CanonicalKind::Integer,
@@ -485,9 +385,6 @@ mod tests {
             hasher.hash(&batch, &mut out);
         }
         let rows = 20.0 * f64::from(ROWS);
-        println!(
-            "{:.1} million rows of 8 columns a second",
-            rows / start.elapsed().as_secs_f64() / 1e6
-        );
+        println!("{:.1} million rows of 8 columns a second", rows / start.elapsed().as_secs_f64() / 1e6);
     }
 }

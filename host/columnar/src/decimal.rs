@@ -38,10 +38,7 @@ pub struct Digits {
 }
 
 fn take_digits<'a>(text: &mut &'a [u8]) -> &'a [u8] {
-    let end = text
-        .iter()
-        .position(|b| !b.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.iter().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
     let (digits, rest) = text.split_at(end);
     *text = rest;
     digits
@@ -58,18 +55,12 @@ fn take_byte(text: &mut &[u8], wanted: impl Fn(u8) -> bool) -> Option<u8> {
 }
 
 fn without_leading_zeros(digits: &[u8]) -> &[u8] {
-    let start = digits
-        .iter()
-        .position(|&b| b != b'0')
-        .unwrap_or(digits.len());
+    let start = digits.iter().position(|&b| b != b'0').unwrap_or(digits.len());
     &digits[start..]
 }
 
 fn without_trailing_zeros(digits: &[u8]) -> &[u8] {
-    let end = digits
-        .iter()
-        .rposition(|&b| b != b'0')
-        .map_or(0, |last| last + 1);
+    let end = digits.iter().rposition(|&b| b != b'0').map_or(0, |last| last + 1);
     &digits[..end]
 }
 
@@ -80,16 +71,10 @@ pub fn parse(text: &[u8]) -> Option<Parsed<'_>> {
     let sign = take_byte(&mut rest, |b| b == b'-' || b == b'+');
     let negative = sign == Some(b'-');
     let integer = take_digits(&mut rest);
-    let fraction = if take_byte(&mut rest, |b| b == b'.').is_some() {
-        take_digits(&mut rest)
-    } else {
-        &[]
-    };
+    let fraction = if take_byte(&mut rest, |b| b == b'.').is_some() { take_digits(&mut rest) } else { &[] };
     if integer.is_empty() && fraction.is_empty() {
-        let word = |name: &[u8]| {
-            rest.eq_ignore_ascii_case(name)
-                && rest.len() + usize::from(sign.is_some()) == text.len()
-        };
+        let word =
+            |name: &[u8]| rest.eq_ignore_ascii_case(name) && rest.len() + usize::from(sign.is_some()) == text.len();
         return if sign.is_none() && word(b"nan") {
             Some(Parsed::NaN)
         } else {
@@ -104,9 +89,7 @@ pub fn parse(text: &[u8]) -> Option<Parsed<'_>> {
         if digits.is_empty() || significant.len() > 15 {
             return None;
         }
-        exponent = significant
-            .iter()
-            .fold(0, |sum, b| sum * 10 + i64::from(b - b'0'));
+        exponent = significant.iter().fold(0, |sum, b| sum * 10 + i64::from(b - b'0'));
         if minus {
             exponent = -exponent;
         }
@@ -143,10 +126,7 @@ pub fn digits(text: &[u8]) -> Option<Digits> {
     };
     let length = i64::try_from(significant.0.len() + significant.1.len()).ok()?;
     let count = |n: i64| u64::try_from(n).unwrap_or(0);
-    Some(Digits {
-        integer: count(point),
-        scale: count(length - point),
-    })
+    Some(Digits { integer: count(point), scale: count(length - point) })
 }
 
 type Runs<'a> = (&'a [u8], &'a [u8]);
@@ -162,11 +142,7 @@ fn significant<'a>(number: &Decimal<'a>) -> Option<(Runs<'a>, i64)> {
         return (!digits.is_empty()).then_some(((digits, &[][..]), number.exponent - zeros));
     }
     let point = length(integer) + number.exponent;
-    let integer = if fraction.is_empty() {
-        without_trailing_zeros(integer)
-    } else {
-        integer
-    };
+    let integer = if fraction.is_empty() { without_trailing_zeros(integer) } else { integer };
     Some(((integer, fraction), point))
 }
 
@@ -179,18 +155,10 @@ fn write(number: &Decimal<'_>, out: &mut Vec<u8>) {
         out.push(b'-');
     }
     let length = i64::try_from(first.len() + second.len()).unwrap_or(i64::MAX / 4);
-    let zeros = if point <= 0 {
-        point.unsigned_abs()
-    } else {
-        u64::try_from(point - length).unwrap_or(0)
-    };
+    let zeros = if point <= 0 { point.unsigned_abs() } else { u64::try_from(point - length).unwrap_or(0) };
     if number.exponent == 0 && zeros <= ZEROS_AT_MOST {
         // Nearly always: the digits stand as they are.
-        out.extend_from_slice(if number.integer.is_empty() {
-            b"0"
-        } else {
-            number.integer
-        });
+        out.extend_from_slice(if number.integer.is_empty() { b"0" } else { number.integer });
         if !number.fraction.is_empty() {
             out.push(b'.');
             out.extend_from_slice(number.fraction);
@@ -207,10 +175,7 @@ fn write(number: &Decimal<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(b"0.");
         out.extend(padding());
         out.extend_from_slice(&digits);
-    } else if let Some((whole, part)) = usize::try_from(point)
-        .ok()
-        .and_then(|p| digits.split_at_checked(p))
-    {
+    } else if let Some((whole, part)) = usize::try_from(point).ok().and_then(|p| digits.split_at_checked(p)) {
         out.extend_from_slice(whole);
         if !part.is_empty() {
             out.push(b'.');
@@ -270,20 +235,7 @@ mod tests {
 
     #[test]
     fn what_is_no_decimal_is_refused() {
-        for text in [
-            "",
-            "-",
-            ".",
-            "1a",
-            "1e",
-            "e5",
-            "--1",
-            "1.2.3",
-            " 1",
-            "-nan",
-            "infinit",
-            "1e9999999999999999",
-        ] {
+        for text in ["", "-", ".", "1a", "1e", "e5", "--1", "1.2.3", " 1", "-nan", "infinit", "1e9999999999999999"] {
             assert_eq!(canonical(text), None, "{text}");
         }
     }

@@ -62,46 +62,14 @@ mod tests {
 
     #[test]
     fn values_read_as_people_write_them() {
-        let of = |values, kind| {
-            text(
-                &Array {
-                    rows: 1,
-                    validity: None,
-                    values,
-                },
-                0,
-                kind,
-            )
-        };
-        assert_eq!(
-            of(Values::Int32(vec![19_000]), CanonicalKind::Date).as_deref(),
-            Some("2022-01-08")
-        );
-        assert_eq!(
-            of(Values::Int64(vec![1]), CanonicalKind::Timestamp).as_deref(),
-            Some("1970-01-01 00:00:00.000001")
-        );
-        assert_eq!(
-            of(Values::Int64(vec![-1]), CanonicalKind::Unsigned).as_deref(),
-            Some("18446744073709551615")
-        );
-        let fixed = |data: &[u8]| Values::Fixed {
-            width: 2,
-            data: data.to_vec(),
-        };
-        assert_eq!(
-            of(fixed(b"\x01\xff"), CanonicalKind::Bytes).as_deref(),
-            Some("\\x01ff")
-        );
-        assert_eq!(
-            of(fixed(b"a "), CanonicalKind::FixedText).as_deref(),
-            Some("a")
-        );
-        let null = Array {
-            rows: 1,
-            validity: Some(vec![0]),
-            values: fixed(b"  "),
-        };
+        let of = |values, kind| text(&Array { rows: 1, validity: None, values }, 0, kind);
+        assert_eq!(of(Values::Int32(vec![19_000]), CanonicalKind::Date).as_deref(), Some("2022-01-08"));
+        assert_eq!(of(Values::Int64(vec![1]), CanonicalKind::Timestamp).as_deref(), Some("1970-01-01 00:00:00.000001"));
+        assert_eq!(of(Values::Int64(vec![-1]), CanonicalKind::Unsigned).as_deref(), Some("18446744073709551615"));
+        let fixed = |data: &[u8]| Values::Fixed { width: 2, data: data.to_vec() };
+        assert_eq!(of(fixed(b"\x01\xff"), CanonicalKind::Bytes).as_deref(), Some("\\x01ff"));
+        assert_eq!(of(fixed(b"a "), CanonicalKind::FixedText).as_deref(), Some("a"));
+        let null = Array { rows: 1, validity: Some(vec![0]), values: fixed(b"  ") };
         assert_eq!(text(&null, 0, CanonicalKind::Text), None);
         assert_eq!(shortened("aé", 2), "a");
     }

@@ -44,23 +44,12 @@ pub fn canonical(text: &[u8], out: &mut Vec<u8>) -> Result<(), JsonError> {
 ///
 /// # Errors
 /// When the text is not JSON; then nothing is appended.
-pub fn visit_numbers(
-    text: &[u8],
-    out: &mut Vec<u8>,
-    visit: &mut dyn FnMut(&[u8]),
-) -> Result<(), JsonError> {
+pub fn visit_numbers(text: &[u8], out: &mut Vec<u8>, visit: &mut dyn FnMut(&[u8])) -> Result<(), JsonError> {
     if let Err(error) = std::str::from_utf8(text) {
         return Err(JsonError::NotUtf8(error.valid_up_to()));
     }
     let start = out.len();
-    let mut parser = Parser {
-        text,
-        at: 0,
-        depth: 0,
-        out,
-        members: Vec::new(),
-        visit,
-    };
+    let mut parser = Parser { text, at: 0, depth: 0, out, members: Vec::new(), visit };
     let parsed = parser.document();
     if parsed.is_err() {
         out.truncate(start);
@@ -90,11 +79,7 @@ impl Parser<'_> {
     fn document(&mut self) -> Result<(), JsonError> {
         self.value()?;
         self.skip_blanks();
-        if self.at == self.text.len() {
-            Ok(())
-        } else {
-            Err(JsonError::Trailing(self.at))
-        }
+        if self.at == self.text.len() { Ok(()) } else { Err(JsonError::Trailing(self.at)) }
     }
 
     fn skip_blanks(&mut self) {
@@ -104,11 +89,7 @@ impl Parser<'_> {
     }
 
     fn wrong(&self) -> JsonError {
-        if self.at >= self.text.len() {
-            JsonError::End
-        } else {
-            JsonError::Unexpected(self.at)
-        }
+        if self.at >= self.text.len() { JsonError::End } else { JsonError::Unexpected(self.at) }
     }
 
     /// Skips blanks and takes the byte if it is this one.
@@ -179,8 +160,7 @@ impl Parser<'_> {
             loop {
                 let member = self.member()?;
                 ordered &= self.members[first..].last().is_none_or(|previous| {
-                    self.out[previous.start..previous.name_end]
-                        < self.out[member.start..member.name_end]
+                    self.out[previous.start..previous.name_end] < self.out[member.start..member.name_end]
                 });
                 self.members.push(member);
                 if self.took(b'}') {
@@ -214,11 +194,7 @@ impl Parser<'_> {
         }
         self.out.push(b':');
         self.value()?;
-        Ok(Member {
-            start,
-            name_end,
-            end: self.out.len(),
-        })
+        Ok(Member { start, name_end, end: self.out.len() })
     }
 
     /// Rewrites the members from `first`, whose bytes begin at `body`, in order and without repeated names.
@@ -229,17 +205,13 @@ impl Parser<'_> {
         self.members[first..].sort_by(|one, other| name(one).cmp(name(other)));
         let mut members = self.members[first..].iter().peekable();
         while let Some(member) = members.next() {
-            if members
-                .peek()
-                .is_some_and(|next| name(next) == name(member))
-            {
+            if members.peek().is_some_and(|next| name(next) == name(member)) {
                 continue;
             }
             if self.out.len() > body {
                 self.out.push(b',');
             }
-            self.out
-                .extend_from_slice(&written[member.start - body..member.end - body]);
+            self.out.extend_from_slice(&written[member.start - body..member.end - body]);
         }
     }
 
@@ -248,11 +220,7 @@ impl Parser<'_> {
         while self.text.get(self.at).is_some_and(u8::is_ascii_digit) {
             self.at += 1;
         }
-        if self.at == start {
-            Err(self.wrong())
-        } else {
-            Ok(())
-        }
+        if self.at == start { Err(self.wrong()) } else { Ok(()) }
     }
 
     fn number(&mut self) -> Result<(), JsonError> {
@@ -289,10 +257,7 @@ impl Parser<'_> {
         self.out.push(b'"');
         loop {
             let rest = &self.text[self.at..];
-            let plain = rest
-                .iter()
-                .position(|&b| b == b'"' || b == b'\\' || b < 0x20)
-                .ok_or(JsonError::End)?;
+            let plain = rest.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20).ok_or(JsonError::End)?;
             self.out.extend_from_slice(&rest[..plain]);
             self.at += plain;
             match rest[plain] {
@@ -328,10 +293,7 @@ impl Parser<'_> {
     fn code_unit(&mut self) -> Result<u32, JsonError> {
         let mut unit = 0;
         for _ in 0..4 {
-            let digit = self
-                .text
-                .get(self.at)
-                .and_then(|&b| char::from(b).to_digit(16));
+            let digit = self.text.get(self.at).and_then(|&b| char::from(b).to_digit(16));
             unit = unit * 16 + digit.ok_or_else(|| self.wrong())?;
             self.at += 1;
         }
@@ -348,18 +310,14 @@ impl Parser<'_> {
             let low = self.code_unit()?;
             if (0xdc00..0xe000).contains(&low) {
                 let code = 0x1_0000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
-                self.write_character(
-                    char::from_u32(code).expect("a pair of surrogates is a character"),
-                );
+                self.write_character(char::from_u32(code).expect("a pair of surrogates is a character"));
                 return Ok(());
             }
             self.at = after_high;
         }
         match char::from_u32(unit) {
             Some(character) => self.write_character(character),
-            None => self
-                .out
-                .extend_from_slice(format!("\\u{unit:04x}").as_bytes()),
+            None => self.out.extend_from_slice(format!("\\u{unit:04x}").as_bytes()),
         }
         Ok(())
     }
@@ -374,12 +332,9 @@ impl Parser<'_> {
             '\u{8}' => self.out.extend_from_slice(b"\\b"),
             '\u{c}' => self.out.extend_from_slice(b"\\f"),
             control if control < ' ' => {
-                self.out
-                    .extend_from_slice(format!("\\u{:04x}", u32::from(control)).as_bytes());
+                self.out.extend_from_slice(format!("\\u{:04x}", u32::from(control)).as_bytes());
             }
-            other => self
-                .out
-                .extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
+            other => self.out.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
         }
     }
 }
@@ -396,19 +351,10 @@ mod tests {
     #[test]
     fn equal_documents_have_equal_bytes() {
         for (text, expected) in [
-            (
-                r#" { "b" : 1 , "a" : [ 1.0, 1e0, -0 ] } "#,
-                r#"{"a":[1,1,0],"b":1}"#,
-            ),
+            (r#" { "b" : 1 , "a" : [ 1.0, 1e0, -0 ] } "#, r#"{"a":[1,1,0],"b":1}"#),
             (r#"{"a":1,"a":2,"b":0,"a":3}"#, r#"{"a":3,"b":0}"#),
-            (
-                r#"{"ab":1,"a":{"z":1,"y":2}}"#,
-                r#"{"a":{"y":2,"z":1},"ab":1}"#,
-            ),
-            (
-                r#""\u0041\/\u00e9\ud83d\ude00\n\u0001""#,
-                "\"A/é😀\\n\\u0001\"",
-            ),
+            (r#"{"ab":1,"a":{"z":1,"y":2}}"#, r#"{"a":{"y":2,"z":1},"ab":1}"#),
+            (r#""\u0041\/\u00e9\ud83d\ude00\n\u0001""#, "\"A/é😀\\n\\u0001\""),
             (r#""\ud800x""#, r#""\ud800x""#),
             (r#""\ud800\u0041""#, r#""\ud800A""#),
             ("[]", "[]"),
@@ -447,10 +393,7 @@ mod tests {
         ] {
             assert!(spelled(text).is_err(), "{text}");
         }
-        assert_eq!(
-            canonical(b"\"\xff\"", &mut Vec::new()),
-            Err(JsonError::NotUtf8(1))
-        );
+        assert_eq!(canonical(b"\"\xff\"", &mut Vec::new()), Err(JsonError::NotUtf8(1)));
     }
 
     #[test]
@@ -458,10 +401,7 @@ mod tests {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         assert!(spelled(&nested(512)).is_ok());
         assert_eq!(spelled(&nested(513)), Err(JsonError::TooDeep(512)));
-        assert_eq!(
-            spelled(&"[".repeat(1_000_000)),
-            Err(JsonError::TooDeep(512))
-        );
+        assert_eq!(spelled(&"[".repeat(1_000_000)), Err(JsonError::TooDeep(512)));
     }
 
     #[test]
@@ -476,7 +416,7 @@ mod tests {
         let mut seen = Vec::new();
         let text = br#"{"a":[1.50,9007199254740993],"b":"2"}"#;
         visit_numbers(text, &mut Vec::new(), &mut |n| {
-            seen.push(String::from_utf8_lossy(n).into_owned())
+            seen.push(String::from_utf8_lossy(n).into_owned());
         })
         .unwrap();
         assert_eq!(seen, ["1.50", "9007199254740993"]);

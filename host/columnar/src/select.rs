@@ -10,11 +10,7 @@ pub(crate) fn kept_rows(rows: usize, removed: &[u32]) -> Vec<u32> {
             *slot = false;
         }
     }
-    (0u32..)
-        .zip(keep)
-        .filter(|(_, keep)| *keep)
-        .map(|(row, _)| row)
-        .collect()
+    (0u32..).zip(keep).filter(|(_, keep)| *keep).map(|(row, _)| row).collect()
 }
 
 fn gather<T: Copy>(values: &[T], rows: &[u32]) -> Vec<T> {
@@ -32,12 +28,7 @@ fn gather_bits(bits: &[u8], rows: &[u32]) -> Vec<u8> {
 }
 
 fn gather_varlen(offsets: &[u32], data: &[u8], rows: &[u32]) -> Values {
-    let bounds = |row: u32| {
-        (
-            offsets[row as usize] as usize,
-            offsets[row as usize + 1] as usize,
-        )
-    };
+    let bounds = |row: u32| (offsets[row as usize] as usize, offsets[row as usize + 1] as usize);
     let bytes: usize = rows.iter().map(|&row| bounds(row).1 - bounds(row).0).sum();
     let mut taken = Vec::with_capacity(bytes);
     let mut ends = Vec::with_capacity(rows.len() + 1);
@@ -47,10 +38,7 @@ fn gather_varlen(offsets: &[u32], data: &[u8], rows: &[u32]) -> Values {
         taken.extend_from_slice(&data[start..end]);
         ends.push(u32::try_from(taken.len()).expect("an array holds less than 4 GiB"));
     }
-    Values::Varlen {
-        offsets: ends,
-        data: taken,
-    }
+    Values::Varlen { offsets: ends, data: taken }
 }
 
 impl Array {
@@ -73,19 +61,12 @@ impl Array {
                 for &row in rows {
                     taken.extend_from_slice(&data[row as usize * each..][..each]);
                 }
-                Values::Fixed {
-                    width: *width,
-                    data: taken,
-                }
+                Values::Fixed { width: *width, data: taken }
             }
             Values::Varlen { offsets, data } => gather_varlen(offsets, data, rows),
         };
         let validity = self.validity.as_ref().map(|v| gather_bits(v, rows));
-        Self {
-            rows: rows.len(),
-            validity,
-            values,
-        }
+        Self { rows: rows.len(), validity, values }
     }
 
     /// All rows but these, given in any order; numbers that no row has are ignored.
@@ -119,20 +100,12 @@ mod tests {
                     bits.push(value % 2 == 0);
                     wide.push(f64::from(*value));
                     fixed.push(&value.to_le_bytes());
-                    varlen
-                        .data_mut()
-                        .extend_from_slice(value.to_string().as_bytes());
+                    varlen.data_mut().extend_from_slice(value.to_string().as_bytes());
                     varlen.end_row();
                 }
             }
         }
-        Batch::new(vec![
-            bits.finish(),
-            wide.finish(),
-            fixed.finish(),
-            varlen.finish(),
-        ])
-        .unwrap()
+        Batch::new(vec![bits.finish(), wide.finish(), fixed.finish(), varlen.finish()]).unwrap()
     }
 
     proptest::proptest! {
@@ -184,10 +157,7 @@ mod tests {
         assert!(ArrayBuilder::named("int128", 0, 0).is_none());
         assert_eq!(
             ArrayBuilder::like(&first.values, 0).finish().values,
-            Values::Varlen {
-                offsets: vec![0],
-                data: vec![]
-            }
+            Values::Varlen { offsets: vec![0], data: vec![] }
         );
     }
 
@@ -196,76 +166,23 @@ mod tests {
         let varlen = |rows, offsets: &[u32], data: &[u8]| Array {
             rows,
             validity: None,
-            values: Values::Varlen {
-                offsets: offsets.to_vec(),
-                data: data.to_vec(),
-            },
+            values: Values::Varlen { offsets: offsets.to_vec(), data: data.to_vec() },
         };
         assert_eq!(varlen(2, &[0, 1, 3], b"abc").validate(), Ok(()));
-        assert_eq!(
-            varlen(0, &[], b"").validate(),
-            Err(ArrayError::RowCount {
-                rows: 0,
-                held: 0,
-                layout: "varlen"
-            })
-        );
-        assert!(matches!(
-            varlen(3, &[0, 1, 3], b"abc").validate(),
-            Err(ArrayError::RowCount { held: 2, .. })
-        ));
-        assert!(matches!(
-            varlen(2, &[0, 3, 1], b"abc").validate(),
-            Err(ArrayError::Descending { row: 1, .. })
-        ));
-        assert!(matches!(
-            varlen(2, &[0, 1, 4], b"abc").validate(),
-            Err(ArrayError::LastOffset { last: 4, .. })
-        ));
-        assert!(matches!(
-            varlen(2, &[1, 1, 3], b"abc").validate(),
-            Err(ArrayError::FirstOffset { first: 1 })
-        ));
-        assert_eq!(
-            varlen(2, &[0, 1, 3], "aé".as_bytes()).validate_text(),
-            Ok(())
-        );
-        assert_eq!(
-            varlen(2, &[0, 2, 3], "aé".as_bytes()).validate_text(),
-            Err(ArrayError::NotUtf8 { row: 0 })
-        );
-        let of = |rows, validity: Option<Vec<u8>>, values| {
-            Array {
-                rows,
-                validity,
-                values,
-            }
-            .validate()
-        };
-        assert!(matches!(
-            of(9, Some(vec![0]), Values::Int16(vec![0; 9])),
-            Err(ArrayError::Bitmap { expected: 2, .. })
-        ));
-        assert!(matches!(
-            of(9, None, Values::Bits(vec![0])),
-            Err(ArrayError::Bitmap {
-                bitmap: "values",
-                ..
-            })
-        ));
-        assert!(matches!(
-            of(2, None, Values::Int64(vec![0])),
-            Err(ArrayError::RowCount { held: 1, .. })
-        ));
+        assert_eq!(varlen(0, &[], b"").validate(), Err(ArrayError::RowCount { rows: 0, held: 0, layout: "varlen" }));
+        assert!(matches!(varlen(3, &[0, 1, 3], b"abc").validate(), Err(ArrayError::RowCount { held: 2, .. })));
+        assert!(matches!(varlen(2, &[0, 3, 1], b"abc").validate(), Err(ArrayError::Descending { row: 1, .. })));
+        assert!(matches!(varlen(2, &[0, 1, 4], b"abc").validate(), Err(ArrayError::LastOffset { last: 4, .. })));
+        assert!(matches!(varlen(2, &[1, 1, 3], b"abc").validate(), Err(ArrayError::FirstOffset { first: 1 })));
+        assert_eq!(varlen(2, &[0, 1, 3], "aé".as_bytes()).validate_text(), Ok(()));
+        assert_eq!(varlen(2, &[0, 2, 3], "aé".as_bytes()).validate_text(), Err(ArrayError::NotUtf8 { row: 0 }));
+        let of = |rows, validity: Option<Vec<u8>>, values| Array { rows, validity, values }.validate();
+        assert!(matches!(of(9, Some(vec![0]), Values::Int16(vec![0; 9])), Err(ArrayError::Bitmap { expected: 2, .. })));
+        assert!(matches!(of(9, None, Values::Bits(vec![0])), Err(ArrayError::Bitmap { bitmap: "values", .. })));
+        assert!(matches!(of(2, None, Values::Int64(vec![0])), Err(ArrayError::RowCount { held: 1, .. })));
         let fixed = |rows, width, data| of(rows, None, Values::Fixed { width, data });
         assert!(matches!(fixed(1, 0, vec![]), Err(ArrayError::Width { .. })));
-        assert!(matches!(
-            fixed(usize::MAX, 2, vec![0]),
-            Err(ArrayError::Width { .. })
-        ));
-        assert!(matches!(
-            fixed(2, 2, vec![0; 3]),
-            Err(ArrayError::Width { .. })
-        ));
+        assert!(matches!(fixed(usize::MAX, 2, vec![0]), Err(ArrayError::Width { .. })));
+        assert!(matches!(fixed(2, 2, vec![0; 3]), Err(ArrayError::Width { .. })));
     }
 }

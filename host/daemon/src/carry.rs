@@ -1,8 +1,8 @@
 //! Values that need no plugin: how the host carries a source column over into a target column by itself.
 
 use millrace_columnar::{Array, Values, canonical};
-use millrace_model::schema::{Column, Layout};
 use millrace_model::Failure;
+use millrace_model::schema::{Column, Layout};
 
 /// How one column is carried over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -33,7 +33,14 @@ pub(crate) struct Global {
     #[arg(long, global = true, env = "MILLRACE_STATE", value_name = "DIR", help_heading = "Global options")]
     pub(crate) state: Option<PathBuf>,
     /// How much is logged: error, warn, info, debug, trace, or a filter such as `millrace=debug,sqlx=warn`
-    #[arg(long, global = true, env = "MILLRACE_LOG", default_value = "warn", value_name = "FILTER", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        env = "MILLRACE_LOG",
+        default_value = "warn",
+        value_name = "FILTER",
+        help_heading = "Global options"
+    )]
     pub(crate) log: String,
     /// How logs are written, to standard error
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, help_heading = "Global options")]
@@ -56,13 +63,17 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  millrace check pipelines/full.toml")]
     Check(PipelineArgs),
     /// Say what a run would do and why, for every column. Changes nothing
-    #[command(after_help = "Examples:\n  millrace plan shop.toml\n  millrace plan shop.toml --out review/   plan.json, plan.md and SQL files, to carry to `millrace apply`")]
+    #[command(
+        after_help = "Examples:\n  millrace plan shop.toml\n  millrace plan shop.toml --out review/   plan.json, plan.md and SQL files, to carry to `millrace apply`"
+    )]
     Plan(PlanArgs),
     /// Carry out a plan made elsewhere; refused if the target no longer is what the plan was made for
     #[command(after_help = "Example:\n  millrace apply review/ --yes")]
     Apply(ApplyArgs),
     /// Plan and carry out: build new tables beside the old, copy, prove, swap names
-    #[command(after_help = "Examples:\n  millrace run shop.toml\n  millrace run shop.toml --yes    without waiting for approval")]
+    #[command(
+        after_help = "Examples:\n  millrace run shop.toml\n  millrace run shop.toml --yes    without waiting for approval"
+    )]
     Run(RunArgs),
     /// Continue a run that was interrupted or failed
     #[command(after_help = "Example:\n  millrace resume last")]
@@ -86,7 +97,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Model(ModelCommand),
     /// Remove backups past their grace, and shadows of dead runs
-    #[command(after_help = "Examples:\n  millrace clean shop.toml          says what would go, and asks\n  millrace clean shop.toml --yes")]
+    #[command(
+        after_help = "Examples:\n  millrace clean shop.toml          says what would go, and asks\n  millrace clean shop.toml --yes"
+    )]
     Clean(CleanArgs),
     /// Explain an error code
     #[command(after_help = "Example:\n  millrace explain copy.rejects-exceeded")]
@@ -236,7 +249,9 @@ pub(crate) enum ModelCommand {
         out: Option<PathBuf>,
     },
     /// Say what separates the target from what the pipeline wants it to be, or one exported model from another
-    #[command(after_help = "Examples:\n  millrace model diff shop.toml\n  millrace model diff desired.json current.json")]
+    #[command(
+        after_help = "Examples:\n  millrace model diff shop.toml\n  millrace model diff desired.json current.json"
+    )]
     Diff {
         /// The pipeline's TOML file, or an exported model: the desired one
         desired: PathBuf,
@@ -289,7 +304,9 @@ pub(crate) enum PluginCommand {
         json: bool,
     },
     /// Say what a plugin is, what it needs, and how it is configured
-    #[command(after_help = "Examples:\n  millrace plugin inspect convert-oceanbase\n  millrace plugin inspect ./acme-phone.wasm")]
+    #[command(
+        after_help = "Examples:\n  millrace plugin inspect convert-oceanbase\n  millrace plugin inspect ./acme-phone.wasm"
+    )]
     Inspect {
         /// A first-party plugin's name, or a component's file
         plugin: String,

@@ -187,9 +187,9 @@ async fn carry_out(cli: Cli) -> Result<Exit, Refusal> {
             Ok(Exit::Done)
         }
         Command::Man { dir } => {
-            std::fs::create_dir_all(&dir)
-                .and_then(|()| clap_mangen::generate_to(Cli::command(), &dir))
-                .map_err(|e| Failure::config("run.output-not-writable", format!("{} cannot be written: {e}", dir.display())))?;
+            std::fs::create_dir_all(&dir).and_then(|()| clap_mangen::generate_to(Cli::command(), &dir)).map_err(
+                |e| Failure::config("run.output-not-writable", format!("{} cannot be written: {e}", dir.display())),
+            )?;
             Ok(Exit::Done)
         }
     }

@@ -59,10 +59,7 @@ pub(crate) fn print_setup_error(error: &SetupError) {
         SetupError::Failure(failure) => print_failure(failure),
         SetupError::Wrong { diagnostics, text, origin } => {
             let color = if std::io::stderr().is_terminal() { Color::Styled } else { Color::Plain };
-            eprintln!(
-                "{}",
-                millrace_pipeline::diagnostic::render(diagnostics, text, &origin.to_string_lossy(), color)
-            );
+            eprintln!("{}", millrace_pipeline::diagnostic::render(diagnostics, text, &origin.to_string_lossy(), color));
         }
     }
 }

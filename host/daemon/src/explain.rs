@@ -47,10 +47,12 @@ mod tests {
     fn codes_in(text: &str, areas: &BTreeSet<&str>, codes: &mut BTreeSet<String>) {
         for literal in text.split('"').skip(1).step_by(2) {
             let Some((area, rest)) = literal.split_once('.') else { continue };
-            let words = |s: &str| {
-                !s.is_empty() && s.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !s.starts_with('-')
-            };
-            if areas.contains(area) && words(rest) && !["toml", "json", "md", "html", "sql", "rs", "wasm", "wit"].contains(&rest) {
+            let words =
+                |s: &str| !s.is_empty() && s.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !s.starts_with('-');
+            if areas.contains(area)
+                && words(rest)
+                && !["toml", "json", "md", "html", "sql", "rs", "wasm", "wit"].contains(&rest)
+            {
                 codes.insert(literal.to_owned());
             }
         }
@@ -63,8 +65,8 @@ mod tests {
         rust_files(&root.join("host"), &mut files);
         rust_files(&root.join("plugins"), &mut files);
         let areas = BTreeSet::from([
-            "convert", "copy", "database", "differ", "model", "pipeline", "plan", "plugin", "run", "state",
-            "switch", "tables", "validate", "serve", "clean", "hook",
+            "convert", "copy", "database", "differ", "model", "pipeline", "plan", "plugin", "run", "state", "switch",
+            "tables", "validate", "serve", "clean", "hook",
         ]);
         let mut codes = BTreeSet::new();
         for file in files {

@@ -72,12 +72,8 @@ pub(crate) async fn serve(runtime: Arc<Runtime>, store: Store, arguments: &Serve
             format!("{} is not a folder", arguments.pipelines.display()),
         ));
     }
-    let daemon = Daemon {
-        runtime,
-        store,
-        pipelines: arguments.pipelines.clone(),
-        active: Arc::new(Mutex::new(HashMap::new())),
-    };
+    let daemon =
+        Daemon { runtime, store, pipelines: arguments.pipelines.clone(), active: Arc::new(Mutex::new(HashMap::new())) };
     find_interrupted(&daemon.store).await?;
     let listener = tokio::net::TcpListener::bind(arguments.listen).await.map_err(|e| {
         Failure::config("serve.cannot-listen", format!("{} cannot be listened on: {e}", arguments.listen))
@@ -134,8 +130,7 @@ async fn find_interrupted(store: &Store) -> Result<(), Failure> {
 }
 
 async fn stop_runs(daemon: &Daemon) {
-    let active: Vec<Active> =
-        daemon.active.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+    let active: Vec<Active> = daemon.active.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
     for run in active {
         run.cancel.cancel();
     }

@@ -47,7 +47,11 @@ pub(crate) async fn plan(setup: &Setup, databases: &Databases, cancel: &Cancel) 
     let run = RunId::new(clock::now_seconds(), clock::entropy());
     let stamp = run.stamp();
 
-    let mut desired = DatabaseModel { dialect: current.dialect.clone(), version: current.version.clone(), ..DatabaseModel::default() };
+    let mut desired = DatabaseModel {
+        dialect: current.dialect.clone(),
+        version: current.version.clone(),
+        ..DatabaseModel::default()
+    };
     let mut not_carried = leftovers::objects(&source);
     let mut decisions = Vec::with_capacity(source.tables.len());
     let mut assembled = Vec::with_capacity(source.tables.len());
@@ -246,7 +250,11 @@ fn repoint_kept(tables: &[TablePlan], current: &DatabaseModel, stamp: &str) -> V
             let new_name = dialect::constraint_name(dialect::live_constraint_name(&key.name), stamp);
             let add = |name: &str, references: &TableName| add_foreign_key(table, key, name, references);
             let drop = |name: &str| {
-                format!("ALTER TABLE {} DROP FOREIGN KEY {}", dialect::quote_table(&table.name), dialect::quote_name(name))
+                format!(
+                    "ALTER TABLE {} DROP FOREIGN KEY {}",
+                    dialect::quote_table(&table.name),
+                    dialect::quote_name(name)
+                )
             };
             statements.push(Statement {
                 purpose: format!("foreign-key {} of {}", key.name, table.name),

@@ -115,11 +115,8 @@ pub(crate) fn mappings(table: &millrace_model::TablePlan) -> Vec<MappingReport> 
                 .sources
                 .iter()
                 .map(|name| {
-                    let declared = table
-                        .source_table
-                        .as_ref()
-                        .and_then(|t| t.column(name))
-                        .map_or("", |c| c.declared.as_str());
+                    let declared =
+                        table.source_table.as_ref().and_then(|t| t.column(name)).map_or("", |c| c.declared.as_str());
                     format!("{name} {declared}")
                 })
                 .collect(),
@@ -223,7 +220,9 @@ fn next_steps(run: &RunRecord, summary: &Summary, failure: Option<&Failure>) -> 
     match run.state.as_str() {
         "done" => {
             if summary.rebuilt + summary.created > 0 {
-                steps.push(format!("If the application is not content: `millrace rollback {id}` brings the old tables back."));
+                steps.push(format!(
+                    "If the application is not content: `millrace rollback {id}` brings the old tables back."
+                ));
                 steps.push(format!(
                     "When it is: `millrace clean {}` removes the old tables once their grace period is over.",
                     run.origin.display()
@@ -237,9 +236,9 @@ fn next_steps(run: &RunRecord, summary: &Summary, failure: Option<&Failure>) -> 
             }
         }
         "waiting-approval" => steps.push(format!("Review the plan, then: `millrace approve {id}`.")),
-        "rolled-back" => steps.push(
-            "The old tables are live; the new ones stay beside them until the cleaner has run.".to_owned(),
-        ),
+        "rolled-back" => {
+            steps.push("The old tables are live; the new ones stay beside them until the cleaner has run.".to_owned())
+        }
         _ => {
             if let Some(failure) = failure {
                 steps.push(format!("Why it stopped, and what to do: `millrace explain {}`.", failure.code));

@@ -17,7 +17,7 @@ mod rows;
 mod switch;
 mod validate;
 
-pub(crate) use clean::{remove, removals};
+pub(crate) use clean::{removals, remove};
 pub(crate) use context::{End, Event, RunContext, Watch};
 pub(crate) use execute::{Approval, execute};
 pub(crate) use progress::Snapshot;

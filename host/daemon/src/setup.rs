@@ -101,8 +101,7 @@ impl Setup {
     pub(crate) fn load(runtime: &Runtime, text: &str, origin: &Path) -> Result<Self, SetupError> {
         let origin = std::path::absolute(origin).unwrap_or_else(|_| origin.to_owned());
         let folder = origin.parent().unwrap_or(Path::new(".")).to_owned();
-        let wrong =
-            |diagnostics| SetupError::Wrong { diagnostics, text: text.to_owned(), origin: origin.clone() };
+        let wrong = |diagnostics| SetupError::Wrong { diagnostics, text: text.to_owned(), origin: origin.clone() };
         let pipeline = Pipeline::parse(text, &System { folder: folder.clone() }).map_err(wrong)?;
         let known: Vec<&str> = millrace_bundle::PLUGINS.iter().map(|(name, _)| *name).collect();
         let mut diagnostics = pipeline.check_names(&known);
@@ -196,9 +195,9 @@ impl LoadedStage {
     pub(crate) fn document(&self, setup: &Setup) -> Result<Option<String>, Failure> {
         let Some(file) = &self.declaration.file else { return Ok(None) };
         let path = setup.folder().join(file);
-        fs::read_to_string(&path).map(Some).map_err(|e| {
-            Failure::config("pipeline.unreadable-file", format!("{} cannot be read: {e}", path.display()))
-        })
+        fs::read_to_string(&path)
+            .map(Some)
+            .map_err(|e| Failure::config("pipeline.unreadable-file", format!("{} cannot be read: {e}", path.display())))
     }
 
     /// Whether the pipeline lets this converter have the column.
@@ -215,9 +214,8 @@ fn load_stage(
     position: usize,
     folder: &Path,
 ) -> Result<Option<Plugin>, Box<Diagnostic>> {
-    let at = |failure: Failure| {
-        Box::new(pipeline.diagnostic_at(position, "plugin", &failure.code, &failure.message, None))
-    };
+    let at =
+        |failure: Failure| Box::new(pipeline.diagnostic_at(position, "plugin", &failure.code, &failure.message, None));
     match &pipeline.stages[position].plugin {
         PluginReference::Builtin(name) => match millrace_bundle::plugin(name) {
             Some(bytes) => runtime.load(bytes, name).map(Some).map_err(at),
@@ -256,16 +254,15 @@ pub(crate) fn load_file(runtime: &Runtime, path: &Path) -> Result<Plugin, Failur
 }
 
 fn read_component(path: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(path).map_err(|e| {
-        Failure::config("plugin.unreadable", format!("the plugin {} cannot be read: {e}", path.display()))
-    })
+    fs::read(path)
+        .map_err(|e| Failure::config("plugin.unreadable", format!("the plugin {} cannot be read: {e}", path.display())))
 }
 
 /// Runs what blocks (plugins, and what they are lent) off the executor's threads.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|e| {
-        Err(Failure::internal("run.panicked", format!("a worker of the host panicked: {e}")))
-    })
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|e| Err(Failure::internal("run.panicked", format!("a worker of the host panicked: {e}"))))
 }

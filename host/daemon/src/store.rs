@@ -86,16 +86,15 @@ fn failure(what: &str, error: &sqlx::Error) -> Failure {
 /// The folder of the state where none is given.
 pub(crate) fn default_folder() -> PathBuf {
     let home = || std::env::var_os("HOME").map_or_else(|| PathBuf::from("."), PathBuf::from);
-    std::env::var_os("XDG_STATE_HOME")
-        .map_or_else(|| home().join(".local/state"), PathBuf::from)
-        .join("millrace")
+    std::env::var_os("XDG_STATE_HOME").map_or_else(|| home().join(".local/state"), PathBuf::from).join("millrace")
 }
 
 impl Store {
     /// Opens the state in a folder, and makes both where they are not there.
     pub(crate) async fn open(folder: &Path) -> Result<Self, Failure> {
         let not_writable = |e: std::io::Error| {
-            let code = if e.kind() == std::io::ErrorKind::StorageFull { "state.disk-full" } else { "state.not-writable" };
+            let code =
+                if e.kind() == std::io::ErrorKind::StorageFull { "state.disk-full" } else { "state.not-writable" };
             Failure::config(code, format!("the state's folder {} cannot be made: {e}", folder.display()))
         };
         fs::create_dir_all(folder.join("runs")).map_err(not_writable)?;
@@ -111,10 +110,8 @@ impl Store {
             .connect_with(options)
             .await
             .map_err(|e| failure("be opened", &e))?;
-        let version: i64 = sqlx::query_scalar("PRAGMA user_version")
-            .fetch_one(&pool)
-            .await
-            .map_err(|e| failure("be read", &e))?;
+        let version: i64 =
+            sqlx::query_scalar("PRAGMA user_version").fetch_one(&pool).await.map_err(|e| failure("be read", &e))?;
         if version != 0 && version != STATE_FORMAT {
             return Err(Failure::config(
                 "state.unknown-format",
@@ -184,12 +181,11 @@ impl Store {
 
     /// A run's journal, in order.
     pub(crate) async fn events<T: DeserializeOwned>(&self, run: &str) -> Result<Vec<T>, Failure> {
-        let bodies: Vec<String> =
-            sqlx::query_scalar("SELECT body FROM events WHERE run = ? ORDER BY sequence")
-                .bind(run)
-                .fetch_all(&self.pool)
-                .await
-                .map_err(|e| failure("read the journal", &e))?;
+        let bodies: Vec<String> = sqlx::query_scalar("SELECT body FROM events WHERE run = ? ORDER BY sequence")
+            .bind(run)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|e| failure("read the journal", &e))?;
         bodies
             .iter()
             .map(|body| {
@@ -203,13 +199,15 @@ impl Store {
     /// Keeps what a run produced under a name; the newest stays.
     pub(crate) async fn keep(&self, run: &str, name: &str, body: &impl Serialize) -> Result<(), Failure> {
         let body = serde_json::to_string(body).expect("an artefact is plain data");
-        sqlx::query("INSERT INTO artefacts VALUES (?, ?, ?) ON CONFLICT (run, name) DO UPDATE SET body = excluded.body")
-            .bind(run)
-            .bind(name)
-            .bind(body)
-            .execute(&self.pool)
-            .await
-            .map_err(|e| failure("keep what the run produced", &e))?;
+        sqlx::query(
+            "INSERT INTO artefacts VALUES (?, ?, ?) ON CONFLICT (run, name) DO UPDATE SET body = excluded.body",
+        )
+        .bind(run)
+        .bind(name)
+        .bind(body)
+        .execute(&self.pool)
+        .await
+        .map_err(|e| failure("keep what the run produced", &e))?;
         Ok(())
     }
 
@@ -230,21 +228,25 @@ impl Store {
 
     /// The newest runs first; of one pipeline where named.
     pub(crate) async fn runs(&self, pipeline: Option<&str>, limit: u32) -> Result<Vec<RunRecord>, Failure> {
-        let rows = sqlx::query("SELECT * FROM runs WHERE ?1 IS NULL OR pipeline = ?1 ORDER BY created_at DESC, id DESC LIMIT ?2")
-            .bind(pipeline)
-            .bind(limit)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(|e| failure("list runs", &e))?;
+        let rows = sqlx::query(
+            "SELECT * FROM runs WHERE ?1 IS NULL OR pipeline = ?1 ORDER BY created_at DESC, id DESC LIMIT ?2",
+        )
+        .bind(pipeline)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|e| failure("list runs", &e))?;
         rows.iter().map(record).collect()
     }
 
     /// The run that `selector` names: an id, the beginning of exactly one, or `last`.
     pub(crate) async fn run(&self, selector: &str) -> Result<RunRecord, Failure> {
         if selector == "last" {
-            return self.runs(None, 1).await?.pop().ok_or_else(|| {
-                Failure::config("run.unknown", "there is no run yet")
-            });
+            return self
+                .runs(None, 1)
+                .await?
+                .pop()
+                .ok_or_else(|| Failure::config("run.unknown", "there is no run yet"));
         }
         let rows = sqlx::query("SELECT * FROM runs WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id LIMIT 3")
             .bind(selector)

@@ -30,8 +30,7 @@ pub fn read(text: &str) -> Result<DatabaseModel, Failure> {
     struct Head {
         format: u32,
     }
-    let unreadable =
-        |e: serde_json::Error| Failure::config("model.unreadable", format!("this is not a model: {e}"));
+    let unreadable = |e: serde_json::Error| Failure::config("model.unreadable", format!("this is not a model: {e}"));
     let head: Head = serde_json::from_str(text).map_err(unreadable)?;
     if head.format != MODEL_FORMAT {
         return Err(Failure::config(

@@ -27,8 +27,8 @@ pub use failure::{Failure, Fault};
 pub use mapping::{Mapping, Measure, Profile, ProfileRequest};
 pub use plan::{Plan, Strategy, TablePlan};
 pub use schema::{
-    Check, Column, DatabaseModel, ForeignKey, Index, IndexKind, IndexPart, Layout, LogicalType,
-    Object, Properties, Table, TableName,
+    Check, Column, DatabaseModel, ForeignKey, Index, IndexKind, IndexPart, Layout, LogicalType, Object, Properties,
+    Table, TableName,
 };
 pub use stage::{Description, Problem, StageKind};
 pub use switching::{Artefact, ArtefactKind, Removal, Step, Swap};

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::Change;
 use crate::failure::Failure;
-use crate::mapping::{Mapping, ProfileRequest, Profile};
+use crate::mapping::{Mapping, Profile, ProfileRequest};
 use crate::schema::{Table, TableName};
 
 /// The version of the plan's JSON. A plan of another version is refused.
@@ -97,9 +97,7 @@ impl Plan {
         struct Head {
             format: u32,
         }
-        let unreadable = |e: serde_json::Error| {
-            Failure::config("plan.unreadable", format!("this is not a plan: {e}"))
-        };
+        let unreadable = |e: serde_json::Error| Failure::config("plan.unreadable", format!("this is not a plan: {e}"));
         let head: Head = serde_json::from_str(text).map_err(unreadable)?;
         if head.format != PLAN_FORMAT {
             return Err(Failure::config(

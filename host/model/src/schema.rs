@@ -53,11 +53,7 @@ impl TableName {
 
 impl fmt::Display for TableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.schema.is_empty() {
-            f.write_str(&self.name)
-        } else {
-            write!(f, "{}.{}", self.schema, self.name)
-        }
+        if self.schema.is_empty() { f.write_str(&self.name) } else { write!(f, "{}.{}", self.schema, self.name) }
     }
 }
 
@@ -110,15 +106,13 @@ impl Table {
                 && index.parts.iter().all(|part| {
                     part.is_column
                         && part.prefix.is_none()
-                        && self.column(&part.expression).is_some_and(|c| {
-                            !c.nullable && c.generated_expression.is_none()
-                        })
+                        && self
+                            .column(&part.expression)
+                            .is_some_and(|c| !c.nullable && c.generated_expression.is_none())
                 })
         };
         self.primary_key()
-            .or_else(|| {
-                self.indexes.iter().filter(|i| i.kind == IndexKind::Unique).find(total)
-            })
+            .or_else(|| self.indexes.iter().filter(|i| i.kind == IndexKind::Unique).find(total))
             .map(|i| i.parts.iter().map(|p| p.expression.clone()).collect())
             .unwrap_or_default()
     }

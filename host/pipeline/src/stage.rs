@@ -61,7 +61,7 @@ fn stage(section: &Section<'_>, report: &mut Report<'_>) -> Option<Stage> {
     });
     let config = config(section, &mut places, report);
     let rejects = optional(section.get("rejects"), report, rejects);
-    let approve = optional(section.get("approve"), report, |field, report| field.boolean(report));
+    let approve = optional(section.get("approve"), report, super::raw::Field::boolean);
     let before = optional(section.get("before"), report, hook);
     let after = optional(section.get("after"), report, hook);
     let health = optional(section.get("health"), report, health);
@@ -138,7 +138,7 @@ fn config(section: &Section<'_>, places: &mut Places, report: &mut Report<'_>) -
 fn rejects(field: &Field<'_>, report: &mut Report<'_>) -> Option<Rejects> {
     let section = field.section("`rejects`", report)?;
     section.refuse_others(REJECTS_KEYS, report);
-    let keep = optional(section.get("keep"), report, |field, report| field.boolean(report));
+    let keep = optional(section.get("keep"), report, super::raw::Field::boolean);
     let at_most = optional(section.get("at_most"), report, |field, report| {
         let ratio = field.number(report)?;
         if !(0.0..=1.0).contains(&ratio) {

@@ -16,10 +16,7 @@ use millrace_runtime::{Plugin, Runtime, RuntimeOptions, StageContext};
 /// All of them, compiled once for all tests.
 static PLUGINS: LazyLock<Vec<(&str, Plugin)>> = LazyLock::new(|| {
     let runtime = Runtime::new(RuntimeOptions::default()).unwrap();
-    millrace_bundle::PLUGINS
-        .iter()
-        .map(|(name, bytes)| (*name, runtime.load(bytes, "built in").unwrap()))
-        .collect()
+    millrace_bundle::PLUGINS.iter().map(|(name, bytes)| (*name, runtime.load(bytes, "built in").unwrap())).collect()
 });
 
 fn plugin(name: &str) -> &'static Plugin {

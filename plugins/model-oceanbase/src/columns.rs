@@ -88,15 +88,12 @@ fn column(attribute: Attribute, server: Server) -> (Column, Option<String>) {
         name: attribute.name,
         declared: spelled(attribute.declared),
         nullable: attribute.nullable,
-        identity: extra
-            .split_whitespace()
-            .any(|word| word == "auto_increment"),
+        identity: extra.split_whitespace().any(|word| word == "auto_increment"),
         collation: attribute.collation,
         comment: attribute.comment,
         ..Column::default()
     };
-    let mut set =
-        |name: &str, value: &str| column.properties.insert(name.to_owned(), value.to_owned());
+    let mut set = |name: &str, value: &str| column.properties.insert(name.to_owned(), value.to_owned());
     if column.identity {
         set("identity", "by-default");
     }
@@ -116,13 +113,7 @@ fn column(attribute: Attribute, server: Server) -> (Column, Option<String>) {
         return (column, None);
     }
     let default = attribute.default.as_deref();
-    match defaults::read(
-        default,
-        &attribute.extra,
-        &column.logical,
-        attribute.fraction,
-        server,
-    ) {
+    match defaults::read(default, &attribute.extra, &column.logical, attribute.fraction, server) {
         DefaultValue::None => (column, None),
         DefaultValue::Sql(sql) => {
             column.default_expression = Some(sql);
@@ -172,10 +163,7 @@ mod tests {
 
     #[test]
     fn a_column_that_numbers_itself_is_an_identity() {
-        let (column, _) = column(
-            attribute("bigint(20) unsigned", None, "auto_increment"),
-            Server::OceanBase,
-        );
+        let (column, _) = column(attribute("bigint(20) unsigned", None, "auto_increment"), Server::OceanBase);
         assert!(column.identity && !column.nullable);
         assert_eq!(column.declared, "bigint(20) unsigned");
         assert_eq!(column.default_expression, None);
@@ -185,17 +173,10 @@ mod tests {
     fn a_generated_column_has_no_default_though_the_view_gives_one() {
         let generated = Attribute {
             generated_from: Some("concat(`a`,'x\\'y')".to_owned()),
-            ..attribute(
-                "varchar(50)",
-                Some("concat(`a`,'x\\'y')"),
-                "VIRTUAL GENERATED",
-            )
+            ..attribute("varchar(50)", Some("concat(`a`,'x\\'y')"), "VIRTUAL GENERATED")
         };
         let (column, ambiguous) = column(generated, Server::OceanBase);
-        assert_eq!(
-            column.generated_expression.as_deref(),
-            Some("concat(`a`,'x\\'y')")
-        );
+        assert_eq!(column.generated_expression.as_deref(), Some("concat(`a`,'x\\'y')"));
         assert_eq!((column.default_expression, ambiguous), (None, None));
         assert_eq!(column.properties["generated"], "virtual");
     }
@@ -204,24 +185,16 @@ mod tests {
     fn an_update_sets_the_time_as_exactly_as_the_column_is() {
         let seconds = Attribute {
             fraction: Some(6),
-            ..attribute(
-                "datetime(6)",
-                Some("CURRENT_TIMESTAMP"),
-                "on update current_timestamp(6)",
-            )
+            ..attribute("datetime(6)", Some("CURRENT_TIMESTAMP"), "on update current_timestamp(6)")
         };
         let (column, _) = column(seconds, Server::OceanBase);
         assert_eq!(column.properties["on-update"], "CURRENT_TIMESTAMP(6)");
-        assert_eq!(
-            column.default_expression.as_deref(),
-            Some("CURRENT_TIMESTAMP(6)")
-        );
+        assert_eq!(column.default_expression.as_deref(), Some("CURRENT_TIMESTAMP(6)"));
     }
 
     #[test]
     fn a_text_that_may_be_an_expression_is_left_open() {
-        let (column, ambiguous) =
-            column(attribute("char(36)", Some("uuid()"), ""), Server::OceanBase);
+        let (column, ambiguous) = column(attribute("char(36)", Some("uuid()"), ""), Server::OceanBase);
         assert_eq!(column.default_expression, None);
         assert_eq!(ambiguous.as_deref(), Some("'uuid()'"));
     }
@@ -236,10 +209,7 @@ mod tests {
     #[test]
     fn only_mysql_escapes_expressions_twice() {
         let text = "(`x` <> _utf8mb4\\'it\\\\\\'s\\')".to_owned();
-        assert_eq!(
-            unescaped(text.clone(), Server::MySql),
-            "(`x` <> _utf8mb4'it\\'s')"
-        );
+        assert_eq!(unescaped(text.clone(), Server::MySql), "(`x` <> _utf8mb4'it\\'s')");
         assert_eq!(unescaped(text.clone(), Server::OceanBase), text);
     }
 }

@@ -57,9 +57,7 @@ pub(crate) fn read_foreign_keys(catalog: &dyn Catalog, found: &mut Found) -> Res
             on_update: row.text()?.to_uppercase(),
             deferrable: false,
         };
-        let entry = keys
-            .entry((table, name))
-            .or_insert_with(|| (key, Vec::new()));
+        let entry = keys.entry((table, name)).or_insert_with(|| (key, Vec::new()));
         entry.1.push((position, column, referenced));
     }
     for ((table, _), (mut key, mut pairs)) in keys {
@@ -102,15 +100,10 @@ pub(crate) fn read_checks(
         let name = row.text()?;
         let expression = unescaped(row.text()?, server);
         if row.optional()?.as_deref() == Some("NO") {
-            let known = table
-                .properties
-                .get("not-enforced-checks")
-                .and_then(|text| from_str(text).ok());
+            let known = table.properties.get("not-enforced-checks").and_then(|text| from_str(text).ok());
             let mut names: Vec<String> = known.unwrap_or_default();
             names.push(name);
-            table
-                .properties
-                .insert("not-enforced-checks".to_owned(), json!(names).to_string());
+            table.properties.insert("not-enforced-checks".to_owned(), json!(names).to_string());
         } else {
             table.checks.push(Check { name, expression });
         }

@@ -37,15 +37,10 @@ pub(crate) fn read(
     if server == Server::MariaDb {
         return match bare {
             "NULL" => DefaultValue::None,
-            sql => {
-                DefaultValue::Sql(current_timestamp(sql, None).unwrap_or_else(|| sql.to_owned()))
-            }
+            sql => DefaultValue::Sql(current_timestamp(sql, None).unwrap_or_else(|| sql.to_owned())),
         };
     }
-    let is_expression = extra
-        .to_uppercase()
-        .split_whitespace()
-        .any(|word| word == "DEFAULT_GENERATED");
+    let is_expression = extra.to_uppercase().split_whitespace().any(|word| word == "DEFAULT_GENERATED");
     let is_instant = matches!(logical.name.as_str(), "timestamp" | "timestamp-tz");
     if let Some(now) = current_timestamp(bare, fraction).filter(|_| is_instant || is_expression) {
         return DefaultValue::Sql(now);
@@ -55,19 +50,11 @@ pub(crate) fn read(
     }
     match logical.name.as_str() {
         "bit" if bare.starts_with("b'") => DefaultValue::Sql(bare.to_owned()),
-        "boolean" | "integer" | "float" | "decimal" | "bit" | "year" => {
-            DefaultValue::Sql(number_or(bare))
-        }
-        "date" | "time" | "timestamp" | "timestamp-tz" if begins_as_a_literal(bare) => {
-            DefaultValue::Sql(quoted(bare))
-        }
+        "boolean" | "integer" | "float" | "decimal" | "bit" | "year" => DefaultValue::Sql(number_or(bare)),
+        "date" | "time" | "timestamp" | "timestamp-tz" if begins_as_a_literal(bare) => DefaultValue::Sql(quoted(bare)),
         "date" | "time" | "timestamp" | "timestamp-tz" => DefaultValue::Sql(in_parentheses(bare)),
-        "bytes" if bare.starts_with("0x") && server == Server::MySql => {
-            DefaultValue::Sql(bare.to_owned())
-        }
-        _ if server == Server::OceanBase && bare.contains('(') => {
-            DefaultValue::Ambiguous(quoted(bare))
-        }
+        "bytes" if bare.starts_with("0x") && server == Server::MySql => DefaultValue::Sql(bare.to_owned()),
+        _ if server == Server::OceanBase && bare.contains('(') => DefaultValue::Ambiguous(quoted(bare)),
         _ => DefaultValue::Sql(quoted(bare)),
     }
 }
@@ -93,42 +80,25 @@ pub(crate) fn quoted(text: &str) -> String {
 
 /// An expression in exactly the parentheses that it needs as a default.
 pub(crate) fn in_parentheses(expression: &str) -> String {
-    if encloses(expression) {
-        expression.to_owned()
-    } else {
-        format!("({expression})")
-    }
+    if encloses(expression) { expression.to_owned() } else { format!("({expression})") }
 }
 
 /// `CURRENT_TIMESTAMP` with the digits that are said, or else with those of the column: OceanBase leaves them out.
 pub(crate) fn current_timestamp(text: &str, fraction: Option<u32>) -> Option<String> {
     const WORD: &str = "CURRENT_TIMESTAMP";
-    let rest = text
-        .get(..WORD.len())
-        .filter(|word| word.eq_ignore_ascii_case(WORD))
-        .map(|_| &text[WORD.len()..])?;
-    let said = rest
-        .strip_prefix('(')
-        .and_then(|rest| rest.strip_suffix(')'));
+    let rest = text.get(..WORD.len()).filter(|word| word.eq_ignore_ascii_case(WORD)).map(|_| &text[WORD.len()..])?;
+    let said = rest.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
     let digits: u32 = match (rest, said) {
         ("", _) | (_, Some("")) => fraction.unwrap_or(0),
         (_, Some(digits)) => digits.parse().ok()?,
         (_, None) => return None,
     };
-    Some(if digits == 0 {
-        WORD.to_owned()
-    } else {
-        format!("{WORD}({digits})")
-    })
+    Some(if digits == 0 { WORD.to_owned() } else { format!("{WORD}({digits})") })
 }
 
 fn number_or(bare: &str) -> String {
     let is_number = bare.parse::<f64>().is_ok_and(f64::is_finite) && begins_as_a_literal(bare);
-    if is_number {
-        bare.to_owned()
-    } else {
-        in_parentheses(bare)
-    }
+    if is_number { bare.to_owned() } else { in_parentheses(bare) }
 }
 
 fn begins_as_a_literal(bare: &str) -> bool {
@@ -168,9 +138,7 @@ mod tests {
 
     fn default(bare: &str, declared: &str, extra: &str, server: Server) -> DefaultValue {
         let logical = of_declared(declared, server);
-        let fraction = logical
-            .number("precision")
-            .filter(|_| logical.name.starts_with("time"));
+        let fraction = logical.number("precision").filter(|_| logical.name.starts_with("time"));
         read(Some(bare), extra, &logical, fraction, server)
     }
 
@@ -198,80 +166,36 @@ mod tests {
 
     #[test]
     fn now_is_no_text_but_the_text_of_that_name_is() {
+        assert_eq!(sql("CURRENT_TIMESTAMP", "datetime(6)"), is("CURRENT_TIMESTAMP(6)"));
+        assert_eq!(sql("CURRENT_TIMESTAMP", "timestamp"), is("CURRENT_TIMESTAMP"));
+        assert_eq!(sql("CURRENT_TIMESTAMP", "varchar(20)"), is("'CURRENT_TIMESTAMP'"));
         assert_eq!(
-            sql("CURRENT_TIMESTAMP", "datetime(6)"),
-            is("CURRENT_TIMESTAMP(6)")
-        );
-        assert_eq!(
-            sql("CURRENT_TIMESTAMP", "timestamp"),
-            is("CURRENT_TIMESTAMP")
-        );
-        assert_eq!(
-            sql("CURRENT_TIMESTAMP", "varchar(20)"),
-            is("'CURRENT_TIMESTAMP'")
-        );
-        assert_eq!(
-            default(
-                "CURRENT_TIMESTAMP(3)",
-                "datetime(3)",
-                "DEFAULT_GENERATED",
-                Server::MySql
-            ),
+            default("CURRENT_TIMESTAMP(3)", "datetime(3)", "DEFAULT_GENERATED", Server::MySql),
             is("CURRENT_TIMESTAMP(3)")
         );
-        assert_eq!(
-            default("current_timestamp()", "datetime", "", Server::MariaDb),
-            is("CURRENT_TIMESTAMP")
-        );
+        assert_eq!(default("current_timestamp()", "datetime", "", Server::MariaDb), is("CURRENT_TIMESTAMP"));
     }
 
     #[test]
     fn an_expression_is_known_by_the_type_or_by_its_mark() {
         assert_eq!(sql("(1 + 2)", "int(11)"), is("(1 + 2)"));
         assert_eq!(sql("curdate()", "date"), is("(curdate())"));
-        assert_eq!(
-            default("uuid()", "char(36)", "DEFAULT_GENERATED", Server::MySql),
-            is("(uuid())")
-        );
-        assert_eq!(
-            default("uuid()", "char(36)", "", Server::MySql),
-            is("'uuid()'")
-        );
+        assert_eq!(default("uuid()", "char(36)", "DEFAULT_GENERATED", Server::MySql), is("(uuid())"));
+        assert_eq!(default("uuid()", "char(36)", "", Server::MySql), is("'uuid()'"));
     }
 
     #[test]
     fn oceanbase_does_not_say_whether_a_text_is_an_expression() {
-        assert_eq!(
-            sql("uuid()", "char(36)"),
-            DefaultValue::Ambiguous("'uuid()'".to_owned())
-        );
+        assert_eq!(sql("uuid()", "char(36)"), DefaultValue::Ambiguous("'uuid()'".to_owned()));
         assert_eq!(sql("uuid", "char(36)"), is("'uuid'"));
     }
 
     #[test]
     fn mariadb_gives_sql() {
-        assert_eq!(
-            default("NULL", "varchar(20)", "", Server::MariaDb),
-            DefaultValue::None
-        );
-        assert_eq!(
-            default("'it\\'s'", "varchar(20)", "", Server::MariaDb),
-            is("'it\\'s'")
-        );
-        assert_eq!(
-            default("uuid()", "varchar(20)", "", Server::MariaDb),
-            is("uuid()")
-        );
-        assert_eq!(
-            read(
-                None,
-                "",
-                &of_declared("int", Server::MariaDb),
-                None,
-                Server::MariaDb
-            ),
-            DefaultValue::None
-        );
+        assert_eq!(default("NULL", "varchar(20)", "", Server::MariaDb), DefaultValue::None);
+        assert_eq!(default("'it\\'s'", "varchar(20)", "", Server::MariaDb), is("'it\\'s'"));
+        assert_eq!(default("uuid()", "varchar(20)", "", Server::MariaDb), is("uuid()"));
+        assert_eq!(read(None, "", &of_declared("int", Server::MariaDb), None, Server::MariaDb), DefaultValue::None);
     }
 
     #[test]

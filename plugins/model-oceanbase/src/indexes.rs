@@ -48,11 +48,7 @@ pub(crate) fn query(catalog: &dyn Catalog, views: &Views) -> Result<Vec<Part>, F
           where s.table_schema = database()",
         views.or_null("STATISTICS", "EXPRESSION", "s.expression")
     );
-    catalog
-        .query(&statement, &[])?
-        .into_iter()
-        .map(part)
-        .collect()
+    catalog.query(&statement, &[])?.into_iter().map(part).collect()
 }
 
 fn part(values: Vec<Option<String>>) -> Result<Part, Failure> {
@@ -82,24 +78,14 @@ pub(crate) fn hang(
     let mut grouped: BTreeMap<String, BTreeMap<(bool, String), Vec<Part>>> = BTreeMap::new();
     for part in parts {
         let order = (part.index != PRIMARY, part.index.clone());
-        grouped
-            .entry(part.table.clone())
-            .or_default()
-            .entry(order)
-            .or_default()
-            .push(part);
+        grouped.entry(part.table.clone()).or_default().entry(order).or_default().push(part);
     }
     for (name, indexes) in grouped {
         let Some(table) = found.table(&name) else {
             continue;
         };
-        let has_hidden =
-            server == Server::OceanBase && indexes.values().flatten().any(|p| is_hidden(p, table));
-        let statement = if has_hidden {
-            Some(statements.of(&name)?)
-        } else {
-            None
-        };
+        let has_hidden = server == Server::OceanBase && indexes.values().flatten().any(|p| is_hidden(p, table));
+        let statement = if has_hidden { Some(statements.of(&name)?) } else { None };
         for ((_, name), parts) in indexes {
             table.indexes.extend(index(name, parts, server, statement));
         }
@@ -109,20 +95,11 @@ pub(crate) fn hang(
 
 /// A part of a column that the table does not show.
 fn is_hidden(part: &Part, table: &Table) -> bool {
-    part.expression.is_none()
-        && part
-            .column
-            .as_deref()
-            .is_none_or(|name| table.column(name).is_none())
+    part.expression.is_none() && part.column.as_deref().is_none_or(|name| table.column(name).is_none())
 }
 
 /// None: the server's own. `statement`: of a table that has an index in hidden columns.
-fn index(
-    name: String,
-    mut parts: Vec<Part>,
-    server: Server,
-    statement: Option<&Statement>,
-) -> Option<Index> {
+fn index(name: String, mut parts: Vec<Part>, server: Server, statement: Option<&Statement>) -> Option<Index> {
     parts.sort_by_key(|part| part.position);
     let first = parts.first()?;
     let kind = match (name.as_str(), first.unique) {
@@ -144,18 +121,8 @@ fn index(
             return Some(special(name, key, properties));
         }
     }
-    let parts = parts
-        .into_iter()
-        .map(|part| index_part(part, server))
-        .collect();
-    Some(Index {
-        name,
-        kind,
-        method,
-        parts,
-        predicate: None,
-        properties,
-    })
+    let parts = parts.into_iter().map(|part| index_part(part, server)).collect();
+    Some(Index { name, kind, method, parts, predicate: None, properties })
 }
 
 /// A full-text, vector or spatial index, by its statement.
@@ -166,21 +133,9 @@ fn special(name: String, key: &Key, mut properties: Properties) -> Index {
     let parts = key
         .columns
         .iter()
-        .map(|column| IndexPart {
-            expression: column.clone(),
-            is_column: true,
-            descending: false,
-            prefix: None,
-        })
+        .map(|column| IndexPart { expression: column.clone(), is_column: true, descending: false, prefix: None })
         .collect();
-    Index {
-        name,
-        kind: IndexKind::Plain,
-        method: key.word.to_lowercase(),
-        parts,
-        predicate: None,
-        properties,
-    }
+    Index { name, kind: IndexKind::Plain, method: key.word.to_lowercase(), parts, predicate: None, properties }
 }
 
 fn index_part(part: Part, server: Server) -> IndexPart {
@@ -189,12 +144,7 @@ fn index_part(part: Part, server: Server) -> IndexPart {
         Some(expression) => unescaped(expression, server),
         None => part.column.unwrap_or_default(),
     };
-    IndexPart {
-        expression,
-        is_column,
-        descending: part.descending,
-        prefix: part.prefix,
-    }
+    IndexPart { expression, is_column, descending: part.descending, prefix: part.prefix }
 }
 
 #[cfg(test)]
@@ -216,18 +166,8 @@ mod tests {
     }
 
     fn table(columns: &[&str]) -> Found {
-        let columns = columns
-            .iter()
-            .map(|name| Column {
-                name: (*name).to_owned(),
-                ..Column::default()
-            })
-            .collect();
-        Found::new(vec![Table {
-            name: TableName::bare("t"),
-            columns,
-            ..Table::default()
-        }])
+        let columns = columns.iter().map(|name| Column { name: (*name).to_owned(), ..Column::default() }).collect();
+        Found::new(vec![Table { name: TableName::bare("t"), columns, ..Table::default() }])
     }
 
     /// A server that has one table, and answers for its statement alone.
@@ -249,13 +189,7 @@ mod tests {
     fn indexes(parts: Vec<Part>, columns: &[&str], statement: &'static str) -> Vec<Index> {
         let catalog = OneTable(statement);
         let mut found = table(columns);
-        hang(
-            parts,
-            Server::OceanBase,
-            &mut Statements::new(&catalog),
-            &mut found,
-        )
-        .expect("nothing fails");
+        hang(parts, Server::OceanBase, &mut Statements::new(&catalog), &mut found).expect("nothing fails");
         found.into_tables().remove(0).indexes
     }
 
@@ -263,24 +197,13 @@ mod tests {
     fn parts_come_in_their_order_and_the_primary_key_first() {
         let parts = vec![
             part("a", 2, "y"),
-            Part {
-                prefix: Some(5),
-                descending: true,
-                ..part("a", 1, "x")
-            },
-            Part {
-                unique: true,
-                comment: Some("the table's".to_owned()),
-                ..part("PRIMARY", 1, "x")
-            },
+            Part { prefix: Some(5), descending: true, ..part("a", 1, "x") },
+            Part { unique: true, comment: Some("the table's".to_owned()), ..part("PRIMARY", 1, "x") },
         ];
         let indexes = indexes(parts, &["x", "y"], "");
         assert_eq!(indexes[0].kind, IndexKind::Primary);
         assert!(indexes[0].properties.is_empty());
-        assert_eq!(
-            (indexes[1].name.as_str(), indexes[1].method.as_str()),
-            ("a", "btree")
-        );
+        assert_eq!((indexes[1].name.as_str(), indexes[1].method.as_str()), ("a", "btree"));
         assert_eq!(indexes[1].parts[0].prefix, Some(5));
         assert!(indexes[1].parts[0].descending);
         assert_eq!(indexes[1].parts[1].expression, "y");
@@ -288,10 +211,7 @@ mod tests {
 
     #[test]
     fn a_functional_index_has_its_expression_and_not_the_hidden_column() {
-        let parts = vec![Part {
-            expression: Some("lower(`x`)".to_owned()),
-            ..part("f", 1, "SYS_NC16$")
-        }];
+        let parts = vec![Part { expression: Some("lower(`x`)".to_owned()), ..part("f", 1, "SYS_NC16$") }];
         let indexes = indexes(parts, &["x"], "");
         assert_eq!(indexes[0].parts[0].expression, "lower(`x`)");
         assert!(!indexes[0].parts[0].is_column);
@@ -303,10 +223,7 @@ mod tests {
             part("vi", 1, "__vid_1"),
             part("rowkey_vid_table", 1, "id"),
             part("k", 1, "id"),
-            Part {
-                unique: true,
-                ..part("PRIMARY", 1, "id")
-            },
+            Part { unique: true, ..part("PRIMARY", 1, "id") },
         ];
         let statement = "CREATE TABLE `t` (`id` int, `v` VECTOR(3), PRIMARY KEY (`id`), KEY `k` (`id`), \
                          VECTOR KEY `vi` (`v`) WITH (TYPE=HNSW))";

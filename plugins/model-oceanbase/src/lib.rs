@@ -37,8 +37,7 @@ pub struct ModelOceanbase;
 impl Plugin for ModelOceanbase {
     const NAME: &'static str = "model-oceanbase";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-    const SUMMARY: &'static str =
-        "Reads the schema of an OceanBase (MySQL mode), MySQL or MariaDB database.";
+    const SUMMARY: &'static str = "Reads the schema of an OceanBase (MySQL mode), MySQL or MariaDB database.";
     type Config = Config;
 
     fn configure(_config: Self::Config) -> Result<Self, Vec<Problem>> {
@@ -69,23 +68,18 @@ impl Server {
 }
 
 impl ModelSource for ModelOceanbase {
-    fn load(
-        &self,
-        catalog: Option<&dyn Catalog>,
-        _document: Option<&str>,
-    ) -> Result<DatabaseModel, Failure> {
+    fn load(&self, catalog: Option<&dyn Catalog>, _document: Option<&str>) -> Result<DatabaseModel, Failure> {
         let catalog = catalog.ok_or_else(|| {
-            Failure::config(
-                "model.no-database",
-                "the stage model-oceanbase names no database to read the schema of",
-            )
-            .with("plugin", Self::NAME)
+            Failure::config("model.no-database", "the stage model-oceanbase names no database to read the schema of")
+                .with("plugin", Self::NAME)
         })?;
         let dialect = catalog.dialect();
         let server = Server::of(&dialect).ok_or_else(|| {
             Failure::config(
                 "model.wrong-dialect",
-                format!("the stage model-oceanbase reads OceanBase, MySQL and MariaDB, but its database speaks {dialect}"),
+                format!(
+                    "the stage model-oceanbase reads OceanBase, MySQL and MariaDB, but its database speaks {dialect}"
+                ),
             )
             .with("plugin", Self::NAME)
             .with("dialect", dialect.as_str())
@@ -107,12 +101,7 @@ fn read(catalog: &dyn Catalog, server: Server, dialect: String) -> Result<Databa
     partitions::read(catalog, server, &mut found)?;
     let mut objects = objects::read(catalog)?;
     objects.sort_by(|a, b| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)));
-    Ok(DatabaseModel {
-        dialect,
-        version: catalog.version(),
-        tables: found.into_tables(),
-        objects,
-    })
+    Ok(DatabaseModel { dialect, version: catalog.version(), tables: found.into_tables(), objects })
 }
 
 millrace_plugin_sdk::export!(ModelOceanbase as model - source);

@@ -18,26 +18,18 @@ struct Declared<'a> {
 
 impl<'a> Declared<'a> {
     fn parse(declared: &'a str) -> Self {
-        let end = declared
-            .find(|c: char| !(c.is_alphanumeric() || c == '_'))
-            .unwrap_or(declared.len());
+        let end = declared.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(declared.len());
         let (word, after) = declared.split_at(end);
         let inside = after.trim_start().strip_prefix('(');
         let (arguments, rest) = match inside.and_then(|inside| Some((inside, inside.rfind(')')?))) {
             Some((inside, close)) => (Some(inside[..close].trim()), &inside[close + 1..]),
             None => (None, after),
         };
-        Self {
-            word: word.to_lowercase(),
-            arguments,
-            rest: rest.trim(),
-        }
+        Self { word: word.to_lowercase(), arguments, rest: rest.trim() }
     }
 
     fn is_unsigned(&self) -> bool {
-        self.rest
-            .split_whitespace()
-            .any(|word| word.eq_ignore_ascii_case("unsigned"))
+        self.rest.split_whitespace().any(|word| word.eq_ignore_ascii_case("unsigned"))
     }
 
     /// The first argument as a number.
@@ -53,12 +45,9 @@ pub(crate) fn of_declared(declared: &str, server: Server) -> LogicalType {
         Some(length) => logical.with("length", length.to_string()),
         None => logical,
     };
-    let precision =
-        |logical: LogicalType| logical.with("precision", parsed.number().unwrap_or(0).to_string());
+    let precision = |logical: LogicalType| logical.with("precision", parsed.number().unwrap_or(0).to_string());
     match parsed.word.as_str() {
-        "tinyint" if parsed.number() == Some(1) && !parsed.is_unsigned() => {
-            LogicalType::new("boolean", Layout::Bits)
-        }
+        "tinyint" if parsed.number() == Some(1) && !parsed.is_unsigned() => LogicalType::new("boolean", Layout::Bits),
         "tinyint" => integer(&parsed, 8),
         "smallint" => integer(&parsed, 16),
         "mediumint" => integer(&parsed, 24),
@@ -111,25 +100,15 @@ fn integer(parsed: &Declared<'_>, bits: u8) -> LogicalType {
         _ => Layout::Int64,
     };
     let integer = LogicalType::new("integer", layout).with("bits", bits.to_string());
-    if unsigned {
-        integer.with("unsigned", "true")
-    } else {
-        integer
-    }
+    if unsigned { integer.with("unsigned", "true") } else { integer }
 }
 
 fn decimal(parsed: &Declared<'_>) -> LogicalType {
     let mut numbers = parsed.arguments.unwrap_or("10,0").split(',').map(str::trim);
     let precision = numbers.next().unwrap_or("10");
     let scale = numbers.next().unwrap_or("0");
-    let decimal = varlen("decimal")
-        .with("precision", precision)
-        .with("scale", scale);
-    if parsed.is_unsigned() {
-        decimal.with("unsigned", "true")
-    } else {
-        decimal
-    }
+    let decimal = varlen("decimal").with("precision", precision).with("scale", scale);
+    if parsed.is_unsigned() { decimal.with("unsigned", "true") } else { decimal }
 }
 
 /// The labels between the parentheses. MySQL and MariaDB double a quote within a label; OceanBase leaves it as it
@@ -170,10 +149,7 @@ mod tests {
     }
 
     fn expect(declared: &str, name: &str, expected: &[(&str, &str)]) {
-        let expected = expected
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect();
+        let expected = expected.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         assert_eq!(params(declared), (name.to_owned(), expected), "{declared}");
     }
 
@@ -181,11 +157,7 @@ mod tests {
     fn integers_have_their_width_and_room_for_what_is_unsigned() {
         expect("tinyint(1)", "boolean", &[]);
         expect("tinyint(4)", "integer", &[("bits", "8")]);
-        expect(
-            "bigint(20) unsigned",
-            "integer",
-            &[("bits", "64"), ("unsigned", "true")],
-        );
+        expect("bigint(20) unsigned", "integer", &[("bits", "64"), ("unsigned", "true")]);
         let layout = |declared| of_declared(declared, Server::MySql).layout;
         assert_eq!(layout("tinyint unsigned"), Layout::Int16);
         assert_eq!(layout("smallint(5) unsigned zerofill"), Layout::Int32);
@@ -196,11 +168,7 @@ mod tests {
 
     #[test]
     fn numbers_with_a_point_have_precision_and_scale() {
-        expect(
-            "decimal(12,2)",
-            "decimal",
-            &[("precision", "12"), ("scale", "2")],
-        );
+        expect("decimal(12,2)", "decimal", &[("precision", "12"), ("scale", "2")]);
         expect(
             "decimal(5,2) unsigned zerofill",
             "decimal",
@@ -215,11 +183,7 @@ mod tests {
         expect("char(36)", "text", &[("fixed", "true"), ("length", "36")]);
         expect("text", "text", &[("bytes", "65535")]);
         expect("longtext", "text", &[]);
-        expect(
-            "binary(16)",
-            "bytes",
-            &[("fixed", "true"), ("length", "16")],
-        );
+        expect("binary(16)", "bytes", &[("fixed", "true"), ("length", "16")]);
         expect("mediumblob", "bytes", &[("bytes", "16777215")]);
     }
 
@@ -242,26 +206,10 @@ mod tests {
 
     #[test]
     fn labels_may_hold_what_ends_them_elsewhere() {
-        let labels_of = |declared, server| {
-            of_declared(declared, server)
-                .param("labels")
-                .map(str::to_owned)
-        };
-        assert_eq!(
-            labels_of("enum('a','it's','c,d)')", Server::OceanBase).as_deref(),
-            Some(r#"["a","it's","c,d)"]"#)
-        );
-        assert_eq!(
-            labels_of("enum('ä','','b')", Server::OceanBase).as_deref(),
-            Some(r#"["ä","","b"]"#)
-        );
-        assert_eq!(
-            labels_of("enum('a','it''s',''',''')", Server::MySql).as_deref(),
-            Some(r#"["a","it's","','"]"#)
-        );
-        assert_eq!(
-            labels_of("set('x','','y z')", Server::MySql).as_deref(),
-            Some(r#"["x","","y z"]"#)
-        );
+        let labels_of = |declared, server| of_declared(declared, server).param("labels").map(str::to_owned);
+        assert_eq!(labels_of("enum('a','it's','c,d)')", Server::OceanBase).as_deref(), Some(r#"["a","it's","c,d)"]"#));
+        assert_eq!(labels_of("enum('ä','','b')", Server::OceanBase).as_deref(), Some(r#"["ä","","b"]"#));
+        assert_eq!(labels_of("enum('a','it''s',''',''')", Server::MySql).as_deref(), Some(r#"["a","it's","','"]"#));
+        assert_eq!(labels_of("set('x','','y z')", Server::MySql).as_deref(), Some(r#"["x","","y z"]"#));
     }
 }

@@ -38,11 +38,7 @@ pub(crate) fn read(catalog: &dyn Catalog) -> Result<Vec<Object>, Failure> {
             let name = row.text()?;
             let definition = row.optional()?.unwrap_or_default();
             if !name.starts_with(BOOKKEEPING) {
-                objects.push(Object {
-                    kind,
-                    name: TableName::bare(name),
-                    definition,
-                });
+                objects.push(Object { kind, name: TableName::bare(name), definition });
             }
         }
     }

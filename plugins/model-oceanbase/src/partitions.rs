@@ -13,8 +13,7 @@ use crate::columns::unescaped;
 use crate::row::Row;
 use crate::tables::Found;
 
-const PARTITIONS: &str =
-    "select table_name, partition_name, partition_ordinal_position, partition_method,
+const PARTITIONS: &str = "select table_name, partition_name, partition_ordinal_position, partition_method,
             partition_expression, partition_description, subpartition_name, subpartition_method,
             subpartition_expression
        from information_schema.partitions
@@ -30,11 +29,7 @@ struct Partitioning {
 }
 
 /// Hangs partitions on the tables.
-pub(crate) fn read(
-    catalog: &dyn Catalog,
-    server: Server,
-    found: &mut Found,
-) -> Result<(), Failure> {
+pub(crate) fn read(catalog: &dyn Catalog, server: Server, found: &mut Found) -> Result<(), Failure> {
     let mut tables: BTreeMap<String, Partitioning> = BTreeMap::new();
     for values in catalog.query(PARTITIONS, &[])? {
         let mut row = Row::new("partitions", values);
@@ -59,11 +54,8 @@ pub(crate) fn read(
 }
 
 fn describe(partitioning: &Partitioning, properties: &mut Properties) {
-    let partitions: Vec<_> = partitioning
-        .partitions
-        .values()
-        .map(|(name, bound)| json!({ "name": name, "bound": bound }))
-        .collect();
+    let partitions: Vec<_> =
+        partitioning.partitions.values().map(|(name, bound)| json!({ "name": name, "bound": bound })).collect();
     properties.insert("partition-by".to_owned(), partitioning.by.clone());
     properties.insert("partition-count".to_owned(), partitions.len().to_string());
     properties.insert("partitions".to_owned(), json!(partitions).to_string());
@@ -73,10 +65,7 @@ fn describe(partitioning: &Partitioning, properties: &mut Properties) {
 }
 
 fn by(method: &str, expression: Option<String>, server: Server) -> String {
-    format!(
-        "{method} ({})",
-        unescaped(expression.unwrap_or_default(), server)
-    )
+    format!("{method} ({})", unescaped(expression.unwrap_or_default(), server))
 }
 
 /// As a statement spells it. Hashed partitions have none.
@@ -94,14 +83,8 @@ mod tests {
 
     #[test]
     fn bounds_are_spelled_as_in_a_statement() {
-        assert_eq!(
-            bound("RANGE COLUMNS", Some("'2024-01-01'".to_owned())),
-            "VALUES LESS THAN ('2024-01-01')"
-        );
-        assert_eq!(
-            bound("RANGE", Some("MAXVALUE".to_owned())),
-            "VALUES LESS THAN (MAXVALUE)"
-        );
+        assert_eq!(bound("RANGE COLUMNS", Some("'2024-01-01'".to_owned())), "VALUES LESS THAN ('2024-01-01')");
+        assert_eq!(bound("RANGE", Some("MAXVALUE".to_owned())), "VALUES LESS THAN (MAXVALUE)");
         assert_eq!(bound("LIST", Some("1,2".to_owned())), "VALUES IN (1,2)");
         assert_eq!(bound("HASH", None), "");
     }
@@ -111,19 +94,13 @@ mod tests {
         let partitioning = Partitioning {
             by: by("RANGE", Some("id".to_owned()), Server::OceanBase),
             below_by: Some(by("HASH", Some("r".to_owned()), Server::OceanBase)),
-            partitions: BTreeMap::from([
-                (2, ("b".into(), "y".into())),
-                (1, ("z".into(), "x".into())),
-            ]),
+            partitions: BTreeMap::from([(2, ("b".into(), "y".into())), (1, ("z".into(), "x".into()))]),
         };
         let mut properties = Properties::new();
         describe(&partitioning, &mut properties);
         assert_eq!(properties["partition-by"], "RANGE (id)");
         assert_eq!(properties["partition-count"], "2");
         assert_eq!(properties["subpartition-by"], "HASH (r)");
-        assert_eq!(
-            properties["partitions"],
-            r#"[{"name":"z","bound":"x"},{"name":"b","bound":"y"}]"#
-        );
+        assert_eq!(properties["partitions"], r#"[{"name":"z","bound":"x"},{"name":"b","bound":"y"}]"#);
     }
 }

@@ -16,10 +16,7 @@ pub(crate) struct Statements<'a> {
 impl<'a> Statements<'a> {
     /// None yet.
     pub(crate) fn new(catalog: &'a dyn Catalog) -> Self {
-        Self {
-            catalog,
-            known: HashMap::new(),
-        }
+        Self { catalog, known: HashMap::new() }
     }
 
     /// The statement that makes this table.
@@ -149,9 +146,7 @@ fn plain(text: &str) -> impl Iterator<Item = (usize, char)> + '_ {
 
 /// Where the words first stand outside quotes; they hold no quote themselves.
 fn outside_quotes(text: &str, words: &str) -> Option<usize> {
-    plain(text)
-        .map(|(at, _)| at)
-        .find(|&at| text[at..].starts_with(words))
+    plain(text).map(|(at, _)| at).find(|&at| text[at..].starts_with(words))
 }
 
 /// The length of the parentheses that `text` begins with, both counted.
@@ -199,14 +194,7 @@ fn key(item: &str) -> Option<(String, Key)> {
         .map(|part| leading_name(part).map_or_else(|| part.to_owned(), |(name, _)| name))
         .collect();
     let options = rest[length..].trim().to_owned();
-    Some((
-        name,
-        Key {
-            word: word.trim().to_owned(),
-            columns,
-            options,
-        },
-    ))
+    Some((name, Key { word: word.trim().to_owned(), columns, options }))
 }
 
 #[cfg(test)]
@@ -233,15 +221,9 @@ mod tests {
     #[test]
     fn a_default_is_an_expression_when_it_stands_in_parentheses() {
         let statement = Statement::parse(SHOP);
-        assert_eq!(
-            statement.default_expression("a").as_deref(),
-            Some("(uuid())")
-        );
+        assert_eq!(statement.default_expression("a").as_deref(), Some("(uuid())"));
         assert_eq!(statement.default_expression("b"), None);
-        assert_eq!(
-            statement.default_expression("c").as_deref(),
-            Some("(concat('DEFAULT (',')','\\'x'))")
-        );
+        assert_eq!(statement.default_expression("c").as_deref(), Some("(concat('DEFAULT (',')','\\'x'))"));
         assert_eq!(statement.default_expression("id"), None);
         assert_eq!(statement.default_expression("e"), None);
         assert_eq!(statement.default_expression("nowhere"), None);
@@ -251,17 +233,11 @@ mod tests {
     fn keys_say_what_they_are_and_of_which_columns() {
         let statement = Statement::parse(SHOP);
         let full_text = statement.key("ft").expect("it is there");
-        assert_eq!(
-            (full_text.word.as_str(), full_text.columns.as_slice()),
-            ("FULLTEXT", &["p)q,".to_owned()][..])
-        );
+        assert_eq!((full_text.word.as_str(), full_text.columns.as_slice()), ("FULLTEXT", &["p)q,".to_owned()][..]));
         let vector = statement.key("vi").expect("it is there");
         assert_eq!(vector.word, "VECTOR");
         assert!(vector.options.starts_with("WITH (DISTANCE=L2"));
-        assert_eq!(
-            statement.key("u q").map(|k| k.word.as_str()),
-            Some("UNIQUE")
-        );
+        assert_eq!(statement.key("u q").map(|k| k.word.as_str()), Some("UNIQUE"));
         assert_eq!(
             statement.key("k,1").map(|k| k.columns.clone()),
             Some(vec!["b".to_owned(), "(lower(`c`))".to_owned()])

@@ -25,11 +25,7 @@ impl Found {
     /// These tables.
     pub(crate) fn new(mut tables: Vec<Table>) -> Self {
         tables.sort_by(|a, b| a.name.cmp(&b.name));
-        let places = tables
-            .iter()
-            .enumerate()
-            .map(|(place, t)| (t.name.name.clone(), place))
-            .collect();
+        let places = tables.iter().enumerate().map(|(place, t)| (t.name.name.clone(), place)).collect();
         Self { tables, places }
     }
 
@@ -48,20 +44,12 @@ impl Found {
 pub(crate) fn read(catalog: &dyn Catalog) -> Result<Found, Failure> {
     let rows = catalog.query(TABLES, &[])?;
     let tables: Vec<Table> = rows.into_iter().map(table).collect::<Result<_, _>>()?;
-    Ok(Found::new(
-        tables
-            .into_iter()
-            .filter(|t| !t.name.name.starts_with(BOOKKEEPING))
-            .collect(),
-    ))
+    Ok(Found::new(tables.into_iter().filter(|t| !t.name.name.starts_with(BOOKKEEPING)).collect()))
 }
 
 fn table(values: Vec<Option<String>>) -> Result<Table, Failure> {
     let mut row = Row::new("tables", values);
-    let mut table = Table {
-        name: TableName::bare(row.text()?),
-        ..Table::default()
-    };
+    let mut table = Table { name: TableName::bare(row.text()?), ..Table::default() };
     table.estimated_rows = row.optional_number()?.unwrap_or(0);
     table.estimated_bytes = row.optional_number()?.unwrap_or(0);
     if let Some(collation) = row.optional()? {
@@ -81,14 +69,7 @@ mod tests {
 
     #[test]
     fn a_table_without_statistics_or_comment_has_none() {
-        let table = table(row(&[
-            Some("täb `le"),
-            None,
-            None,
-            Some("utf8mb4_bin"),
-            Some(""),
-        ]))
-        .expect("a good row");
+        let table = table(row(&[Some("täb `le"), None, None, Some("utf8mb4_bin"), Some("")])).expect("a good row");
         assert_eq!(table.name, TableName::bare("täb `le"));
         assert_eq!((table.estimated_rows, table.estimated_bytes), (0, 0));
         assert_eq!(table.comment, None);
@@ -97,15 +78,9 @@ mod tests {
 
     #[test]
     fn tables_are_found_by_name_and_given_in_its_order() {
-        let named = |name: &str| Table {
-            name: TableName::bare(name),
-            ..Table::default()
-        };
+        let named = |name: &str| Table { name: TableName::bare(name), ..Table::default() };
         let mut found = Found::new(vec![named("b"), named("a")]);
-        assert_eq!(
-            found.table("b").map(|t| t.name.name.clone()),
-            Some("b".to_owned())
-        );
+        assert_eq!(found.table("b").map(|t| t.name.name.clone()), Some("b".to_owned()));
         assert!(found.table("c").is_none());
         assert_eq!(found.into_tables()[0].name.name, "a");
     }

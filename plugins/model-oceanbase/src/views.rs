@@ -36,11 +36,7 @@ impl Views {
 
     /// The expression if the view has the column, else NULL.
     pub(crate) fn or_null<'a>(&self, view: &str, column: &str, expression: &'a str) -> &'a str {
-        if self.has(view, column) {
-            expression
-        } else {
-            "null"
-        }
+        if self.has(view, column) { expression } else { "null" }
     }
 }
 
@@ -50,16 +46,8 @@ mod tests {
 
     #[test]
     fn a_column_that_the_server_lacks_is_null() {
-        let views = Views {
-            columns: HashSet::from([("STATISTICS".to_owned(), "EXPRESSION".to_owned())]),
-        };
-        assert_eq!(
-            views.or_null("STATISTICS", "EXPRESSION", "s.expression"),
-            "s.expression"
-        );
-        assert_eq!(
-            views.or_null("STATISTICS", "IS_VISIBLE", "s.is_visible"),
-            "null"
-        );
+        let views = Views { columns: HashSet::from([("STATISTICS".to_owned(), "EXPRESSION".to_owned())]) };
+        assert_eq!(views.or_null("STATISTICS", "EXPRESSION", "s.expression"), "s.expression");
+        assert_eq!(views.or_null("STATISTICS", "IS_VISIBLE", "s.is_visible"), "null");
     }
 }

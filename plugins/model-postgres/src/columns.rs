@@ -121,10 +121,8 @@ fn column(
     sequences: &[Sequence],
 ) -> (Column, Vec<Check>, Option<usize>) {
     let meaning = types.meaning(row.type_oid, row.modifier);
-    let checks = meaning
-        .checks_of(&row.name, &row.quoted)
-        .map(|(name, expression)| Check { name, expression })
-        .collect();
+    let checks =
+        meaning.checks_of(&row.name, &row.quoted).map(|(name, expression)| Check { name, expression }).collect();
     let is_name = row.declared == "name";
     let mut column = Column {
         name: row.name,
@@ -154,28 +152,12 @@ fn column(
             }
         }
         ("", identity) => {
-            set(
-                &mut column,
-                "identity",
-                if identity == "a" {
-                    "always"
-                } else {
-                    "by-default"
-                },
-            );
+            set(&mut column, "identity", if identity == "a" { "always" } else { "by-default" });
             numbered_by = numbering.owned.get(&row.place).copied();
             column.identity = true;
         }
         (generated, _) => {
-            set(
-                &mut column,
-                "generated",
-                if generated == "v" {
-                    "virtual"
-                } else {
-                    "stored"
-                },
-            );
+            set(&mut column, "generated", if generated == "v" { "virtual" } else { "stored" });
             column.generated_expression = row.expression;
         }
     }
@@ -241,22 +223,15 @@ mod tests {
     }
 
     fn build(row: Attribute, sequences: &[Sequence]) -> (Column, Option<usize>) {
-        let (column, _, used) =
-            column(row, &Types::default(), &Numbering::of(sequences), sequences);
+        let (column, _, used) = column(row, &Types::default(), &Numbering::of(sequences), sequences);
         (column, used)
     }
 
     #[test]
     fn a_serial_column_numbers_itself_and_has_no_default_of_its_own() {
         let expression = Some("nextval('t_id_seq'::regclass)".to_owned());
-        let (column, used) = build(
-            Attribute {
-                expression,
-                not_null: true,
-                ..row("id")
-            },
-            &[sequence(Some((7, 1)), &[(7, 1)])],
-        );
+        let (column, used) =
+            build(Attribute { expression, not_null: true, ..row("id") }, &[sequence(Some((7, 1)), &[(7, 1)])]);
         assert!(column.identity && !column.nullable);
         assert_eq!(used, Some(0));
         assert_eq!(column.default_expression, None);
@@ -268,13 +243,8 @@ mod tests {
     #[test]
     fn a_default_from_a_sequence_of_its_own_right_stays_a_default() {
         let expression = Some("nextval('t_id_seq'::regclass)".to_owned());
-        let (column, used) = build(
-            Attribute {
-                expression: expression.clone(),
-                ..row("id")
-            },
-            &[sequence(None, &[(7, 1)])],
-        );
+        let (column, used) =
+            build(Attribute { expression: expression.clone(), ..row("id") }, &[sequence(None, &[(7, 1)])]);
         assert!(!column.identity);
         assert_eq!(used, None);
         assert_eq!(column.default_expression, expression);
@@ -284,26 +254,14 @@ mod tests {
     #[test]
     fn a_default_that_does_more_than_number_stays_a_default() {
         let expression = Some("('A'::text || nextval('t_id_seq'::regclass))".to_owned());
-        let (column, used) = build(
-            Attribute {
-                expression,
-                ..row("id")
-            },
-            &[sequence(Some((7, 1)), &[(7, 1)])],
-        );
+        let (column, used) = build(Attribute { expression, ..row("id") }, &[sequence(Some((7, 1)), &[(7, 1)])]);
         assert!(!column.identity && column.default_expression.is_some());
         assert_eq!(used, None);
     }
 
     #[test]
     fn an_identity_column_says_which_kind_it_is() {
-        let (column, used) = build(
-            Attribute {
-                identity: "d".into(),
-                ..row("id")
-            },
-            &[sequence(Some((7, 1)), &[])],
-        );
+        let (column, used) = build(Attribute { identity: "d".into(), ..row("id") }, &[sequence(Some((7, 1)), &[])]);
         assert!(column.identity);
         assert_eq!(used, Some(0));
         assert_eq!(column.properties["identity"], "by-default");
@@ -313,14 +271,7 @@ mod tests {
     #[test]
     fn a_generated_column_has_an_expression_and_no_default() {
         let expression = Some("(a * 2)".to_owned());
-        let (column, _) = build(
-            Attribute {
-                expression,
-                generated: "v".into(),
-                ..row("b")
-            },
-            &[],
-        );
+        let (column, _) = build(Attribute { expression, generated: "v".into(), ..row("b") }, &[]);
         assert_eq!(column.generated_expression.as_deref(), Some("(a * 2)"));
         assert_eq!(column.default_expression, None);
         assert_eq!(column.properties["generated"], "virtual");
@@ -329,9 +280,7 @@ mod tests {
     #[test]
     fn nextval_alone_is_told_from_nextval_within_something() {
         assert!(is_plain_nextval("nextval('\"Odd ''name\"'::regclass)"));
-        assert!(!is_plain_nextval(
-            "nextval('a'::regclass) + nextval('b'::regclass)"
-        ));
+        assert!(!is_plain_nextval("nextval('a'::regclass) + nextval('b'::regclass)"));
         assert!(!is_plain_nextval("(nextval('a'::regclass))::text"));
     }
 }

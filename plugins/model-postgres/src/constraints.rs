@@ -53,23 +53,14 @@ const UNCARRIED: &str = concat!(
 /// Puts in what the server's version can say of a constraint.
 fn for_server(statement: &str, server: u32) -> String {
     let (carried, enforced) = match server {
-        180_000.. => (
-            "(k.conenforced and not (k.contype = 'f' and k.conperiod))",
-            "k.conenforced",
-        ),
+        180_000.. => ("(k.conenforced and not (k.contype = 'f' and k.conperiod))", "k.conenforced"),
         _ => ("true", "true"),
     };
-    statement
-        .replace("{carried}", carried)
-        .replace("{enforced}", enforced)
+    statement.replace("{carried}", carried).replace("{enforced}", enforced)
 }
 
 /// Hangs foreign keys on the tables, by name.
-pub(crate) fn read_foreign_keys(
-    catalog: &dyn Catalog,
-    server: u32,
-    found: &mut Found,
-) -> Result<(), Failure> {
+pub(crate) fn read_foreign_keys(catalog: &dyn Catalog, server: u32, found: &mut Found) -> Result<(), Failure> {
     let mut places: HashMap<Oid, usize> = HashMap::new();
     for values in catalog.query(&for_server(FOREIGN_KEYS, server), &[])? {
         let mut row = Row::new("foreign keys", values);
@@ -99,19 +90,13 @@ pub(crate) fn read_foreign_keys(
             }
         };
         table.foreign_keys[place].columns.push(row.text()?);
-        table.foreign_keys[place]
-            .referenced_columns
-            .push(row.text()?);
+        table.foreign_keys[place].referenced_columns.push(row.text()?);
     }
     Ok(())
 }
 
 /// Hangs the tables' own checks on them, after those of their domains.
-pub(crate) fn read_checks(
-    catalog: &dyn Catalog,
-    server: u32,
-    found: &mut Found,
-) -> Result<(), Failure> {
+pub(crate) fn read_checks(catalog: &dyn Catalog, server: u32, found: &mut Found) -> Result<(), Failure> {
     for values in catalog.query(&for_server(CHECKS, server), &[])? {
         let mut row = Row::new("checks", values);
         let Some(table) = found.table(row.number()?) else {
@@ -121,10 +106,7 @@ pub(crate) fn read_checks(
         if !row.flag()? {
             note_not_valid(&mut table.properties, &name);
         }
-        table.checks.push(Check {
-            name,
-            expression: row.text()?,
-        });
+        table.checks.push(Check { name, expression: row.text()? });
     }
     Ok(())
 }
@@ -136,11 +118,7 @@ pub(crate) fn read_uncarried(catalog: &dyn Catalog, server: u32) -> Result<Vec<O
         .map(|values| {
             let mut row = Row::new("constraints that are carried by name", values);
             let kind = row.text()?;
-            Ok(Object {
-                kind,
-                name: TableName::new(row.text()?, row.text()?),
-                definition: row.text()?,
-            })
+            Ok(Object { kind, name: TableName::new(row.text()?, row.text()?), definition: row.text()? })
         })
         .collect()
 }
@@ -148,9 +126,7 @@ pub(crate) fn read_uncarried(catalog: &dyn Catalog, server: u32) -> Result<Vec<O
 /// The table's rows may break a constraint that was added NOT VALID: the property `not-valid` is a JSON list of
 /// their names.
 fn note_not_valid(properties: &mut millrace_plugin_sdk::model::Properties, name: &str) {
-    let known = properties
-        .get("not-valid")
-        .and_then(|text| from_str(text).ok());
+    let known = properties.get("not-valid").and_then(|text| from_str(text).ok());
     let mut names: Vec<String> = known.unwrap_or_default();
     names.push(name.to_owned());
     properties.insert("not-valid".to_owned(), json!(names).to_string());
@@ -165,10 +141,7 @@ fn action(code: &str) -> Result<&'static str, Failure> {
         "n" => "SET NULL",
         "d" => "SET DEFAULT",
         other => {
-            return Err(unexpected(
-                "foreign keys",
-                &format!("the unknown action '{other}'"),
-            ));
+            return Err(unexpected("foreign keys", &format!("the unknown action '{other}'")));
         }
     })
 }

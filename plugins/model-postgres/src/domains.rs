@@ -12,11 +12,7 @@ pub(crate) fn check_of_column(expression: &str, quoted_column: &str) -> String {
             c => c.len_utf8(),
         };
         let (piece, after) = rest.split_at(taken);
-        out.push_str(if piece == "VALUE" {
-            quoted_column
-        } else {
-            piece
-        });
+        out.push_str(if piece == "VALUE" { quoted_column } else { piece });
         rest = after;
     }
     out
@@ -44,18 +40,12 @@ mod tests {
     #[test]
     fn value_becomes_the_column() {
         assert_eq!(check_of_column("(VALUE > 0)", "amount"), "(amount > 0)");
-        assert_eq!(
-            check_of_column("((VALUE)::text <> VALUE)", "\"Größe\""),
-            "((\"Größe\")::text <> \"Größe\")"
-        );
+        assert_eq!(check_of_column("((VALUE)::text <> VALUE)", "\"Größe\""), "((\"Größe\")::text <> \"Größe\")");
     }
 
     #[test]
     fn only_the_word_itself_is_replaced() {
-        assert_eq!(
-            check_of_column("VALUES_OF(MYVALUE, VALUE2)", "c"),
-            "VALUES_OF(MYVALUE, VALUE2)"
-        );
+        assert_eq!(check_of_column("VALUES_OF(MYVALUE, VALUE2)", "c"), "VALUES_OF(MYVALUE, VALUE2)");
         assert_eq!(check_of_column("üVALUE", "c"), "üVALUE");
     }
 

@@ -47,16 +47,8 @@ const NULLS_FIRST: i16 = 2;
 
 /// Hangs indexes on the tables: the primary key first, the others by name.
 pub(crate) fn read(catalog: &dyn Catalog, server: u32, found: &mut Found) -> Result<(), Failure> {
-    let nulls = if server >= 150_000 {
-        "i.indnullsnotdistinct::text"
-    } else {
-        "'false'"
-    };
-    let period = if server >= 180_000 {
-        "coalesce(k.conperiod, false)::text"
-    } else {
-        "'false'"
-    };
+    let nulls = if server >= 150_000 { "i.indnullsnotdistinct::text" } else { "'false'" };
+    let period = if server >= 180_000 { "coalesce(k.conperiod, false)::text" } else { "'false'" };
     let statement = PARTS.replace("{nulls}", nulls).replace("{period}", period);
     let mut places: HashMap<Oid, usize> = HashMap::new();
     for values in catalog.query(&statement, &[])? {
@@ -86,14 +78,7 @@ fn index(row: &mut Row) -> Result<Index, Failure> {
     let valid = row.flag()?;
     let method = row.text()?;
     let predicate = row.optional()?;
-    let mut index = Index {
-        name,
-        kind,
-        method,
-        parts: Vec::new(),
-        predicate,
-        properties: Default::default(),
-    };
+    let mut index = Index { name, kind, method, parts: Vec::new(), predicate, properties: Default::default() };
     let mut note = |condition: bool, name: &str, value: &str| {
         if condition {
             index.properties.insert(name.to_owned(), value.to_owned());
@@ -127,41 +112,25 @@ fn part(row: &mut Row, index: &mut Index) -> Result<(), Failure> {
     let descending = option & DESCENDING != 0;
     if (option & NULLS_FIRST != 0) != descending {
         let nulls = if descending { "last" } else { "first" };
-        index
-            .properties
-            .insert(format!("nulls-{number}"), nulls.to_owned());
+        index.properties.insert(format!("nulls-{number}"), nulls.to_owned());
     }
     if let Some(operators) = operators {
-        index
-            .properties
-            .insert(format!("operators-{number}"), operators);
+        index.properties.insert(format!("operators-{number}"), operators);
     }
     if let Some(collation) = collation {
-        index
-            .properties
-            .insert(format!("collation-{number}"), collation);
+        index.properties.insert(format!("collation-{number}"), collation);
     }
     let is_column = column.is_some();
-    index.parts.push(IndexPart {
-        expression: column.unwrap_or(expression),
-        is_column,
-        descending,
-        prefix: None,
-    });
+    index.parts.push(IndexPart { expression: column.unwrap_or(expression), is_column, descending, prefix: None });
     Ok(())
 }
 
 /// Adds a name to a property that is a JSON list.
 fn append(index: &mut Index, property: &str, name: String) {
-    let known = index
-        .properties
-        .get(property)
-        .and_then(|text| from_str(text).ok());
+    let known = index.properties.get(property).and_then(|text| from_str(text).ok());
     let mut names: Vec<String> = known.unwrap_or_default();
     names.push(name);
-    index
-        .properties
-        .insert(property.to_owned(), json!(names).to_string());
+    index.properties.insert(property.to_owned(), json!(names).to_string());
 }
 
 #[cfg(test)]
@@ -169,23 +138,11 @@ mod tests {
     use super::*;
 
     fn row(values: &[Option<&str>]) -> Row {
-        Row::new(
-            "test",
-            values.iter().map(|v| v.map(str::to_owned)).collect(),
-        )
+        Row::new("test", values.iter().map(|v| v.map(str::to_owned)).collect())
     }
 
     fn whole(flags: [&str; 8]) -> Index {
-        let [
-            primary,
-            unique,
-            valid,
-            nulls,
-            constraint,
-            deferrable,
-            deferred,
-            period,
-        ] = flags.map(Some);
+        let [primary, unique, valid, nulls, constraint, deferrable, deferred, period] = flags.map(Some);
         let values = [
             Some("i"),
             primary,
@@ -205,14 +162,10 @@ mod tests {
 
     #[test]
     fn a_key_says_what_it_promises() {
-        let primary = whole([
-            "true", "true", "true", "false", "true", "false", "false", "false",
-        ]);
+        let primary = whole(["true", "true", "true", "false", "true", "false", "false", "false"]);
         assert_eq!(primary.kind, IndexKind::Primary);
         assert_eq!(primary.properties.len(), 1);
-        let unique = whole([
-            "false", "true", "false", "true", "true", "true", "true", "false",
-        ]);
+        let unique = whole(["false", "true", "false", "true", "true", "true", "true", "false"]);
         assert_eq!(unique.kind, IndexKind::Unique);
         assert_eq!(unique.properties["invalid"], "true");
         assert_eq!(unique.properties["nulls-not-distinct"], "true");
@@ -222,31 +175,13 @@ mod tests {
     #[test]
     fn parts_are_columns_or_expressions_and_the_rest_is_included() {
         let mut index = whole(["false"; 8]);
-        let mut add =
-            |values: &[Option<&str>]| part(&mut row(values), &mut index).expect("a good row");
-        add(&[
-            Some("false"),
-            Some("Größe"),
-            Some("\"Größe\""),
-            Some("1"),
-            None,
-            None,
-        ]);
-        add(&[
-            Some("false"),
-            None,
-            Some("lower(h)"),
-            Some("0"),
-            Some("text_pattern_ops"),
-            Some("C"),
-        ]);
+        let mut add = |values: &[Option<&str>]| part(&mut row(values), &mut index).expect("a good row");
+        add(&[Some("false"), Some("Größe"), Some("\"Größe\""), Some("1"), None, None]);
+        add(&[Some("false"), None, Some("lower(h)"), Some("0"), Some("text_pattern_ops"), Some("C")]);
         add(&[Some("true"), Some("b"), Some("b"), Some("0"), None, None]);
         add(&[Some("true"), Some("c"), Some("c"), Some("0"), None, None]);
         assert_eq!(index.parts.len(), 2);
-        assert_eq!(
-            (index.parts[0].expression.as_str(), index.parts[0].is_column),
-            ("Größe", true)
-        );
+        assert_eq!((index.parts[0].expression.as_str(), index.parts[0].is_column), ("Größe", true));
         assert!(index.parts[0].descending && !index.parts[1].descending);
         assert!(!index.parts[1].is_column);
         assert_eq!(index.properties["include"], r#"["b","c"]"#);

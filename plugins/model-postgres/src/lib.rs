@@ -51,25 +51,16 @@ impl Plugin for ModelPostgres {
 }
 
 impl ModelSource for ModelPostgres {
-    fn load(
-        &self,
-        catalog: Option<&dyn Catalog>,
-        _document: Option<&str>,
-    ) -> Result<DatabaseModel, Failure> {
+    fn load(&self, catalog: Option<&dyn Catalog>, _document: Option<&str>) -> Result<DatabaseModel, Failure> {
         let catalog = catalog.ok_or_else(|| {
-            Failure::config(
-                "model.no-database",
-                "the stage model-postgres names no database to read the schema of",
-            )
-            .with("plugin", Self::NAME)
+            Failure::config("model.no-database", "the stage model-postgres names no database to read the schema of")
+                .with("plugin", Self::NAME)
         })?;
         let dialect = catalog.dialect();
         if dialect != "postgres" {
             return Err(Failure::config(
                 "model.wrong-dialect",
-                format!(
-                    "the stage model-postgres reads PostgreSQL, but its database speaks {dialect}"
-                ),
+                format!("the stage model-postgres reads PostgreSQL, but its database speaks {dialect}"),
             )
             .with("plugin", Self::NAME)
             .with("dialect", dialect));
@@ -91,21 +82,11 @@ fn read(catalog: &dyn Catalog, dialect: String) -> Result<DatabaseModel, Failure
     constraints::read_checks(catalog, server, &mut found)?;
     let mut objects = objects::read(catalog)?;
     objects.extend(constraints::read_uncarried(catalog, server)?);
-    objects.extend(
-        sequences
-            .into_iter()
-            .filter(|s| !s.numbers_a_column)
-            .map(sequences::Sequence::into_object),
-    );
+    objects.extend(sequences.into_iter().filter(|s| !s.numbers_a_column).map(sequences::Sequence::into_object));
     objects.sort_by(|a, b| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)));
     let mut tables = found.into_tables();
     tables.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(DatabaseModel {
-        dialect,
-        version: catalog.version(),
-        tables,
-        objects,
-    })
+    Ok(DatabaseModel { dialect, version: catalog.version(), tables, objects })
 }
 
 /// The server's version as a number, `180004` for 18.4; refuses one that is too old.
@@ -118,10 +99,7 @@ fn server_version(catalog: &dyn Catalog) -> Result<u32, Failure> {
     if number < OLDEST {
         return Err(Failure::unsupported(
             "model.server-too-old",
-            format!(
-                "the source is PostgreSQL {}, and the oldest that can be read is 13",
-                catalog.version()
-            ),
+            format!("the source is PostgreSQL {}, and the oldest that can be read is 13", catalog.version()),
         )
         .with("version", catalog.version()));
     }

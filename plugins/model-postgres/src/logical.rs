@@ -109,9 +109,7 @@ fn decimal(modifier: i32) -> LogicalType {
     let packed = modifier - 4;
     let precision = (packed >> 16) & 0xffff;
     let scale = ((packed & 0x7ff) ^ 1024) - 1024;
-    decimal
-        .with("precision", precision.to_string())
-        .with("scale", scale.to_string())
+    decimal.with("precision", precision.to_string()).with("scale", scale.to_string())
 }
 
 #[cfg(test)]
@@ -119,11 +117,7 @@ mod tests {
     use super::*;
 
     fn params(logical: &LogicalType) -> Vec<(&str, &str)> {
-        logical
-            .params
-            .iter()
-            .map(|(k, v)| (k.as_str(), v.as_str()))
-            .collect()
+        logical.params.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect()
     }
 
     fn numeric_modifier(precision: i32, scale: i32) -> i32 {
@@ -142,10 +136,7 @@ mod tests {
     #[test]
     fn a_numeric_has_the_precision_and_scale_that_were_declared() {
         assert!(params(&built_in("numeric", -1)).is_empty());
-        assert_eq!(
-            params(&built_in("numeric", numeric_modifier(12, 2))),
-            [("precision", "12"), ("scale", "2")]
-        );
+        assert_eq!(params(&built_in("numeric", numeric_modifier(12, 2))), [("precision", "12"), ("scale", "2")]);
         assert_eq!(
             params(&built_in("numeric", numeric_modifier(1000, 1000))),
             [("precision", "1000"), ("scale", "1000")]
@@ -154,44 +145,29 @@ mod tests {
 
     #[test]
     fn a_numeric_may_round_before_the_point_or_have_more_scale_than_digits() {
-        assert_eq!(
-            params(&built_in("numeric", numeric_modifier(3, -2))),
-            [("precision", "3"), ("scale", "-2")]
-        );
-        assert_eq!(
-            params(&built_in("numeric", numeric_modifier(3, 5))),
-            [("precision", "3"), ("scale", "5")]
-        );
+        assert_eq!(params(&built_in("numeric", numeric_modifier(3, -2))), [("precision", "3"), ("scale", "-2")]);
+        assert_eq!(params(&built_in("numeric", numeric_modifier(3, 5))), [("precision", "3"), ("scale", "5")]);
     }
 
     #[test]
     fn texts_have_the_length_in_characters() {
         assert_eq!(params(&built_in("varchar", 24)), [("length", "20")]);
         assert!(params(&built_in("varchar", -1)).is_empty());
-        assert_eq!(
-            params(&built_in("bpchar", 9)),
-            [("fixed", "true"), ("length", "5")]
-        );
+        assert_eq!(params(&built_in("bpchar", 9)), [("fixed", "true"), ("length", "5")]);
         assert_eq!(params(&built_in("char", -1)), [("length", "1")]);
     }
 
     #[test]
     fn bits_and_seconds_have_no_header_in_their_modifier() {
         assert_eq!(params(&built_in("bit", 3)), [("length", "3")]);
-        assert_eq!(
-            params(&built_in("varbit", 9)),
-            [("length", "9"), ("varying", "true")]
-        );
+        assert_eq!(params(&built_in("varbit", 9)), [("length", "9"), ("varying", "true")]);
         assert_eq!(params(&built_in("timestamptz", 0)), [("precision", "0")]);
         assert!(params(&built_in("timestamp", -1)).is_empty());
     }
 
     #[test]
     fn a_users_type_does_not_pass_for_one_that_has_a_meaning() {
-        assert_eq!(
-            foreign("public", "vector", 3).param("dimensions"),
-            Some("3")
-        );
+        assert_eq!(foreign("public", "vector", 3).param("dimensions"), Some("3"));
         assert_eq!(foreign("public", "citext", -1).name, "citext");
         assert_eq!(foreign("sales", "uuid", -1).name, "sales.uuid");
         assert_eq!(foreign("public", "hstore", -1).name, "hstore");

@@ -49,22 +49,13 @@ pub(crate) fn read(catalog: &dyn Catalog, found: &mut Found) -> Result<(), Failu
     for values in catalog.query(CHILDREN, &[])? {
         let mut row = Row::new("partitions", values);
         let parent: Oid = row.number()?;
-        parents
-            .entry(parent)
-            .or_insert(TableName::new(row.text()?, row.text()?));
+        parents.entry(parent).or_insert(TableName::new(row.text()?, row.text()?));
         let oid = row.number()?;
         let name = TableName::new(row.text()?, row.text()?);
         let is_partition = row.flag()?;
         let bound = row.optional()?.filter(|_| is_partition);
         let partition_by = row.optional()?;
-        let child = Child {
-            oid,
-            name,
-            bound,
-            partition_by,
-            rows: row.number()?,
-            bytes: row.number()?,
-        };
+        let child = Child { oid, name, bound, partition_by, rows: row.number()?, bytes: row.number()? };
         children.entry(parent).or_default().push(child);
     }
     for (parent, name) in &parents {
@@ -75,37 +66,26 @@ pub(crate) fn read(catalog: &dyn Catalog, found: &mut Found) -> Result<(), Failu
 
 fn hang(found: &mut Found, parent: Oid, name: &TableName, children: &HashMap<Oid, Vec<Child>>) {
     let below = &children[&parent];
-    let (partitions, heirs): (Vec<&Child>, Vec<&Child>) =
-        below.iter().partition(|c| c.bound.is_some());
+    let (partitions, heirs): (Vec<&Child>, Vec<&Child>) = below.iter().partition(|c| c.bound.is_some());
     if let Some(table) = found.table(parent) {
         if !partitions.is_empty() {
             let (rows, bytes) = leaves(parent, children);
             table.estimated_rows = rows;
             table.estimated_bytes = bytes;
-            table.properties.insert(
-                "partitions".to_owned(),
-                described(parent, children).to_string(),
-            );
+            table.properties.insert("partitions".to_owned(), described(parent, children).to_string());
         }
         if !heirs.is_empty() {
             let names: Vec<Value> = heirs.iter().map(|c| named(&c.name)).collect();
-            table
-                .properties
-                .insert("inherited-by".to_owned(), Value::from(names).to_string());
+            table.properties.insert("inherited-by".to_owned(), Value::from(names).to_string());
         }
     }
     for heir in heirs {
         if let Some(table) = found.table(heir.oid) {
-            let known = table
-                .properties
-                .get("inherits")
-                .and_then(|text| from_str(text).ok());
+            let known = table.properties.get("inherits").and_then(|text| from_str(text).ok());
             let mut names: Vec<Value> = known.unwrap_or_default();
             names.push(named(name));
             names.sort_by_key(Value::to_string);
-            table
-                .properties
-                .insert("inherits".to_owned(), Value::from(names).to_string());
+            table.properties.insert("inherits".to_owned(), Value::from(names).to_string());
         }
     }
 }
@@ -119,16 +99,13 @@ fn leaves(parent: Oid, children: &HashMap<Oid, Vec<Child>>) -> (u64, u64) {
     let Some(below) = children.get(&parent) else {
         return (0, 0);
     };
-    below
-        .iter()
-        .filter(|c| c.bound.is_some())
-        .fold((0, 0), |(rows, bytes), child| {
-            let (more_rows, more_bytes) = match child.partition_by {
-                Some(_) => leaves(child.oid, children),
-                None => (child.rows, child.bytes),
-            };
-            (rows + more_rows, bytes + more_bytes)
-        })
+    below.iter().filter(|c| c.bound.is_some()).fold((0, 0), |(rows, bytes), child| {
+        let (more_rows, more_bytes) = match child.partition_by {
+            Some(_) => leaves(child.oid, children),
+            None => (child.rows, child.bytes),
+        };
+        (rows + more_rows, bytes + more_bytes)
+    })
 }
 
 fn described(parent: Oid, children: &HashMap<Oid, Vec<Child>>) -> Value {
@@ -170,13 +147,7 @@ mod tests {
     fn found(oids: &[Oid]) -> Found {
         let mut found = Found::default();
         for oid in oids {
-            found.add(
-                *oid,
-                Table {
-                    name: TableName::new("s", format!("t{oid}")),
-                    ..Table::default()
-                },
-            );
+            found.add(*oid, Table { name: TableName::new("s", format!("t{oid}")), ..Table::default() });
         }
         found
     }
@@ -184,32 +155,15 @@ mod tests {
     #[test]
     fn a_partitioned_table_names_its_partitions_and_sums_up_its_leaves() {
         let children = HashMap::from([
-            (
-                1,
-                vec![
-                    child(2, "a", Some("DEFAULT"), None),
-                    child(3, "b", Some("FOR VALUES IN (1)"), Some("HASH (x)")),
-                ],
-            ),
-            (
-                3,
-                vec![child(
-                    4,
-                    "b1",
-                    Some("FOR VALUES WITH (modulus 1, remainder 0)"),
-                    None,
-                )],
-            ),
+            (1, vec![child(2, "a", Some("DEFAULT"), None), child(3, "b", Some("FOR VALUES IN (1)"), Some("HASH (x)"))]),
+            (3, vec![child(4, "b1", Some("FOR VALUES WITH (modulus 1, remainder 0)"), None)]),
         ]);
         let mut found = found(&[1]);
         hang(&mut found, 1, &TableName::new("s", "t1"), &children);
         let table = found.table(1).expect("it was added");
         assert_eq!((table.estimated_rows, table.estimated_bytes), (20, 200));
         let partitions: Value = from_str(&table.properties["partitions"]).expect("JSON");
-        assert_eq!(
-            partitions[0],
-            json!({"schema": "s", "name": "a", "bound": "DEFAULT"})
-        );
+        assert_eq!(partitions[0], json!({"schema": "s", "name": "a", "bound": "DEFAULT"}));
         assert_eq!(partitions[1]["partition-by"], "HASH (x)");
         assert_eq!(partitions[1]["partitions"][0]["name"], "b1");
     }
@@ -219,13 +173,7 @@ mod tests {
         let children = HashMap::from([(1, vec![child(2, "t2", None, None)])]);
         let mut found = found(&[1, 2]);
         hang(&mut found, 1, &TableName::new("s", "t1"), &children);
-        assert_eq!(
-            found.table(1).expect("parent").properties["inherited-by"],
-            r#"[{"schema":"s","name":"t2"}]"#
-        );
-        assert_eq!(
-            found.table(2).expect("child").properties["inherits"],
-            r#"[{"schema":"s","name":"t1"}]"#
-        );
+        assert_eq!(found.table(1).expect("parent").properties["inherited-by"], r#"[{"schema":"s","name":"t2"}]"#);
+        assert_eq!(found.table(2).expect("child").properties["inherits"], r#"[{"schema":"s","name":"t1"}]"#);
     }
 }

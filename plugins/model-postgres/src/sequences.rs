@@ -60,11 +60,7 @@ pub(crate) struct Sequence {
 
 /// Reads all sequences.
 pub(crate) fn read(catalog: &dyn Catalog) -> Result<Vec<Sequence>, Failure> {
-    catalog
-        .query(SEQUENCES, &[])?
-        .into_iter()
-        .map(sequence)
-        .collect()
+    catalog.query(SEQUENCES, &[])?.into_iter().map(sequence).collect()
 }
 
 fn sequence(values: Vec<Option<String>>) -> Result<Sequence, Failure> {
@@ -73,11 +69,7 @@ fn sequence(values: Vec<Option<String>>) -> Result<Sequence, Failure> {
     let name = TableName::new(row.text()?, row.text()?);
     let owner_table = row.optional_number()?;
     let owner_column = row.optional_number()?;
-    let mut sequence = Sequence {
-        name,
-        owner: owner_table.zip(owner_column),
-        ..Sequence::default()
-    };
+    let mut sequence = Sequence { name, owner: owner_table.zip(owner_column), ..Sequence::default() };
     sequence.data_type = row.text()?;
     sequence.start = row.number()?;
     sequence.increment = row.number()?;
@@ -100,15 +92,7 @@ fn sequence(values: Vec<Option<String>>) -> Result<Sequence, Failure> {
 impl Sequence {
     /// The statement that makes it again.
     pub(crate) fn into_object(self) -> Object {
-        let Self {
-            data_type,
-            start,
-            increment,
-            smallest,
-            largest,
-            cache,
-            ..
-        } = &self;
+        let Self { data_type, start, increment, smallest, largest, cache, .. } = &self;
         let cycle = if self.cycles { "CYCLE" } else { "NO CYCLE" };
         let definition = format!(
             "CREATE SEQUENCE {}.{} AS {data_type} START WITH {start} INCREMENT BY {increment} MINVALUE {smallest} \
@@ -116,11 +100,7 @@ impl Sequence {
             quoted(&self.name.schema),
             quoted(&self.name.name),
         );
-        Object {
-            kind: "sequence".to_owned(),
-            name: self.name,
-            definition,
-        }
+        Object { kind: "sequence".to_owned(), name: self.name, definition }
     }
 }
 
@@ -132,11 +112,7 @@ fn quoted(name: &str) -> String {
 mod tests {
     use super::*;
 
-    fn row(
-        owner: Option<(&str, &str)>,
-        last: Option<&str>,
-        users: Option<&str>,
-    ) -> Vec<Option<String>> {
+    fn row(owner: Option<(&str, &str)>, last: Option<&str>, users: Option<&str>) -> Vec<Option<String>> {
         let mut values = vec![Some("9"), Some("public"), Some("orders_id_seq")];
         values.extend([owner.map(|o| o.0), owner.map(|o| o.1)]);
         values.extend(["bigint", "1", "5", "1", "9223372036854775807", "1", "false"].map(Some));
@@ -146,12 +122,7 @@ mod tests {
 
     #[test]
     fn a_sequence_knows_its_owner_its_users_and_how_far_it_is() {
-        let sequence = sequence(row(
-            Some(("16390", "1")),
-            Some("41"),
-            Some("16390.1 16400.3"),
-        ))
-        .expect("a good row");
+        let sequence = sequence(row(Some(("16390", "1")), Some("41"), Some("16390.1 16400.3"))).expect("a good row");
         assert_eq!(sequence.owner, Some((16390, 1)));
         assert_eq!(sequence.users, [(16390, 1), (16400, 3)]);
         assert_eq!(sequence.last_value, Some(41));
@@ -164,8 +135,10 @@ mod tests {
         assert_eq!(sequence.last_value, None);
         let object = sequence.into_object();
         assert_eq!(object.kind, "sequence");
-        assert!(object.definition.starts_with(
-            "CREATE SEQUENCE \"public\".\"orders_id_seq\" AS bigint START WITH 1 INCREMENT BY 5 "
-        ));
+        assert!(
+            object
+                .definition
+                .starts_with("CREATE SEQUENCE \"public\".\"orders_id_seq\" AS bigint START WITH 1 INCREMENT BY 5 ")
+        );
     }
 }

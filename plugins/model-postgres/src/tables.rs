@@ -81,14 +81,9 @@ pub(crate) fn read(catalog: &dyn Catalog) -> Result<Found, Failure> {
 fn table(values: Vec<Option<String>>) -> Result<(Oid, Table), Failure> {
     let mut row = Row::new("tables", values);
     let oid = row.number()?;
-    let mut table = Table {
-        name: TableName::new(row.text()?, row.text()?),
-        ..Table::default()
-    };
+    let mut table = Table { name: TableName::new(row.text()?, row.text()?), ..Table::default() };
     if row.flag()? {
-        table
-            .properties
-            .insert("unlogged".to_owned(), "true".to_owned());
+        table.properties.insert("unlogged".to_owned(), "true".to_owned());
     }
     if let Some(key) = row.optional()? {
         table.properties.insert("partition-by".to_owned(), key);
@@ -96,9 +91,7 @@ fn table(values: Vec<Option<String>>) -> Result<(Oid, Table), Failure> {
     table.estimated_rows = row.number()?;
     table.estimated_bytes = row.number()?;
     if row.flag()? {
-        table
-            .properties
-            .insert("row-security".to_owned(), "true".to_owned());
+        table.properties.insert("row-security".to_owned(), "true".to_owned());
     }
     table.comment = row.optional()?;
     Ok((oid, table))

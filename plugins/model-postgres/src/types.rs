@@ -76,12 +76,9 @@ impl Meaning {
         column: &'a str,
         quoted_column: &'a str,
     ) -> impl Iterator<Item = (String, String)> + 'a {
-        self.conditions.iter().map(move |(name, condition)| {
-            (
-                format!("{column}_{name}"),
-                check_of_column(condition, quoted_column),
-            )
-        })
+        self.conditions
+            .iter()
+            .map(move |(name, condition)| (format!("{column}_{name}"), check_of_column(condition, quoted_column)))
     }
 }
 
@@ -108,19 +105,11 @@ impl Types {
         }
         for values in catalog.query(LABELS, &[])? {
             let mut row = Row::new("labels of enums", values);
-            types
-                .labels
-                .entry(row.number()?)
-                .or_default()
-                .push(row.text()?);
+            types.labels.entry(row.number()?).or_default().push(row.text()?);
         }
         for values in catalog.query(DOMAIN_CHECKS, &[])? {
             let mut row = Row::new("conditions of domains", values);
-            types
-                .domain_checks
-                .entry(row.number()?)
-                .or_default()
-                .push((row.text()?, row.text()?));
+            types.domain_checks.entry(row.number()?).or_default().push((row.text()?, row.text()?));
         }
         Ok(types)
     }
@@ -133,18 +122,12 @@ impl Types {
     fn meaning_at(&self, oid: Oid, modifier: i32, depth: u8) -> Meaning {
         let Some(found) = self.types.get(&oid).filter(|_| depth < DEEPEST) else {
             let logical = LogicalType::new("unknown", Layout::Varlen).with("oid", oid.to_string());
-            return Meaning {
-                logical,
-                ..Meaning::default()
-            };
+            return Meaning { logical, ..Meaning::default() };
         };
         if found.kind == "d" {
             return self.domain(oid, found, depth);
         }
-        Meaning {
-            logical: self.logical(oid, found, modifier, depth),
-            ..Meaning::default()
-        }
+        Meaning { logical: self.logical(oid, found, modifier, depth), ..Meaning::default() }
     }
 
     fn domain(&self, oid: Oid, domain: &Type, depth: u8) -> Meaning {
@@ -152,10 +135,7 @@ impl Types {
         let name = format!("{}.{}", domain.schema, domain.name);
         meaning.logical.params.insert("domain".to_owned(), name);
         meaning.not_null |= domain.not_null;
-        meaning.default_expression = domain
-            .default_expression
-            .clone()
-            .or(meaning.default_expression);
+        meaning.default_expression = domain.default_expression.clone().or(meaning.default_expression);
         let own = self.domain_checks.get(&oid).into_iter().flatten().cloned();
         meaning.conditions = own.chain(meaning.conditions).collect();
         meaning
@@ -179,15 +159,11 @@ impl Types {
         };
         match found.kind.as_str() {
             "e" => LogicalType::new("enum", Layout::Varlen)
-                .with(
-                    "labels",
-                    json!(self.labels.get(&oid).map_or(&[][..], Vec::as_slice)).to_string(),
-                )
+                .with("labels", json!(self.labels.get(&oid).map_or(&[][..], Vec::as_slice)).to_string())
                 .with("type", format!("{}.{}", found.schema, found.name)),
             "c" => own_name("composite"),
             "r" => match found.range_of {
-                Some(of) => own_name("range")
-                    .with("element", self.meaning_at(of, -1, depth + 1).logical.name),
+                Some(of) => own_name("range").with("element", self.meaning_at(of, -1, depth + 1).logical.name),
                 None => own_name("range"),
             },
             "m" => own_name("multirange"),
@@ -212,32 +188,18 @@ mod tests {
     }
 
     fn users(name: &str, kind: &str) -> Type {
-        Type {
-            schema: "public".into(),
-            kind: kind.into(),
-            ..base(name)
-        }
+        Type { schema: "public".into(), kind: kind.into(), ..base(name) }
     }
 
     fn types() -> Types {
-        let array = |name: &str, element| Type {
-            category: "A".into(),
-            element,
-            ..base(name)
-        };
+        let array = |name: &str, element| Type { category: "A".into(), element, ..base(name) };
         Types {
             types: HashMap::from([
                 (23, base("int4")),
                 (1700, base("numeric")),
                 (1231, array("_numeric", 1700)),
                 (100, users("mood", "e")),
-                (
-                    101,
-                    Type {
-                        schema: "public".into(),
-                        ..array("_mood", 100)
-                    },
-                ),
+                (101, Type { schema: "public".into(), ..array("_mood", 100) }),
                 (
                     110,
                     Type {
@@ -248,21 +210,8 @@ mod tests {
                         ..users("positive", "d")
                     },
                 ),
-                (
-                    111,
-                    Type {
-                        base: 110,
-                        base_modifier: -1,
-                        ..users("small", "d")
-                    },
-                ),
-                (
-                    120,
-                    Type {
-                        range_of: Some(23),
-                        ..users("span", "r")
-                    },
-                ),
+                (111, Type { base: 110, base_modifier: -1, ..users("small", "d") }),
+                (120, Type { range_of: Some(23), ..users("span", "r") }),
                 (121, users("address", "c")),
             ]),
             labels: HashMap::from([(100, vec!["sad".into(), "it's \"ok\"".into()])]),
@@ -276,14 +225,8 @@ mod tests {
     #[test]
     fn an_array_names_its_element_and_passes_the_modifier_on() {
         let logical = types().meaning(1231, ((10 << 16) | 3) + 4).logical;
-        assert_eq!(
-            (logical.name.as_str(), logical.param("element")),
-            ("array", Some("decimal"))
-        );
-        assert_eq!(
-            logical.param("element-params"),
-            Some(r#"{"precision":"10","scale":"3"}"#)
-        );
+        assert_eq!((logical.name.as_str(), logical.param("element")), ("array", Some("decimal")));
+        assert_eq!(logical.param("element-params"), Some(r#"{"precision":"10","scale":"3"}"#));
     }
 
     #[test]
@@ -293,11 +236,7 @@ mod tests {
         assert_eq!(logical.param("type"), Some("public.mood"));
         let array = types().meaning(101, -1).logical;
         assert_eq!(array.param("element"), Some("enum"));
-        assert!(
-            array
-                .param("element-params")
-                .is_some_and(|p| p.contains("public.mood"))
-        );
+        assert!(array.param("element-params").is_some_and(|p| p.contains("public.mood")));
     }
 
     #[test]
@@ -321,17 +260,10 @@ mod tests {
     fn ranges_and_composites_go_by_their_own_names() {
         let range = types().meaning(120, -1).logical;
         assert_eq!(
-            (
-                range.name.as_str(),
-                range.param("kind"),
-                range.param("element")
-            ),
+            (range.name.as_str(), range.param("kind"), range.param("element")),
             ("span", Some("range"), Some("integer"))
         );
-        assert_eq!(
-            types().meaning(121, -1).logical.param("kind"),
-            Some("composite")
-        );
+        assert_eq!(types().meaning(121, -1).logical.param("kind"), Some("composite"));
     }
 
     #[test]

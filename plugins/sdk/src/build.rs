@@ -15,7 +15,7 @@ impl Validity {
     fn push(&mut self, valid: bool) {
         if self.bitmap.is_none() && !valid {
             let mut bitmap = vec![0xff; self.rows / 8];
-            if self.rows % 8 > 0 {
+            if !self.rows.is_multiple_of(8) {
                 bitmap.push((1 << (self.rows % 8)) - 1);
             }
             self.bitmap = Some(bitmap);

@@ -31,10 +31,7 @@ impl Account {
             return Ok(Self::Ourselves);
         }
         let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-        ["nobody", "postgres"]
-            .iter()
-            .find_map(|name| find(&accounts, name))
-            .ok_or(Error::NoAccount)
+        ["nobody", "postgres"].iter().find_map(|name| find(&accounts, name)).ok_or(Error::NoAccount)
     }
 
     /// Makes a command run as this account.
@@ -48,11 +45,8 @@ impl Account {
     pub(crate) fn own(self, path: &Path) -> Result<(), Error> {
         match self {
             Self::Ourselves => Ok(()),
-            Self::Other { user, group } => {
-                chown(path, Some(user), Some(group)).map_err(Error::system(|| {
-                    format!("give {} to user {user}", path.display())
-                }))
-            }
+            Self::Other { user, group } => chown(path, Some(user), Some(group))
+                .map_err(Error::system(|| format!("give {} to user {user}", path.display()))),
         }
     }
 
@@ -69,22 +63,14 @@ impl Account {
         let Ok(existing) = existing.canonicalize() else {
             return false;
         };
-        existing.ancestors().all(|folder| {
-            folder
-                .metadata()
-                .is_ok_and(|facts| facts.mode() & 0o001 != 0)
-        })
+        existing.ancestors().all(|folder| folder.metadata().is_ok_and(|facts| facts.mode() & 0o001 != 0))
     }
 }
 
 /// The number of the user that this process runs as: the owner of a file that it makes.
 pub(crate) fn own_user() -> Result<u32, Error> {
-    let probe =
-        tempfile::tempdir().map_err(Error::system(|| "create a temporary folder".to_owned()))?;
-    let facts = probe
-        .path()
-        .metadata()
-        .map_err(Error::system(|| "look at a temporary folder".to_owned()))?;
+    let probe = tempfile::tempdir().map_err(Error::system(|| "create a temporary folder".to_owned()))?;
+    let facts = probe.path().metadata().map_err(Error::system(|| "look at a temporary folder".to_owned()))?;
     Ok(facts.uid())
 }
 
@@ -107,13 +93,7 @@ mod tests {
     #[test]
     fn an_account_is_found_by_its_whole_name_and_never_is_root() {
         let accounts = "root:x:0:0::/root:/bin/sh\nnobody2:x:7:7::/:/bin/false\nnobody:x:65534:65533:n:/:/bin/false\n";
-        assert_eq!(
-            find(accounts, "nobody"),
-            Some(Account::Other {
-                user: 65534,
-                group: 65533
-            })
-        );
+        assert_eq!(find(accounts, "nobody"), Some(Account::Other { user: 65534, group: 65533 }));
         assert_eq!(find(accounts, "root"), None);
         assert_eq!(find(accounts, "postgres"), None);
     }
@@ -121,10 +101,7 @@ mod tests {
     #[test]
     fn a_closed_folder_on_the_way_is_noticed() {
         use std::os::unix::fs::PermissionsExt;
-        let other = Account::Other {
-            user: 65534,
-            group: 65534,
-        };
+        let other = Account::Other { user: 65534, group: 65534 };
         let outer = tempfile::tempdir_in("/tmp").unwrap();
         let inner = outer.path().join("inner");
         std::fs::create_dir(&inner).unwrap();

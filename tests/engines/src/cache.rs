@@ -19,35 +19,27 @@ pub fn cache_folder() -> Result<PathBuf, Error> {
     let user = account::own_user()?;
     let account = Account::choose()?;
     let folder = match std::env::var_os("MILLRACE_ENGINES_DIR").filter(|value| !value.is_empty()) {
-        Some(named) => std::path::absolute(&named).map_err(Error::system(|| {
-            format!("find the folder {}", Path::new(&named).display())
-        }))?,
+        Some(named) => std::path::absolute(&named)
+            .map_err(Error::system(|| format!("find the folder {}", Path::new(&named).display())))?,
         None => candidates(user)
             .into_iter()
             .find(|candidate| account.can_reach(candidate))
             .unwrap_or_else(|| std::env::temp_dir().join(shared_name(user))),
     };
-    let missing: Vec<&Path> = folder
-        .ancestors()
-        .take_while(|ancestor| !ancestor.exists())
-        .collect();
+    let missing: Vec<&Path> = folder.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
     for ancestor in missing.into_iter().rev() {
         make_open(ancestor).map_err(|reason| Error::Folder {
             folder: folder.clone(),
             reason: format!("{} could not be made ({reason})", ancestor.display()),
         })?;
     }
-    let owner = folder
-        .metadata()
-        .map_err(Error::system(|| format!("look at {}", folder.display())))?
-        .uid();
+    let owner = folder.metadata().map_err(Error::system(|| format!("look at {}", folder.display())))?.uid();
     if owner != user && owner != 0 {
         let reason = format!("it belongs to user {owner}, who could put other programs into it");
         return Err(Error::Folder { folder, reason });
     }
     if !account.can_reach(&folder) {
-        let reason = "it, or a folder above it, is closed to the ordinary user that engines run as"
-            .to_owned();
+        let reason = "it, or a folder above it, is closed to the ordinary user that engines run as".to_owned();
         return Err(Error::Folder { folder, reason });
     }
     Ok(folder)
@@ -64,11 +56,7 @@ fn make_open(folder: &Path) -> std::io::Result<()> {
 
 fn candidates(user: u32) -> Vec<PathBuf> {
     let mut candidates = Vec::new();
-    let absolute = |name: &str| {
-        std::env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     if let Some(cache) = absolute("XDG_CACHE_HOME") {
         candidates.push(cache.join("millrace/engines"));
     }

@@ -36,23 +36,13 @@ pub async fn run_sql(url: &str, script: &str) -> Result<(), Error> {
     let script = AssertSqlSafe(script.to_owned());
     match protocol(url)? {
         Protocol::Postgres => {
-            let mut connection = PgConnection::connect(url)
-                .await
-                .map_err(Error::sql(connecting))?;
-            sqlx::raw_sql(script)
-                .execute(&mut connection)
-                .await
-                .map_err(Error::sql(action))?;
+            let mut connection = PgConnection::connect(url).await.map_err(Error::sql(connecting))?;
+            sqlx::raw_sql(script).execute(&mut connection).await.map_err(Error::sql(action))?;
             connection.close().await.map_err(Error::sql(action))
         }
         Protocol::Mysql => {
-            let mut connection = MySqlConnection::connect(url)
-                .await
-                .map_err(Error::sql(connecting))?;
-            sqlx::raw_sql(script)
-                .execute(&mut connection)
-                .await
-                .map_err(Error::sql(action))?;
+            let mut connection = MySqlConnection::connect(url).await.map_err(Error::sql(connecting))?;
+            sqlx::raw_sql(script).execute(&mut connection).await.map_err(Error::sql(action))?;
             connection.close().await.map_err(Error::sql(action))
         }
     }
@@ -65,42 +55,18 @@ pub async fn query_text(url: &str, query: &str) -> Result<Vec<Vec<Option<String>
     let query = AssertSqlSafe(query.to_owned());
     match protocol(url)? {
         Protocol::Postgres => {
-            let mut connection = PgConnection::connect(url)
-                .await
-                .map_err(Error::sql(connecting))?;
-            let rows = sqlx::raw_sql(query)
-                .fetch_all(&mut connection)
-                .await
-                .map_err(Error::sql(action))?;
+            let mut connection = PgConnection::connect(url).await.map_err(Error::sql(connecting))?;
+            let rows = sqlx::raw_sql(query).fetch_all(&mut connection).await.map_err(Error::sql(action))?;
             connection.close().await.map_err(Error::sql(action))?;
-            let values = |row: &PgRow| {
-                (0..row.len())
-                    .map(|column| row.try_get_unchecked(column))
-                    .collect()
-            };
-            rows.iter()
-                .map(values)
-                .collect::<Result<_, _>>()
-                .map_err(Error::sql(action))
+            let values = |row: &PgRow| (0..row.len()).map(|column| row.try_get_unchecked(column)).collect();
+            rows.iter().map(values).collect::<Result<_, _>>().map_err(Error::sql(action))
         }
         Protocol::Mysql => {
-            let mut connection = MySqlConnection::connect(url)
-                .await
-                .map_err(Error::sql(connecting))?;
-            let rows = sqlx::raw_sql(query)
-                .fetch_all(&mut connection)
-                .await
-                .map_err(Error::sql(action))?;
+            let mut connection = MySqlConnection::connect(url).await.map_err(Error::sql(connecting))?;
+            let rows = sqlx::raw_sql(query).fetch_all(&mut connection).await.map_err(Error::sql(action))?;
             connection.close().await.map_err(Error::sql(action))?;
-            let values = |row: &MySqlRow| {
-                (0..row.len())
-                    .map(|column| row.try_get_unchecked(column))
-                    .collect()
-            };
-            rows.iter()
-                .map(values)
-                .collect::<Result<_, _>>()
-                .map_err(Error::sql(action))
+            let values = |row: &MySqlRow| (0..row.len()).map(|column| row.try_get_unchecked(column)).collect();
+            rows.iter().map(values).collect::<Result<_, _>>().map_err(Error::sql(action))
         }
     }
 }
@@ -114,9 +80,7 @@ fn protocol(url: &str) -> Result<Protocol, Error> {
     match url.split_once("://").map(|(scheme, _)| scheme) {
         Some("postgres" | "postgresql") => Ok(Protocol::Postgres),
         Some("mysql") => Ok(Protocol::Mysql),
-        _ => Err(Error::Usage(
-            "a test database's URL begins with postgres:// or mysql://".to_owned(),
-        )),
+        _ => Err(Error::Usage("a test database's URL begins with postgres:// or mysql://".to_owned())),
     }
 }
 

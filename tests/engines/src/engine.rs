@@ -54,14 +54,8 @@ impl Engine {
 
     /// [`Engine::start`], with options.
     pub async fn start_with(kind: Kind, options: Options) -> Result<Self, Error> {
-        if options
-            .password
-            .as_ref()
-            .is_some_and(|p| p.is_empty() || !p.chars().all(|c| c.is_ascii_alphanumeric()))
-        {
-            return Err(Error::Usage(
-                "an engine's password has letters and digits only".to_owned(),
-            ));
+        if options.password.as_ref().is_some_and(|p| p.is_empty() || !p.chars().all(|c| c.is_ascii_alphanumeric())) {
+            return Err(Error::Usage("an engine's password has letters and digits only".to_owned()));
         }
         // Another process may take the port between our look and the server's: then another is tried.
         let mut attempts = 0;
@@ -89,12 +83,10 @@ impl Engine {
             let data = path.join("data");
             if let Some(password) = &options.password {
                 let file = path.join("password");
-                fs::write(&file, password)
-                    .map_err(Error::system(|| format!("write {}", file.display())))?;
+                fs::write(&file, password).map_err(Error::system(|| format!("write {}", file.display())))?;
                 account.own(&file)?;
                 installation.initdb(&data, account, Some(&file))?;
-                fs::remove_file(&file)
-                    .map_err(Error::system(|| format!("remove {}", file.display())))?;
+                fs::remove_file(&file).map_err(Error::system(|| format!("remove {}", file.display())))?;
             } else {
                 copy_folder(&installation.template(account)?, &data, account)?;
             }
@@ -132,56 +124,29 @@ impl Engine {
 
     /// The URL of one of its databases, for the superuser.
     pub fn url(&self, database: &str) -> String {
-        let scheme = if self.kind().is_postgres() {
-            "postgres"
-        } else {
-            "mysql"
-        };
-        let password = self
-            .options
-            .password
-            .as_ref()
-            .map(|password| format!(":{password}"))
-            .unwrap_or_default();
-        format!(
-            "{scheme}://{}{password}@127.0.0.1:{}/{database}",
-            self.kind().superuser(),
-            self.port
-        )
+        let scheme = if self.kind().is_postgres() { "postgres" } else { "mysql" };
+        let password = self.options.password.as_ref().map(|password| format!(":{password}")).unwrap_or_default();
+        format!("{scheme}://{}{password}@127.0.0.1:{}/{database}", self.kind().superuser(), self.port)
     }
 
     /// The URL of the database that is always there.
     pub fn admin_url(&self) -> String {
-        self.url(if self.kind().is_postgres() {
-            "postgres"
-        } else {
-            "oceanbase"
-        })
+        self.url(if self.kind().is_postgres() { "postgres" } else { "oceanbase" })
     }
 
     /// A database that nobody else uses, empty. Its name begins with the prefix: lower-case letters,
     /// digits and underscores, beginning with a letter, 40 at most.
     pub async fn fresh_database(&self, prefix: &str) -> Result<Database, Error> {
         let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-        if !prefix.starts_with(|c: char| c.is_ascii_lowercase())
-            || !prefix.chars().all(legal)
-            || prefix.len() > 40
-        {
+        if !prefix.starts_with(|c: char| c.is_ascii_lowercase()) || !prefix.chars().all(legal) || prefix.len() > 40 {
             return Err(Error::Usage(format!(
                 "{prefix:?} cannot begin a database's name: use up to 40 lower-case letters, digits and underscores"
             )));
         }
         self.running().await?;
-        let name = format!(
-            "{prefix}_{}",
-            self.databases.fetch_add(1, Ordering::Relaxed) + 1
-        );
+        let name = format!("{prefix}_{}", self.databases.fetch_add(1, Ordering::Relaxed) + 1);
         run_statement(&self.admin_url(), &format!("CREATE DATABASE {name}")).await?;
-        Ok(Database {
-            url: self.url(&name),
-            name,
-            kind: self.kind(),
-        })
+        Ok(Database { url: self.url(&name), name, kind: self.kind() })
     }
 
     /// A command line with which a person looks into a database.
@@ -189,24 +154,15 @@ impl Engine {
         match self.installation.psql() {
             Some(psql) => format!("{} {}", psql.display(), self.url(database)),
             None => {
-                let password = self
-                    .options
-                    .password
-                    .as_ref()
-                    .map(|p| format!(" -p{p}"))
-                    .unwrap_or_default();
-                format!(
-                    "mysql -h127.0.0.1 -P{} -uroot{password} {database}",
-                    self.port
-                )
+                let password = self.options.password.as_ref().map(|p| format!(" -p{p}")).unwrap_or_default();
+                format!("mysql -h127.0.0.1 -P{} -uroot{password} {database}", self.port)
             }
         }
     }
 
     /// The end of the server's own log, for error messages.
     pub fn log_tail(&self) -> String {
-        let mut text =
-            String::from_utf8_lossy(&fs::read(self.log()).unwrap_or_default()).into_owned();
+        let mut text = String::from_utf8_lossy(&fs::read(self.log()).unwrap_or_default()).into_owned();
         if self.kind() == Kind::OceanBase {
             let own = fs::read(self.folder.join("data/log/seekdb.log")).unwrap_or_default();
             text.push_str(&String::from_utf8_lossy(&own));
@@ -218,12 +174,7 @@ impl Engine {
     /// Stops the server in good order: what it accepted is kept. Nothing happens when it has ended.
     pub async fn stop(&self) -> Result<(), Error> {
         // PostgreSQL's fast shutdown: sessions are cut, nothing is lost.
-        self.end(if self.kind().is_postgres() {
-            "INT"
-        } else {
-            "TERM"
-        })
-        .await
+        self.end(if self.kind().is_postgres() { "INT" } else { "TERM" }).await
     }
 
     /// Kills the server, as a power cut would but for what the operating system has still to write.
@@ -240,21 +191,14 @@ impl Engine {
 
     /// Whether the server's processes are there.
     pub async fn is_running(&self) -> bool {
-        self.guard
-            .lock()
-            .await
-            .as_ref()
-            .is_some_and(|guard| !guard.has_ended())
+        self.guard.lock().await.as_ref().is_some_and(|guard| !guard.has_ended())
     }
 
     async fn running(&self) -> Result<(), Error> {
         if self.is_running().await {
             return Ok(());
         }
-        Err(Error::Stopped {
-            kind: self.kind(),
-            port: self.port,
-        })
+        Err(Error::Stopped { kind: self.kind(), port: self.port })
     }
 
     async fn end(&self, signal: &str) -> Result<(), Error> {
@@ -264,10 +208,7 @@ impl Engine {
         };
         let action = || format!("send {signal} to {} on port {}", self.kind(), self.port);
         guard.signal(signal).map_err(Error::system(action))?;
-        if tokio::time::timeout(STOP_LIMIT, guard.ended())
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(STOP_LIMIT, guard.ended()).await.is_err() {
             guard.signal("KILL").map_err(Error::system(action))?;
             guard.ended().await;
         }
@@ -286,15 +227,10 @@ impl Engine {
             log: &log,
             folder: &self.folder,
             // PostgreSQL's immediate shutdown frees its shared memory, which SIGKILL would leave behind.
-            farewell: if self.kind().is_postgres() {
-                "QUIT"
-            } else {
-                "KILL"
-            },
+            farewell: if self.kind().is_postgres() { "QUIT" } else { "KILL" },
             account: self.account,
         };
-        let guard =
-            Guard::start(&start).map_err(Error::system(|| format!("start {}", self.kind())))?;
+        let guard = Guard::start(&start).map_err(Error::system(|| format!("start {}", self.kind())))?;
         let deadline = Instant::now() + START_LIMIT;
         let guard = slot.insert(guard);
         loop {
@@ -306,12 +242,7 @@ impl Engine {
             match answer {
                 Ok(()) => return Ok(()),
                 Err(reason) if guard.has_ended() || Instant::now() > deadline => {
-                    return Err(Error::Start {
-                        kind: self.kind(),
-                        port: self.port,
-                        reason,
-                        log: self.log_tail(),
-                    });
+                    return Err(Error::Start { kind: self.kind(), port: self.port, reason, log: self.log_tail() });
                 }
                 Err(_) => tokio::time::sleep(POLL).await,
             }
@@ -323,13 +254,9 @@ impl Engine {
     async fn ask(&self, launch: Launch) -> Result<(), sqlx::Error> {
         if self.kind().is_postgres() {
             let mut connection = sqlx::PgConnection::connect(&self.admin_url()).await?;
-            let data: String = sqlx::query_scalar("SHOW data_directory")
-                .fetch_one(&mut connection)
-                .await?;
+            let data: String = sqlx::query_scalar("SHOW data_directory").fetch_one(&mut connection).await?;
             if Path::new(&data) != self.folder.join("data") {
-                return Err(sqlx::Error::Protocol(format!(
-                    "another server, in {data}, has taken the port"
-                )));
+                return Err(sqlx::Error::Protocol(format!("another server, in {data}, has taken the port")));
             }
             return connection.close().await;
         }
@@ -353,9 +280,7 @@ impl Engine {
             sqlx::raw_sql(closed).execute(&mut connection).await?;
             if let Some(password) = self.options.password.as_ref().filter(|_| !secured.exists()) {
                 let statement = format!("ALTER USER root IDENTIFIED BY '{password}'");
-                sqlx::raw_sql(AssertSqlSafe(statement))
-                    .execute(&mut connection)
-                    .await?;
+                sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await?;
                 fs::write(&secured, "").map_err(sqlx::Error::Io)?;
             }
         }
@@ -382,25 +307,14 @@ impl Engine {
             ("-c", &POSTGRES_SETTINGS)
         } else {
             command = Command::new(programs.join("seekdb"));
-            command
-                .args(["--nodaemon", "--log-level", "ERROR", "--port", &port])
-                .arg("--base-dir")
-                .arg(&data);
+            command.args(["--nodaemon", "--log-level", "ERROR", "--port", &port]).arg("--base-dir").arg(&data);
             ("--parameter", &OCEANBASE_SETTINGS)
         };
-        let theirs = self
-            .options
-            .settings
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"));
+        let theirs = self.options.settings.iter().map(|(name, value)| format!("{name}={value}"));
         for setting in ours.iter().map(|&setting| setting.to_owned()).chain(theirs) {
             command.args([flag, &setting]);
         }
-        command
-            .env("PATH", "/usr/bin:/bin")
-            .env("LC_ALL", "C")
-            .env("HOME", &self.folder)
-            .env("TMPDIR", &self.folder);
+        command.env("PATH", "/usr/bin:/bin").env("LC_ALL", "C").env("HOME", &self.folder).env("TMPDIR", &self.folder);
         // The kernel reports each bootstrap to its vendor otherwise.
         command.env("TELEMETRY_ENABLED", "false");
         if let Some(libraries) = self.installation.library_path() {
@@ -432,12 +346,8 @@ const POSTGRES_SETTINGS: [&str; 9] = [
 ];
 
 /// Small to begin with and growing, so that several fit on a laptop.
-const OCEANBASE_SETTINGS: [&str; 4] = [
-    "datafile_size=512M",
-    "datafile_maxsize=16G",
-    "log_disk_size=2G",
-    "memory_budget=4G",
-];
+const OCEANBASE_SETTINGS: [&str; 4] =
+    ["datafile_size=512M", "datafile_maxsize=16G", "log_disk_size=2G", "memory_budget=4G"];
 
 /// Whether a server's folder is new.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -451,9 +361,7 @@ async fn run_statement(url: &str, statement: &str) -> Result<(), Error> {
 }
 
 /// Runs blocking work off the runtime's own threads.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => outcome,
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),

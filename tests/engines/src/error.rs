@@ -9,9 +9,7 @@ use crate::Kind;
 #[non_exhaustive]
 pub enum Error {
     /// No wheel is pinned for this operating system and processor.
-    #[error(
-        "there is no pinned {kind} for {platform}; engines run on linux x86_64 with glibc 2.28 or newer"
-    )]
+    #[error("there is no pinned {kind} for {platform}; engines run on linux x86_64 with glibc 2.28 or newer")]
     Platform {
         /// The engine asked for.
         kind: Kind,
@@ -121,17 +119,11 @@ pub enum Error {
 impl Error {
     /// For `map_err` on a system call: `map_err(Error::system(|| format!("create {}", …)))`.
     pub(crate) fn system(action: impl FnOnce() -> String) -> impl FnOnce(std::io::Error) -> Self {
-        move |reason| Self::System {
-            action: action(),
-            reason,
-        }
+        move |reason| Self::System { action: action(), reason }
     }
 
     /// For `map_err` on a statement.
     pub(crate) fn sql(action: impl FnOnce() -> String) -> impl FnOnce(sqlx::Error) -> Self {
-        move |reason| Self::Sql {
-            action: action(),
-            reason,
-        }
+        move |reason| Self::Sql { action: action(), reason }
     }
 }

@@ -82,14 +82,8 @@ impl Guard {
     /// Starts a server under a new guard.
     pub(crate) fn start(start: &Start<'_>) -> std::io::Result<Self> {
         let mut shell = Command::new("/bin/sh");
-        shell
-            .args(["-c", SHELL, "guard"])
-            .arg(start.log)
-            .arg(start.folder)
-            .arg(start.farewell);
-        shell
-            .arg(start.server.get_program())
-            .args(start.server.get_args());
+        shell.args(["-c", SHELL, "guard"]).arg(start.log).arg(start.folder).arg(start.farewell);
+        shell.arg(start.server.get_program()).args(start.server.get_args());
         shell.env_clear();
         for (name, value) in start.server.get_envs() {
             if let Some(value) = value {
@@ -97,32 +91,23 @@ impl Guard {
             }
         }
         shell.current_dir(start.folder).process_group(0);
-        shell
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
+        shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         start.account.run(&mut shell);
         let mut shell = shell.spawn()?;
         let orders: Orders = Arc::new(Mutex::new(shell.stdin.take()));
         let alive = shell.stdout.take();
         let (sender, ended) = watch::channel(false);
         let watched = Arc::clone(&orders);
-        std::thread::Builder::new()
-            .name("engine-watch".to_owned())
-            .spawn(move || {
-                if let Some(mut alive) = alive {
-                    let mut nothing = [0; 64];
-                    while alive.read(&mut nothing).is_ok_and(|length| length > 0) {}
-                }
-                // From here on the number of the process may be given to another: it must not be signalled.
-                let _ = give(&watched, "ended");
-                let _ = sender.send(true);
-            })?;
-        Ok(Self {
-            shell,
-            orders,
-            ended,
-        })
+        std::thread::Builder::new().name("engine-watch".to_owned()).spawn(move || {
+            if let Some(mut alive) = alive {
+                let mut nothing = [0; 64];
+                while alive.read(&mut nothing).is_ok_and(|length| length > 0) {}
+            }
+            // From here on the number of the process may be given to another: it must not be signalled.
+            let _ = give(&watched, "ended");
+            let _ = sender.send(true);
+        })?;
+        Ok(Self { shell, orders, ended })
     }
 
     /// Whether every process of the server has ended.
@@ -149,20 +134,13 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.orders
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner).take();
         let _ = self.shell.wait();
     }
 }
 
 fn give(orders: &Orders, order: &str) -> std::io::Result<()> {
-    match orders
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .as_mut()
-    {
+    match orders.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
         Some(pipe) => pipe.write_all(format!("{order}\n").as_bytes()),
         None => Ok(()),
     }

@@ -42,33 +42,21 @@ impl Installation {
 
     /// PostgreSQL's terminal client; none for OceanBase, where any `mysql` client will do.
     pub fn psql(&self) -> Option<PathBuf> {
-        self.kind
-            .is_postgres()
-            .then(|| self.programs().join("psql"))
+        self.kind.is_postgres().then(|| self.programs().join("psql"))
     }
 
     /// Where the engine's shared libraries are, as `LD_LIBRARY_PATH` wants it; none where it finds them
     /// by itself.
     pub(crate) fn library_path(&self) -> Option<String> {
         (self.kind == Kind::OceanBase).then(|| {
-            format!(
-                "{}:{}",
-                self.wheel.join("pylibseekdb").display(),
-                self.wheel.join("pylibseekdb.libs").display()
-            )
+            format!("{}:{}", self.wheel.join("pylibseekdb").display(), self.wheel.join("pylibseekdb.libs").display())
         })
     }
 
     /// An initialised PostgreSQL cluster to copy from: copying takes a tenth of the time of `initdb`.
     pub(crate) fn template(&self, account: Account) -> Result<PathBuf, Error> {
-        let name = self
-            .wheel
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default();
-        let template = self
-            .cache
-            .join(format!("template-{}-{name}", self.kind.slug()));
+        let name = self.wheel.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let template = self.cache.join(format!("template-{}-{name}", self.kind.slug()));
         if template.is_dir() {
             return Ok(template);
         }
@@ -79,65 +67,36 @@ impl Installation {
         let staging = tempfile::Builder::new()
             .prefix("initdb-")
             .tempdir_in(&self.cache)
-            .map_err(Error::system(|| {
-                format!("create a folder in {}", self.cache.display())
-            }))?;
+            .map_err(Error::system(|| format!("create a folder in {}", self.cache.display())))?;
         account.own(staging.path())?;
         let made = staging.path().join("data");
         self.initdb(&made, account, None)?;
-        fs::rename(&made, &template)
-            .map_err(Error::system(|| format!("rename {}", made.display())))?;
+        fs::rename(&made, &template).map_err(Error::system(|| format!("rename {}", made.display())))?;
         Ok(template)
     }
 
     /// Initialises a PostgreSQL cluster in a folder that is not there yet. With a file with a password,
     /// every connection must authenticate (SCRAM); without, anyone on loopback is trusted.
-    pub(crate) fn initdb(
-        &self,
-        data: &Path,
-        account: Account,
-        password: Option<&Path>,
-    ) -> Result<(), Error> {
+    pub(crate) fn initdb(&self, data: &Path, account: Account, password: Option<&Path>) -> Result<(), Error> {
         let mut command = Command::new(self.programs().join("initdb"));
-        command
-            .arg("-D")
-            .arg(data)
-            .args(["-U", "postgres", "--no-sync", "--encoding=UTF8"]);
+        command.arg("-D").arg(data).args(["-U", "postgres", "--no-sync", "--encoding=UTF8"]);
         // The same locale on every machine: what is sorted and upper-cased must not depend on it.
         match self.kind {
-            Kind::Postgres18 => command.args([
-                "--locale=C",
-                "--locale-provider=builtin",
-                "--builtin-locale=C.UTF-8",
-            ]),
+            Kind::Postgres18 => command.args(["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]),
             Kind::Postgres16 | Kind::OceanBase => command.arg("--locale=C"),
         };
         match password {
-            Some(file) => command
-                .args(["-A", "scram-sha-256"])
-                .arg("--pwfile")
-                .arg(file),
+            Some(file) => command.args(["-A", "scram-sha-256"]).arg("--pwfile").arg(file),
             None => command.args(["-A", "trust"]),
         };
-        command
-            .current_dir("/")
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .env("LC_ALL", "C");
+        command.current_dir("/").env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C");
         account.run(&mut command);
-        let output = command
-            .output()
-            .map_err(Error::system(|| format!("run initdb of {}", self.kind)))?;
+        let output = command.output().map_err(Error::system(|| format!("run initdb of {}", self.kind)))?;
         if output.status.success() {
             return Ok(());
         }
-        let said = String::from_utf8_lossy(&output.stderr)
-            .trim()
-            .replace('\n', " / ");
-        Err(Error::System {
-            action: format!("initialise {}", self.kind),
-            reason: std::io::Error::other(said),
-        })
+        let said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', " / ");
+        Err(Error::System { action: format!("initialise {}", self.kind), reason: std::io::Error::other(said) })
     }
 }
 
@@ -146,9 +105,5 @@ fn wheel_of(kind: Kind) -> Result<Wheel, Error> {
         let platform = format!("{} {}", std::env::consts::OS, std::env::consts::ARCH);
         return Err(Error::Platform { kind, platform });
     }
-    Ok(if kind.is_postgres() {
-        wheel::POSTGRES
-    } else {
-        wheel::OCEANBASE
-    })
+    Ok(if kind.is_postgres() { wheel::POSTGRES } else { wheel::OCEANBASE })
 }

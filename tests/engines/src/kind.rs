@@ -24,11 +24,7 @@ impl Kind {
 
     /// The user that owns everything.
     pub fn superuser(self) -> &'static str {
-        if self.is_postgres() {
-            "postgres"
-        } else {
-            "root"
-        }
+        if self.is_postgres() { "postgres" } else { "root" }
     }
 
     /// A name for folders: lower case, no blanks.

@@ -24,13 +24,10 @@ pub(crate) fn data_folder(kind: Kind, account: Account) -> Result<tempfile::Temp
     let folder = tempfile::Builder::new()
         .prefix(&format!("millrace-{}-", kind.slug()))
         .tempdir_in(parent)
-        .map_err(Error::system(|| {
-            format!("create a folder in {}", parent.display())
-        }))?;
+        .map_err(Error::system(|| format!("create a folder in {}", parent.display())))?;
     let private = fs::Permissions::from_mode(0o700);
-    fs::set_permissions(folder.path(), private).map_err(Error::system(|| {
-        format!("set permissions of {}", folder.path().display())
-    }))?;
+    fs::set_permissions(folder.path(), private)
+        .map_err(Error::system(|| format!("set permissions of {}", folder.path().display())))?;
     account.own(folder.path())?;
     Ok(folder)
 }
@@ -57,23 +54,16 @@ pub(crate) fn copy_folder(from: &Path, to: &Path, account: Account) -> Result<()
 /// A port on which nobody listens, searched from a place that differs from process to process.
 pub(crate) fn free_port() -> Result<u16, Error> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let moment = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since| since.subsec_nanos());
-    let begin = moment.wrapping_add(std::process::id().wrapping_mul(7919))
-        % u32::from(PORTS.end - PORTS.start);
+    let moment = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
+    let begin = moment.wrapping_add(std::process::id().wrapping_mul(7919)) % u32::from(PORTS.end - PORTS.start);
     for _ in 0..PORTS.len() {
-        let offset = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed))
-            % u32::from(PORTS.end - PORTS.start);
+        let offset = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % u32::from(PORTS.end - PORTS.start);
         let port = PORTS.start + u16::try_from(offset).expect("an offset into a range of u16");
         if is_free(port) {
             return Ok(port);
         }
     }
-    Err(Error::Usage(format!(
-        "no port between {} and {} is free",
-        PORTS.start, PORTS.end
-    )))
+    Err(Error::Usage(format!("no port between {} and {} is free", PORTS.start, PORTS.end)))
 }
 
 /// Whether nobody listens on a port, on any interface.

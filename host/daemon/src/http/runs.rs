@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
-use super::answer::Refused;
 use super::Daemon;
+use super::answer::Refused;
 use crate::databases::Databases;
 use crate::report::Report;
 use crate::run::{Approval, Recorder};
@@ -74,8 +74,7 @@ pub(super) async fn start(
 fn carry_out(daemon: &Daemon, setup: Setup, record: RunRecord, approval: Approval) {
     let (store, id) = (daemon.store.clone(), record.id.clone());
     daemon.spawn(&id.clone(), move |active| async move {
-        let result =
-            service::carry_out(Arc::new(setup), &store, record, approval, active.cancel, active.watch).await;
+        let result = service::carry_out(Arc::new(setup), &store, record, approval, active.cancel, active.watch).await;
         match result {
             Ok(end) => tracing::info!(run = id, ?end, "run ended"),
             Err(failure) => tracing::warn!(run = id, "run stopped: {failure}"),
@@ -98,10 +97,7 @@ pub(super) async fn show(State(daemon): State<Daemon>, Path(run): Path<String>) 
     Ok(Json(json!({ "run": record, "active": active, "progress": progress, "events": events })))
 }
 
-pub(super) async fn report(
-    State(daemon): State<Daemon>,
-    Path(run): Path<String>,
-) -> Result<Json<Report>, Refused> {
+pub(super) async fn report(State(daemon): State<Daemon>, Path(run): Path<String>) -> Result<Json<Report>, Refused> {
     let record = daemon.store.run(&run).await?;
     Ok(Json(Report::gather(&daemon.store, &record).await?))
 }

@@ -16,8 +16,12 @@ fn advice(kind: &str) -> Option<(&'static str, &'static str)> {
             "a sequence that no column owns has no counterpart here",
             "let the application number, or keep a table with a counter",
         ),
-        "trigger" => ("a trigger's body is PL/pgSQL", "write it anew in the target, or move its rule to the application"),
-        "routine" => ("a routine's body is of its dialect", "write it anew in the target, or move it to the application"),
+        "trigger" => {
+            ("a trigger's body is PL/pgSQL", "write it anew in the target, or move its rule to the application")
+        }
+        "routine" => {
+            ("a routine's body is of its dialect", "write it anew in the target, or move it to the application")
+        }
         "policy" => ("the target has no row-level security", "restrict rows by views or in the application"),
         "rule" => ("the target has no rules", "move it to a trigger or to the application"),
         "exclusion-constraint" => (

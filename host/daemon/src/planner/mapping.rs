@@ -46,9 +46,8 @@ pub(super) async fn decide(
         .with("table", table.name.to_string())
         .with("column", name));
     }
-    let position = |decision: &MappingDecision| {
-        table.columns.iter().position(|c| decision.mapping.sources.contains(&c.name))
-    };
+    let position =
+        |decision: &MappingDecision| table.columns.iter().position(|c| decision.mapping.sources.contains(&c.name));
     decisions.sort_by_key(position);
     Ok(decisions)
 }

@@ -15,12 +15,10 @@ pub(crate) async fn load_model(
     database: DatabaseName,
     cancel: &Cancel,
 ) -> Result<DatabaseModel, Failure> {
-    let stage = setup
-        .stages(StageKind::ModelSource)
-        .find(|stage| stage.declaration.database == Some(database))
-        .ok_or_else(|| {
-            Failure::config("pipeline.no-model-source", format!("no stage reads the model of database {database}"))
-        })?;
+    let stage =
+        setup.stages(StageKind::ModelSource).find(|stage| stage.declaration.database == Some(database)).ok_or_else(
+            || Failure::config("pipeline.no-model-source", format!("no stage reads the model of database {database}")),
+        )?;
     let document = stage.document(setup)?;
     let session: Option<Box<dyn CatalogSession>> = match (&document, database) {
         (Some(_), _) => None,
@@ -56,9 +54,9 @@ pub(crate) async fn selected_target(
         Some(target) => target.with_cancel(cancel).bookkeeping().all_made().await?,
         None => Vec::new(),
     };
-    model.tables.retain(|table| {
-        !table.name.name.starts_with("millrace_") && !made.iter().any(|made| made.table == table.name)
-    });
+    model
+        .tables
+        .retain(|table| !table.name.name.starts_with("millrace_") && !made.iter().any(|made| made.table == table.name));
     for table in &mut model.tables {
         table.foreign_keys.retain(|key| !made.iter().any(|made| made.table == key.references));
     }

@@ -55,7 +55,12 @@ fn table(out: &mut String, title: &str, columns: &[&str], rows: &[Vec<String>]) 
     }
     writeln!(out, "<div class=\"scroll\"><table><thead><tr>")?;
     for column in columns {
-        write!(out, "<th{}>{}</th>", class(column).replace("code", ""), Escaped(column.trim_start_matches(['#', '`'])))?;
+        write!(
+            out,
+            "<th{}>{}</th>",
+            class(column).replace("code", ""),
+            Escaped(column.trim_start_matches(['#', '`']))
+        )?;
     }
     writeln!(out, "</tr></thead><tbody>")?;
     for row in rows {
@@ -121,7 +126,12 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
     }
     writeln!(out, "</div>")?;
     if let Some(failure) = &report.failure {
-        writeln!(out, "<p class=\"bad\">It stopped: {} <code>{}</code></p>", Escaped(&failure.message), Escaped(&failure.code))?;
+        writeln!(
+            out,
+            "<p class=\"bad\">It stopped: {} <code>{}</code></p>",
+            Escaped(&failure.message),
+            Escaped(&failure.code)
+        )?;
     }
     if !report.next.is_empty() {
         writeln!(out, "<h2>What to do next</h2><ul>")?;
@@ -167,8 +177,7 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
         })
         .collect();
     table(out, "Rejected rows", &["table", "`key", "column", "`value", "why", "`code"], &rejects)?;
-    let timings: Vec<_> =
-        report.timings.iter().map(|t| vec![t.stage.clone(), format!("{:.2}", t.seconds)]).collect();
+    let timings: Vec<_> = report.timings.iter().map(|t| vec![t.stage.clone(), format!("{:.2}", t.seconds)]).collect();
     table(out, "Timings", &["stage", "#seconds"], &timings)?;
     writeln!(out, "<h2>Mapping decisions</h2>")?;
     for entry in report.tables.iter().filter(|t| !t.mappings.is_empty()) {
@@ -203,7 +212,8 @@ fn tables(out: &mut String, report: &Report) -> fmt::Result {
                 Verdict::Passed => "passed",
                 Verdict::Failed => "FAILED",
             });
-            #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a rate for people
+            #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            // a rate for people
             let rate = copy.filter(|c| c.seconds > 0.0).map(|c| grouped((c.rows as f64 / c.seconds) as u64));
             vec![
                 t.target.clone(),
@@ -217,10 +227,21 @@ fn tables(out: &mut String, report: &Report) -> fmt::Result {
             ]
         })
         .collect();
-    table(out, "Tables", &["table", "strategy", "#rows", "#size", "#rows/s", "`digest", "validated", "`the old table"], &rows)?;
+    table(
+        out,
+        "Tables",
+        &["table", "strategy", "#rows", "#size", "#rows/s", "`digest", "validated", "`the old table"],
+        &rows,
+    )?;
     for entry in &report.tables {
         for finding in entry.validation.iter().flat_map(|v| &v.validation.findings) {
-            writeln!(out, "<p class=\"bad\">{}: {} <code>{}</code></p>", Escaped(&entry.target), Escaped(&finding.message), finding.code)?;
+            writeln!(
+                out,
+                "<p class=\"bad\">{}: {} <code>{}</code></p>",
+                Escaped(&entry.target),
+                Escaped(&finding.message),
+                finding.code
+            )?;
             let rows: Vec<_> = finding
                 .differences
                 .iter()

@@ -21,12 +21,23 @@ fn cell(text: &str) -> String {
 fn write(out: &mut String, report: &Report) -> std::fmt::Result {
     let summary = &report.summary;
     writeln!(out, "# Run {} of {}: {}\n", report.run, report.pipeline, report.state)?;
-    writeln!(out, "From {} to {}, begun {}, last changed {}.\n", report.source, report.target, report.created_at, report.updated_at)?;
+    writeln!(
+        out,
+        "From {} to {}, begun {}, last changed {}.\n",
+        report.source, report.target, report.created_at, report.updated_at
+    )?;
     writeln!(
         out,
         "{} tables created, {} rebuilt, {} kept, {} left. {} rows ({}) in {:.1} s, copied at {:.0} rows/s; {} rows rejected.\n",
-        summary.created, summary.rebuilt, summary.kept, summary.left, grouped(summary.rows),
-        byte_size(summary.bytes), summary.seconds, summary.rows_per_second, grouped(summary.rejects),
+        summary.created,
+        summary.rebuilt,
+        summary.kept,
+        summary.left,
+        grouped(summary.rows),
+        byte_size(summary.bytes),
+        summary.seconds,
+        summary.rows_per_second,
+        grouped(summary.rejects),
     )?;
     if let Some(failure) = &report.failure {
         writeln!(out, "**It stopped:** {failure}\n")?;
@@ -59,7 +70,14 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
     if !report.not_carried.is_empty() {
         writeln!(out, "## Not carried over\n\n| what | name | why | what to do |\n|---|---|---|---|")?;
         for entry in &report.not_carried {
-            writeln!(out, "| {} | {} | {} | {} |", cell(&entry.kind), cell(&entry.name), cell(&entry.reason), cell(&entry.advice))?;
+            writeln!(
+                out,
+                "| {} | {} | {} | {} |",
+                cell(&entry.kind),
+                cell(&entry.name),
+                cell(&entry.reason),
+                cell(&entry.advice)
+            )?;
         }
         writeln!(out)?;
     }
@@ -91,7 +109,10 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
 }
 
 fn tables(out: &mut String, report: &Report) -> std::fmt::Result {
-    writeln!(out, "## Tables\n\n| table | strategy | rows | size | rows/s | digest | validated |\n|---|---|---:|---:|---:|---|---|")?;
+    writeln!(
+        out,
+        "## Tables\n\n| table | strategy | rows | size | rows/s | digest | validated |\n|---|---|---:|---:|---:|---|---|"
+    )?;
     for table in &report.tables {
         let copy = table.copy.as_ref();
         #[allow(clippy::cast_precision_loss)] // a rate for people

@@ -88,10 +88,8 @@ pub(super) async fn copy(run: &RunContext) -> Result<(), Failure> {
     let progress = Arc::new(CopyProgress::new(&tables));
     let teller = tell(run, &progress);
     let (control, watched) = (CopyControl::new(run.cancel.clone()), Arc::clone(&progress));
-    let result = blocking(move || {
-        copy_tables(tables, CopyOptions::new(workers), &control, &factory, &(), &watched)
-    })
-    .await;
+    let result =
+        blocking(move || copy_tables(tables, CopyOptions::new(workers), &control, &factory, &(), &watched)).await;
     teller.abort();
     run.watch.progress.send_replace(None);
     keep_rejects(run).await?;
@@ -123,10 +121,8 @@ async fn table_copy(
     let (asked, asked_key) = (source.clone(), key.clone());
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let workers = u32::try_from(processors * 4).unwrap_or(4);
-    let chunking = blocking(move || {
-        copier.plan(&asked, asked.estimated_rows, asked.estimated_bytes, &asked_key, workers)
-    })
-    .await?;
+    let chunking =
+        blocking(move || copier.plan(&asked, asked.estimated_rows, asked.estimated_bytes, &asked_key, workers)).await?;
     let chunks = match kept_chunks(run, table).await? {
         Some(chunks) => chunks,
         None => {

@@ -112,26 +112,34 @@ async fn complete(run: &RunContext) -> Result<(), Failure> {
     for table in plan.builds() {
         let action = Action::complete(&table.target);
         let again = run.recorder.succeeded(&action).is_none() && was_begun(run, &action);
-        run.action(&action, async || Ok(None), async || {
-            for statement in table.complete.iter().filter(|s| s.purpose != "foreign-key") {
-                add(run, statement, again).await?;
-            }
-            if let Some(statement) = copy::auto_increment(run, table).await? {
-                run.target.execute(&statement.sql).await?;
-            }
-            Ok(Value::Null)
-        })
+        run.action(
+            &action,
+            async || Ok(None),
+            async || {
+                for statement in table.complete.iter().filter(|s| s.purpose != "foreign-key") {
+                    add(run, statement, again).await?;
+                }
+                if let Some(statement) = copy::auto_increment(run, table).await? {
+                    run.target.execute(&statement.sql).await?;
+                }
+                Ok(Value::Null)
+            },
+        )
         .await?;
     }
     for table in plan.builds().filter(|t| t.complete.iter().any(|s| s.purpose == "foreign-key")) {
         let action = Action::new(format!("refer:{}", table.target));
         let again = was_begun(run, &action);
-        run.action(&action, async || Ok(None), async || {
-            for statement in table.complete.iter().filter(|s| s.purpose == "foreign-key") {
-                add(run, statement, again).await?;
-            }
-            Ok(json!({ "foreign_keys": true }))
-        })
+        run.action(
+            &action,
+            async || Ok(None),
+            async || {
+                for statement in table.complete.iter().filter(|s| s.purpose == "foreign-key") {
+                    add(run, statement, again).await?;
+                }
+                Ok(json!({ "foreign_keys": true }))
+            },
+        )
         .await?;
     }
     Ok(())

@@ -14,10 +14,7 @@ const HOOK_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Runs the `before` hook, the work, and the `after` hook: also when the work failed, because the application must
 /// come back in any case. A failing `before` hook stops the switch before it began.
-pub(super) async fn around<T>(
-    run: &RunContext,
-    work: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
+pub(super) async fn around<T>(run: &RunContext, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let declaration = run.setup.optional_stage(StageKind::Switcher).map(|stage| &stage.declaration);
     let before = declaration.and_then(|d| d.before.clone());
     let after = declaration.and_then(|d| d.after.clone());

@@ -53,15 +53,19 @@ pub(super) async fn switch(run: &RunContext) -> Result<(), Failure> {
         // The switcher looks before it acts, so that a step with an unknown outcome is simply applied again.
         let action = Action::switch(&step.id);
         let mut returned = None;
-        run.action(&action, async || Ok(None), async || {
-            let (switcher, state) = blocking(move || {
-                let state = switcher.apply(&id, &swaps, admin)?;
-                Ok((switcher, state))
-            })
-            .await?;
-            returned = Some(switcher);
-            Ok(Value::String(state))
-        })
+        run.action(
+            &action,
+            async || Ok(None),
+            async || {
+                let (switcher, state) = blocking(move || {
+                    let state = switcher.apply(&id, &swaps, admin)?;
+                    Ok((switcher, state))
+                })
+                .await?;
+                returned = Some(switcher);
+                Ok(Value::String(state))
+            },
+        )
         .await?;
         switcher = match returned {
             Some(switcher) => switcher,
@@ -79,12 +83,16 @@ async fn repoint(run: &RunContext) -> Result<(), Failure> {
     if statements.is_empty() {
         return Ok(());
     }
-    run.action(&Action::repoint(), async || Ok(None), async || {
-        for statement in statements {
-            add(run, statement, true).await?;
-        }
-        Ok(json!({ "statements": statements.len() }))
-    })
+    run.action(
+        &Action::repoint(),
+        async || Ok(None),
+        async || {
+            for statement in statements {
+                add(run, statement, true).await?;
+            }
+            Ok(json!({ "statements": statements.len() }))
+        },
+    )
     .await?;
     Ok(())
 }

@@ -9,9 +9,9 @@ use millrace_model::{Failure, StageKind, TablePlan};
 use millrace_pipeline::Action;
 
 use super::context::RunContext;
+use super::copy;
 use super::execute::no_shadow;
 use super::rows::TableRows;
-use super::copy;
 use crate::outcome::ValidationOutcome;
 use crate::setup::blocking;
 
@@ -33,26 +33,27 @@ pub(super) async fn validate(run: &RunContext) -> Result<(), Failure> {
         let name = table.target.to_string();
         let started = Instant::now();
         let result = run
-            .action(&Action::validate(&table.target), async || Ok(None), async || {
-                let validation = validate_table(run, table, &snapshot).await?;
-                let passed = validation.verdict == Verdict::Passed;
-                let rows = validation.rows_compared;
-                outcomes.retain(|o| o.table != name);
-                outcomes.push(ValidationOutcome {
-                    table: name.clone(),
-                    validation,
-                    seconds: started.elapsed().as_secs_f64(),
-                });
-                run.store.keep(run.id(), "validations", &outcomes).await?;
-                if !passed {
-                    return Err(Failure::data(
-                        "validate.differences",
-                        format!("{name} differs from its source"),
-                    )
-                    .with("table", &name));
-                }
-                Ok(serde_json::json!({ "rows": rows }))
-            })
+            .action(
+                &Action::validate(&table.target),
+                async || Ok(None),
+                async || {
+                    let validation = validate_table(run, table, &snapshot).await?;
+                    let passed = validation.verdict == Verdict::Passed;
+                    let rows = validation.rows_compared;
+                    outcomes.retain(|o| o.table != name);
+                    outcomes.push(ValidationOutcome {
+                        table: name.clone(),
+                        validation,
+                        seconds: started.elapsed().as_secs_f64(),
+                    });
+                    run.store.keep(run.id(), "validations", &outcomes).await?;
+                    if !passed {
+                        return Err(Failure::data("validate.differences", format!("{name} differs from its source"))
+                            .with("table", &name));
+                    }
+                    Ok(serde_json::json!({ "rows": rows }))
+                },
+            )
             .await;
         match result {
             Ok(_) => {}
@@ -84,6 +85,12 @@ async fn validate_table(run: &RunContext, table: &TablePlan, snapshot: &Snapshot
     let mut target_table = table.desired.clone().ok_or_else(|| no_shadow(table))?;
     target_table.name = shadow.clone();
     target_table.columns = rows.targets().to_vec();
+    for key in &mut target_table.foreign_keys {
+        let referred = run.record.plan.builds().find(|t| t.target == key.references);
+        if let Some(shadow) = referred.and_then(|t| t.shadow.clone()) {
+            key.references = shadow;
+        }
+    }
     let source_table = table.source_table.clone().ok_or_else(|| no_shadow(table))?;
     let chunks = chunks
         .into_iter()

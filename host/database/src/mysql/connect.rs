@@ -409,7 +409,7 @@ fn dialect_of(version: &str, banner: &str) -> Option<&'static str> {
     {
         None
     } else {
-        version.starts_with(|c: char| matches!(c, '5' | '8' | '9')).then_some("mysql")
+        version.starts_with(['5', '8', '9']).then_some("mysql")
     }
 }
 
