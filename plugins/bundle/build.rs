@@ -60,7 +60,7 @@ fn stop(message: &str) -> ! {
 fn plugin_names(plugins: &Path) -> Vec<String> {
     let entries = fs::read_dir(plugins).unwrap_or_else(|e| stop(&format!("could not list {}: {e}", plugins.display())));
     let mut names: Vec<String> = entries
-        .filter_map(|entry| entry.ok())
+        .filter_map(Result::ok)
         .filter(|entry| entry.path().join("Cargo.toml").is_file())
         .filter_map(|entry| entry.file_name().into_string().ok())
         .filter(|name| !NOT_PLUGINS.contains(&name.as_str()))

@@ -237,7 +237,7 @@ fn next_steps(run: &RunRecord, summary: &Summary, failure: Option<&Failure>) -> 
         }
         "waiting-approval" => steps.push(format!("Review the plan, then: `millrace approve {id}`.")),
         "rolled-back" => {
-            steps.push("The old tables are live; the new ones stay beside them until the cleaner has run.".to_owned())
+            steps.push("The old tables are live; the new ones stay beside them until the cleaner has run.".to_owned());
         }
         _ => {
             if let Some(failure) = failure {

@@ -379,7 +379,7 @@ mod tests {
         let tables = selection(&["*"], &[], &[("public.api", "orders")]);
         let all = [name("public", "Orders"), name("public", "api"), name("shop", "lines"), name("web", "lines")];
         let lines = (name("shop", "lines"), name("web", "lines"), "lines".to_owned());
-        assert_eq!(tables.collisions(&all, NameCase::of_lower_case_table_names(0)), [lines.clone()]);
+        assert_eq!(tables.collisions(&all, NameCase::of_lower_case_table_names(0)), std::slice::from_ref(&lines));
         let orders = (name("public", "Orders"), name("public", "api"), "orders".to_owned());
         assert_eq!(tables.collisions(&all, NameCase::of_lower_case_table_names(1)), [orders, lines]);
     }

@@ -243,7 +243,7 @@ mod tests {
         let given = wit::Array { rows: 2, validity: Some(vec![]), values: wit::Values::Int16(vec![1, 2]) };
         match array(given, 2, &number) {
             Err(Broken::Malformed(reason)) => {
-                assert!(reason.contains("0 bytes of validity instead of 1"))
+                assert!(reason.contains("0 bytes of validity instead of 1"));
             }
             _ => panic!("it must be refused"),
         }
