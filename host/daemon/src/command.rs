@@ -183,7 +183,9 @@ async fn carry_out(cli: Cli) -> Result<Exit, Refusal> {
             Ok(Exit::Done)
         }
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "millrace", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "millrace", &mut script);
+            console::put(format_args!("{}", String::from_utf8_lossy(&script)));
             Ok(Exit::Done)
         }
         Command::Man { dir } => {

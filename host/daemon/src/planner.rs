@@ -19,6 +19,7 @@ use crate::databases::Databases;
 use crate::setup::{Setup, blocking};
 
 pub(crate) use fingerprint::fingerprint;
+pub(crate) use mapping::add_profiles;
 pub(crate) use models::{selected_source, selected_target};
 
 /// From this size on, indexes are made after the rows. Adding one to a table with rows costs OceanBase about a third of

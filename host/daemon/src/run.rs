@@ -9,6 +9,7 @@ mod clean;
 mod context;
 mod copy;
 mod execute;
+mod health;
 mod hooks;
 mod progress;
 mod recorder;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use millrace_model::{Failure, Plan};
+use millrace_pipeline::RunState;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -54,6 +55,13 @@ pub(crate) struct RunRecord {
     pub(crate) created_at: String,
     /// RFC 3339.
     pub(crate) updated_at: String,
+}
+
+impl RunRecord {
+    /// Whether nothing more happens by itself.
+    pub(crate) fn is_over(&self) -> bool {
+        [RunState::Done, RunState::RolledBack, RunState::Cancelled].iter().any(|s| s.name() == self.state)
+    }
 }
 
 /// The state's file and folder.

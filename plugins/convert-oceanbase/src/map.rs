@@ -174,6 +174,10 @@ fn decimal(column: &Column, profiles: &[Profile], configuration: &Configuration)
     let found = |measure| number(profiles, &column.name, measure);
     let digits_found = (found(Measure::IntegerDigits), found(Measure::Scale));
     let (before, after) = match digits_found {
+        _ if configuration.numeric == NumericAs::Profile && !profiles.iter().any(|p| p.column == column.name) => {
+            let note = "without precision, and nobody could look at the values: the widest";
+            return wide(DECIMAL_DIGITS, DECIMAL_SCALE, note.to_owned());
+        }
         (None, None) if configuration.numeric == NumericAs::Profile => {
             return wide(38, 10, "without precision, and there are no values yet".to_owned());
         }

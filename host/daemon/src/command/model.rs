@@ -20,7 +20,13 @@ pub(super) async fn model(home: &Home, command: ModelCommand) -> Result<Exit, Re
             let setup = Setup::read(&home.runtime, &pipeline)?;
             let databases = Databases::open(&setup, &cancel).await?;
             let model = match database {
-                WhichDatabase::Source => planner::selected_source(&setup, &databases, &cancel).await?,
+                WhichDatabase::Source => {
+                    let mut model = planner::selected_source(&setup, &databases, &cancel).await?;
+                    if let Some(source) = &databases.source {
+                        planner::add_profiles(&setup, source, &mut model, &cancel).await?;
+                    }
+                    model
+                }
                 WhichDatabase::Target => planner::selected_target(&setup, &databases, &cancel).await?,
             };
             let text = document::write(&model);

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use millrace_database::postgres::Postgres;
 use millrace_model::plan::MappingDecision;
-use millrace_model::schema::Table;
-use millrace_model::{Cancel, Failure, Mapping, StageKind};
+use millrace_model::schema::{DatabaseModel, Table};
+use millrace_model::{Cancel, Failure, Mapping, Profile, ProfileRequest, StageKind};
 
 use crate::carry::Carry;
 use crate::databases::Databases;
@@ -70,7 +71,7 @@ async fn ask(
     let requests: Vec<_> = requests.into_iter().filter(|r| allowed.contains(&r.column)).collect();
     let profiles = match &databases.source {
         Some(source) => source.with_cancel(cancel).profile(table, &requests).await?,
-        None => Vec::new(),
+        None => requests.iter().filter_map(|request| exported_profile(table, request)).collect(),
     };
     let (asked_table, asked_dialect, found) = (table.clone(), dialect.to_owned(), profiles.clone());
     let mappings = blocking(move || converter.map_table(&asked_table, &found, &asked_dialect)).await?;
@@ -84,6 +85,49 @@ async fn ask(
             mapping,
         })
         .collect())
+}
+
+/// The property of a column under which an exported model carries what profiling found.
+const PROFILE: &str = "profile";
+
+fn exported_profile(table: &Table, request: &ProfileRequest) -> Option<Profile> {
+    let text = table.column(&request.column)?.properties.get(PROFILE)?;
+    serde_json::from_str(text).ok()
+}
+
+/// Writes what the pipeline's converters ask of the values into the model, so that a plan made where the source
+/// cannot be reached decides as one made beside it.
+pub(crate) async fn add_profiles(
+    setup: &Setup,
+    source: &Postgres,
+    model: &mut DatabaseModel,
+    cancel: &Cancel,
+) -> Result<(), Failure> {
+    let dialect = model.dialect.clone();
+    for table in &mut model.tables {
+        let mut requests: Vec<ProfileRequest> = Vec::new();
+        for stage in setup.stages(StageKind::Converter) {
+            let mut converter = stage.plugin.converter(&stage.context(cancel))?;
+            let (asked, dialect) = (table.clone(), dialect.clone());
+            for request in blocking(move || converter.profiles(&asked, &dialect)).await? {
+                match requests.iter_mut().find(|r| r.column == request.column) {
+                    Some(known) => known.measures.extend(request.measures),
+                    None => requests.push(request),
+                }
+            }
+        }
+        for request in &mut requests {
+            request.measures.sort_unstable();
+            request.measures.dedup();
+        }
+        for profile in source.with_cancel(cancel).profile(table, &requests).await? {
+            let text = serde_json::to_string(&profile).expect("a profile is plain data");
+            if let Some(column) = table.columns.iter_mut().find(|c| c.name == profile.column) {
+                column.properties.insert(PROFILE.to_owned(), text);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Every mapping that leaves its values to the host is one that the host can carry out.

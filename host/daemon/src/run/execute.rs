@@ -8,7 +8,7 @@ use millrace_pipeline::{Action, EventKind, NextStep, RunState};
 use serde_json::{Value, json};
 
 use super::context::{End, RunContext};
-use super::{clean, copy, hooks, switch, validate};
+use super::{clean, copy, health, hooks, switch, validate};
 
 /// What is approved: the switch, after everything was copied and validated.
 const SWITCH: &str = "switch";
@@ -58,7 +58,12 @@ async fn forward(run: &RunContext, approval: Approval) -> Result<End, Failure> {
         if !approved(run, approval).await? {
             return Ok(End::WaitingApproval);
         }
-        run.timed("switch", hooks::around(run, switch::switch(run))).await?;
+        if !switch::is_done(run) {
+            run.timed("switch", hooks::around(run, switch::switch(run))).await?;
+        }
+        if let Some(problem) = health::problem(run).await? {
+            return super::rollback::begin(run, &problem).await;
+        }
     }
     if run.setup.optional_stage(StageKind::Cleaner).is_some() {
         run.timed("clean", clean::expired(run)).await?;

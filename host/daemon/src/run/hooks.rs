@@ -22,10 +22,15 @@ pub(super) async fn around<T>(run: &RunContext, work: impl Future<Output = Resul
         call(run, "before", &hook, &run.cancel).await?;
     }
     let result = work.await;
-    if let Some(hook) = after {
-        call(run, "after", &hook, &Cancel::new()).await?;
+    let Some(hook) = after else { return result };
+    match (result, call(run, "after", &hook, &Cancel::new()).await) {
+        (Ok(value), after) => after.map(|()| value),
+        (Err(failure), Ok(())) => Err(failure),
+        (Err(failure), Err(after)) => {
+            tracing::error!(run = run.id(), "{after}");
+            Err(failure)
+        }
     }
-    result
 }
 
 async fn call(run: &RunContext, which: &str, hook: &Hook, cancel: &Cancel) -> Result<(), Failure> {

@@ -24,7 +24,8 @@ pub(crate) async fn rollback(run: &RunContext, reason: &str) -> Result<End, Fail
     run.conclude(result).await
 }
 
-async fn begin(run: &RunContext, reason: &str) -> Result<End, Failure> {
+/// Turns a run round.
+pub(super) async fn begin(run: &RunContext, reason: &str) -> Result<End, Failure> {
     // A run whose process died is taken over before it is turned.
     run.recorder.run(EventKind::RollbackStarted { reason: reason.to_owned() }).await?;
     undo_all(run).await

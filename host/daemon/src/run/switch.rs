@@ -4,7 +4,7 @@ use millrace_database::mysql::TableRole;
 use millrace_model::schema::TableName;
 use millrace_model::switching::Swap;
 use millrace_model::{Failure, Plan, StageKind};
-use millrace_pipeline::{Action, EventKind};
+use millrace_pipeline::{Action, EventKind, Outcome};
 use serde_json::{Value, json};
 
 use super::context::RunContext;
@@ -27,6 +27,15 @@ pub(super) fn swaps(plan: &Plan) -> Vec<Swap> {
 
 fn backups(plan: &Plan) -> impl Iterator<Item = (&TableName, &TableName)> {
     plan.builds().filter_map(|table| Some((&table.target, table.backup.as_ref()?)))
+}
+
+/// Whether everything of the switch was done before: then nobody need be stopped for it again.
+pub(super) fn is_done(run: &RunContext) -> bool {
+    let recovery = run.recorder.recovery();
+    let done = |(_, outcome): &(Action, Outcome)| matches!(outcome, Outcome::Succeeded { .. });
+    let steps: Vec<_> = recovery.actions.iter().filter(|(action, _)| action.verb() == "switch").collect();
+    let repointed = run.record.plan.after_switch.is_empty() || run.recorder.succeeded(&Action::repoint()).is_some();
+    !steps.is_empty() && steps.into_iter().all(done) && repointed
 }
 
 /// Carries out the switcher's steps, then lets foreign keys of kept tables follow.
