@@ -1,5 +1,6 @@
 //! Looking into databases: catalogs as text, and numbers of rows.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result};
@@ -89,4 +90,35 @@ pub async fn count_rows(database: &Database, table: &str) -> Result<u64> {
     let rows = database.query_text(&format!("SELECT count(*) FROM {quoted}")).await?;
     let count = rows.first().and_then(|row| row.first()).and_then(Option::as_deref).context("a count is a row")?;
     count.parse().context("a count is a number")
+}
+
+/// What applications see of each table of a MySQL database, as text: columns, keys, foreign keys (not by name: they
+/// are spelled anew when a table is rebuilt) and the number of rows.
+///
+/// # Errors
+/// What the database says.
+pub async fn live_tables(database: &Database) -> Result<BTreeMap<String, String>> {
+    const QUERIES: [&str; 3] = [
+        "SELECT table_name, column_name, column_type, is_nullable, column_default, extra, column_comment \
+         FROM information_schema.columns WHERE table_schema = database() ORDER BY table_name, ordinal_position",
+        "SELECT table_name, non_unique, index_name, column_name FROM information_schema.statistics \
+         WHERE table_schema = database() ORDER BY table_name, index_name, seq_in_index",
+        "SELECT table_name, column_name, referenced_table_name, referenced_column_name \
+         FROM information_schema.key_column_usage WHERE table_schema = database() \
+         AND referenced_table_name IS NOT NULL ORDER BY 1, 2, 3, 4",
+    ];
+    let mut tables = BTreeMap::new();
+    for name in names_of_tables(database).await? {
+        let rows = count_rows(database, &name).await?;
+        tables.insert(name, format!("{rows} rows\n"));
+    }
+    for query in QUERIES {
+        for row in database.query_text(query).await? {
+            let mut values = row.iter().map(|v| v.as_deref().unwrap_or("NULL"));
+            if let Some(text) = values.next().and_then(|name| tables.get_mut(name)) {
+                writeln!(text, "{}", values.collect::<Vec<_>>().join(" "))?;
+            }
+        }
+    }
+    Ok(tables)
 }

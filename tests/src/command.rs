@@ -24,8 +24,6 @@ pub struct Millrace {
     program: PathBuf,
     folder: TempDir,
     environment: BTreeMap<String, String>,
-    /// Words before the program, as in `sh -c 'ulimit …; exec "$@"' sh`.
-    before: Vec<String>,
 }
 
 impl Millrace {
@@ -37,7 +35,7 @@ impl Millrace {
     pub fn new(program: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let program = PathBuf::from(program);
-        let millrace = Self { program, folder, environment: BTreeMap::new(), before: Vec::new() };
+        let millrace = Self { program, folder, environment: BTreeMap::new() };
         millrace.share_compiled_plugins();
         millrace
     }
@@ -61,24 +59,6 @@ impl Millrace {
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.environment.insert(name.to_owned(), value.to_owned());
-        self
-    }
-
-    /// With an environment variable from here on.
-    pub fn set(&mut self, name: &str, value: &str) {
-        self.environment.insert(name.to_owned(), value.to_owned());
-    }
-
-    /// Without an environment variable from here on.
-    pub fn unset(&mut self, name: &str) {
-        self.environment.remove(name);
-    }
-
-    /// Run through a shell that says this first, such as `ulimit -f 100`.
-    #[must_use]
-    pub fn after_saying(mut self, shell: &str) -> Self {
-        self.before =
-            ["sh", "-c", &format!("{shell}; exec \"$@\""), "sh"].iter().map(|&word| word.to_owned()).collect();
         self
     }
 
@@ -115,16 +95,37 @@ impl Millrace {
         self.spawn(arguments)?.finish().await
     }
 
+    /// Runs the command through a shell that says something first, such as `ulimit -f 100`.
+    ///
+    /// # Errors
+    /// When it cannot be started, or takes too long.
+    pub async fn run_after_saying(&self, shell: &str, arguments: &[&str]) -> Result<Outcome> {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{shell}; exec \"$@\""), "sh"]).arg(&self.program);
+        self.start(command, arguments, &[])?.finish().await
+    }
+
     /// Starts the command.
     ///
     /// # Errors
     /// When it cannot be started.
     pub fn spawn(&self, arguments: &[&str]) -> Result<Running> {
-        let words: Vec<String> = self.before.iter().cloned().chain([self.program.display().to_string()]).collect();
-        let mut child = Command::new(&words[0])
-            .args(&words[1..])
+        self.spawn_with(arguments, &[])
+    }
+
+    /// [`Millrace::spawn`], with more environment variables for this once.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Running> {
+        self.start(Command::new(&self.program), arguments, environment)
+    }
+
+    fn start(&self, mut command: Command, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Running> {
+        let mut child = command
             .args(arguments)
             .envs(&self.environment)
+            .envs(environment.iter().copied())
             .env("MILLRACE_STATE", self.state())
             .env_remove("MILLRACE_LOG")
             .current_dir(self.folder.path())
@@ -133,7 +134,7 @@ impl Millrace {
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("{} could not be started", words[0]))?;
+            .with_context(|| format!("{} could not be started", self.program.display()))?;
         let stdout = child.stdout.take().context("the command's output is piped")?;
         let stderr = child.stderr.take().context("the command's errors are piped")?;
         Ok(Running {

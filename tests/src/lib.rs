@@ -6,10 +6,14 @@
 
 mod catalog;
 mod command;
+mod http;
 mod report;
+mod scenario;
 mod shop;
 
-pub use catalog::{catalog, count_rows, names_of_tables};
+pub use catalog::{catalog, count_rows, live_tables, names_of_tables};
 pub use command::{Millrace, Outcome, Running};
+pub use http::{Answer, Client};
 pub use report::{Told, ToldTable};
+pub use scenario::{Scenario, scenarios};
 pub use shop::{CHANGES, CHANGES_OF_PARENTS, SHOP_TABLES, fill_shop};

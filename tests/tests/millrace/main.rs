@@ -2,6 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod endings;
+mod faults;
+mod folders;
+mod incremental;
+mod plans;
+mod serving;
 mod whole;
 
 use anyhow::Result;

@@ -1,0 +1,2 @@
+CREATE TABLE person (id integer PRIMARY KEY);
+CREATE TABLE party (id integer PRIMARY KEY);

@@ -1,0 +1,2 @@
+CREATE TABLE nothing_at_all ();
+CREATE TABLE something (id integer PRIMARY KEY);

@@ -1,0 +1,1 @@
+ALTER TABLE a_table_whose_name_has_all_of_the_sixty_three_letters_of_postgr ADD COLUMN more integer;

@@ -1,0 +1,2 @@
+ALTER TABLE hen ADD COLUMN name text;
+ALTER TABLE egg ADD COLUMN grams integer;

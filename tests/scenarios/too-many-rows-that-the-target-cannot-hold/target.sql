@@ -1,0 +1,2 @@
+CREATE TABLE measure (id int PRIMARY KEY);
+INSERT INTO measure VALUES (1), (2);
