@@ -66,6 +66,7 @@ impl Place {
             "28P01" | "28000" => (Fault::Config, "database.wrong-password"),
             "3D000" => (Fault::Config, "database.unknown-database"),
             "42501" => (Fault::Config, "database.missing-privilege"),
+            "42P01" => (Fault::Data, "database.table-missing"),
             "57014" | "55P03" | "25P03" | "25P04" => (Fault::Transient, "database.timeout"),
             "57P01" | "57P02" | "57P03" | "57P05" => (Fault::Transient, "database.connection-lost"),
             "40001" | "40P01" => (Fault::Transient, "database.statement-failed"),
@@ -92,6 +93,7 @@ impl Place {
                 (Fault::Transient, "database.connection-lost")
             }
             1040 | 1203 => (Fault::Transient, "database.unreachable"),
+            1146 => (Fault::Data, "database.table-missing"),
             number if is_transient(number) => (Fault::Transient, "database.statement-failed"),
             _ => (Fault::Data, "database.statement-failed"),
         };

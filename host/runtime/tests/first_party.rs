@@ -8,7 +8,7 @@ use millrace_columnar::{Array, Batch, Values};
 use millrace_model::capability::TableAdmin;
 use millrace_model::comparison::KeyRange;
 use millrace_model::{
-    Artefact, ArtefactKind, Column, DatabaseModel, Failure, Layout, LogicalType, StageKind, Table, TableName,
+    Artefact, ArtefactKind, Check, Column, DatabaseModel, Failure, Layout, LogicalType, StageKind, Table, TableName,
 };
 use millrace_rowcopy::port::{BatchStream, BatchWriter, ChunkCopier, Pace};
 use millrace_runtime::{Plugin, Runtime, RuntimeOptions, StageContext};
@@ -79,6 +79,26 @@ fn two_models_cross_the_boundary_at_once() {
     let model = DatabaseModel { dialect: "oceanbase".to_owned(), ..DatabaseModel::default() };
     let mut differ = plugin("differ").differ(&context()).unwrap();
     assert_eq!(differ.diff(&model, &model).unwrap(), []);
+}
+
+#[test]
+fn an_expression_in_many_brackets_is_compared_or_left_as_text_but_never_traps() {
+    for depth in [10, 24, 48, 100, 10_000] {
+        let table = |expression: String| DatabaseModel {
+            tables: vec![Table {
+                name: TableName::bare("t"),
+                checks: vec![Check { name: "c".to_owned(), expression }],
+                ..Table::default()
+            }],
+            ..DatabaseModel::default()
+        };
+        let nested = format!("{}a{}", "(not ".repeat(depth), ")".repeat(depth));
+        let mut differ = plugin("differ").differ(&context()).unwrap();
+        let changes = differ
+            .diff(&table(nested.clone()), &table(nested.to_uppercase()))
+            .unwrap_or_else(|e| panic!("{depth}: {e}"));
+        assert_eq!(changes, [], "{depth}");
+    }
 }
 
 /// Three batches of two rows, and what was written of them.

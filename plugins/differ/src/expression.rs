@@ -40,8 +40,12 @@ pub(crate) fn default(text: &str, declared: &Declared) -> Option<String> {
     })
 }
 
+/// Each level of brackets takes some kilobytes of a guest's one megabyte of stack. What is deeper than people and
+/// servers write is compared as text.
+const DEEPEST: usize = 50;
+
 fn parse(spelled: &str) -> Option<Expr> {
-    let mut parser = Parser::new(&MySqlDialect {}).with_recursion_limit(200).try_with_sql(spelled).ok()?;
+    let mut parser = Parser::new(&MySqlDialect {}).with_recursion_limit(DEEPEST).try_with_sql(spelled).ok()?;
     let expression = parser.parse_expr().ok()?;
     (parser.peek_token().token == Token::EOF).then_some(expression)
 }

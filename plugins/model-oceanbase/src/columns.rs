@@ -1,10 +1,11 @@
 //! Columns: types, defaults, generated values, numbering, collations, comments.
 
 use millrace_plugin_sdk::handle::Catalog;
-use millrace_plugin_sdk::model::{Column, Failure};
+use millrace_plugin_sdk::model::{Column, Failure, LogicalType};
+use millrace_plugin_sdk::row::Row;
+use millrace_plugin_sdk::serde_json;
 
 use crate::defaults::{self, DefaultValue};
-use crate::row::Row;
 use crate::show_create::Statements;
 use crate::tables::Found;
 use crate::{Server, logical};
@@ -83,10 +84,11 @@ pub(crate) fn hang(
 /// The column, and the default as a text when it may also be an expression.
 fn column(attribute: Attribute, server: Server) -> (Column, Option<String>) {
     let extra = attribute.extra.to_lowercase();
+    let logical = logical::of_declared(&attribute.declared, server);
     let mut column = Column {
-        logical: logical::of_declared(&attribute.declared, server),
+        declared: labelled(&logical, &attribute.declared).unwrap_or_else(|| spelled(attribute.declared)),
+        logical,
         name: attribute.name,
-        declared: spelled(attribute.declared),
         nullable: attribute.nullable,
         identity: extra.split_whitespace().any(|word| word == "auto_increment"),
         collation: attribute.collation,
@@ -121,6 +123,15 @@ fn column(attribute: Attribute, server: Server) -> (Column, Option<String>) {
         }
         DefaultValue::Ambiguous(text) => (column, Some(text)),
     }
+}
+
+/// An ENUM or a SET as the server takes it back: OceanBase shows labels without escaping the quotes in them. None: the
+/// type has no labels.
+fn labelled(logical: &LogicalType, declared: &str) -> Option<String> {
+    let labels: Vec<String> = serde_json::from_str(logical.param("labels")?).ok()?;
+    let (word, _) = declared.split_once('(')?;
+    let labels: Vec<String> = labels.iter().map(|label| format!("'{}'", label.replace('\'', "''"))).collect();
+    Some(format!("{}({})", word.to_lowercase(), labels.join(",")))
 }
 
 /// As the server takes it back: OceanBase gives its own types in capitals. Labels keep theirs.

@@ -8,9 +8,9 @@ use millrace_plugin_sdk::serde_json::{from_str, json};
 
 use crate::Server;
 use crate::columns::unescaped;
-use crate::row::Row;
 use crate::tables::Found;
 use crate::views::Views;
+use millrace_plugin_sdk::row::Row;
 
 const FOREIGN_KEYS: &str = "select k.table_name, k.constraint_name, k.column_name, k.ordinal_position,
             case when k.referenced_table_schema = database() then '' else k.referenced_table_schema end,

@@ -11,10 +11,10 @@ use millrace_plugin_sdk::model::{Failure, Index, IndexKind, IndexPart, Propertie
 
 use crate::Server;
 use crate::columns::unescaped;
-use crate::row::Row;
 use crate::show_create::{Key, Statement, Statements};
 use crate::tables::Found;
 use crate::views::Views;
+use millrace_plugin_sdk::row::Row;
 
 /// MySQL's name for every primary key.
 const PRIMARY: &str = "PRIMARY";

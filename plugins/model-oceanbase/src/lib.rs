@@ -15,7 +15,6 @@ mod indexes;
 mod logical;
 mod objects;
 mod partitions;
-mod row;
 mod show_create;
 mod tables;
 mod views;

@@ -3,8 +3,8 @@
 use millrace_plugin_sdk::handle::Catalog;
 use millrace_plugin_sdk::model::{Failure, Object, TableName};
 
-use crate::row::Row;
 use crate::tables::BOOKKEEPING;
+use millrace_plugin_sdk::row::Row;
 
 /// Each gives kind, name, definition.
 const QUERIES: &[(&str, &str)] = &[

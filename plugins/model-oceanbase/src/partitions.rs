@@ -10,8 +10,8 @@ use millrace_plugin_sdk::serde_json::json;
 
 use crate::Server;
 use crate::columns::unescaped;
-use crate::row::Row;
 use crate::tables::Found;
+use millrace_plugin_sdk::row::Row;
 
 const PARTITIONS: &str = "select table_name, partition_name, partition_ordinal_position, partition_method,
             partition_expression, partition_description, subpartition_name, subpartition_method,

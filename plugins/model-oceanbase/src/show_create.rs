@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use millrace_plugin_sdk::handle::Catalog;
 use millrace_plugin_sdk::model::Failure;
 
-use crate::row::Row;
+use millrace_plugin_sdk::row::Row;
 
 /// The statements that have been asked for: each once.
 pub(crate) struct Statements<'a> {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use millrace_plugin_sdk::handle::Catalog;
 use millrace_plugin_sdk::model::{Failure, Table, TableName};
 
-use crate::row::Row;
+use millrace_plugin_sdk::row::Row;
 
 const TABLES: &str = "select table_name, table_rows, data_length, table_collation, table_comment
        from information_schema.tables

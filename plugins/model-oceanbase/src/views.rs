@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use millrace_plugin_sdk::handle::Catalog;
 use millrace_plugin_sdk::model::Failure;
 
-use crate::row::Row;
+use millrace_plugin_sdk::row::Row;
 
 const COLUMNS: &str = "select table_name, column_name from information_schema.columns
       where table_schema = 'information_schema'

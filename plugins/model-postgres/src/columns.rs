@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use millrace_plugin_sdk::handle::Catalog;
 use millrace_plugin_sdk::model::{Check, Column, Failure};
 
-use crate::row::Row;
 use crate::sequences::{ColumnPlace, Sequence};
 use crate::tables::{Found, Oid, modelled_tables};
 use crate::types::Types;
+use millrace_plugin_sdk::row::Row;
 
 const COLUMNS: &str = concat!(
     modelled_tables!(),

@@ -9,8 +9,8 @@ use millrace_plugin_sdk::handle::Catalog;
 use millrace_plugin_sdk::model::{Check, Failure, ForeignKey, Object, TableName};
 use millrace_plugin_sdk::serde_json::{from_str, json};
 
-use crate::row::{Row, unexpected};
 use crate::tables::{Found, Oid, modelled_tables};
+use millrace_plugin_sdk::row::{Row, unexpected};
 
 const FOREIGN_KEYS: &str = concat!(
     modelled_tables!(),

@@ -6,8 +6,8 @@ use millrace_plugin_sdk::handle::Catalog;
 use millrace_plugin_sdk::model::{Failure, Index, IndexKind, IndexPart};
 use millrace_plugin_sdk::serde_json::{from_str, json};
 
-use crate::row::Row;
 use crate::tables::{Found, Oid, modelled_tables};
+use millrace_plugin_sdk::row::Row;
 
 /// One row for each part of each index; `{nulls}` and `{period}` are what older servers do not have. The
 /// indexes of exclusion constraints are left out: those are objects.

@@ -15,7 +15,6 @@ mod indexes;
 mod logical;
 mod objects;
 mod partitions;
-mod row;
 mod sequences;
 mod tables;
 mod types;
@@ -24,7 +23,7 @@ use millrace_plugin_sdk::handle::Catalog;
 use millrace_plugin_sdk::model::DatabaseModel;
 use millrace_plugin_sdk::{Failure, ModelSource, Plugin, Problem, schemars, serde};
 
-use crate::row::Row;
+use millrace_plugin_sdk::row::Row;
 
 /// The oldest server whose catalogs have everything that is asked for, as `server_version_num` counts.
 const OLDEST: u32 = 130_000;
@@ -94,7 +93,7 @@ fn server_version(catalog: &dyn Catalog) -> Result<u32, Failure> {
     let rows = catalog.query("select current_setting('server_version_num')", &[])?;
     let number: u32 = match rows.into_iter().next() {
         Some(values) => Row::new("server version", values).number()?,
-        None => return Err(row::unexpected("server version", "no row")),
+        None => return Err(millrace_plugin_sdk::row::unexpected("server version", "no row")),
     };
     if number < OLDEST {
         return Err(Failure::unsupported(

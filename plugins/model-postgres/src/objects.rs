@@ -4,7 +4,7 @@
 use millrace_plugin_sdk::handle::Catalog;
 use millrace_plugin_sdk::model::{Failure, Object, TableName};
 
-use crate::row::Row;
+use millrace_plugin_sdk::row::Row;
 
 /// Ends a query: no system schema (`n`), nothing that an extension owns.
 macro_rules! users_own {

@@ -11,8 +11,8 @@ use millrace_plugin_sdk::handle::Catalog;
 use millrace_plugin_sdk::model::{Failure, TableName};
 use millrace_plugin_sdk::serde_json::{Value, from_str, json};
 
-use crate::row::Row;
 use crate::tables::{Found, Oid};
+use millrace_plugin_sdk::row::Row;
 
 const CHILDREN: &str = "select p.oid::text, pn.nspname::text, p.relname::text,
             c.oid::text, cn.nspname::text, c.relname::text, c.relispartition::text,

@@ -3,8 +3,8 @@
 use millrace_plugin_sdk::handle::Catalog;
 use millrace_plugin_sdk::model::{Failure, Object, TableName};
 
-use crate::row::Row;
 use crate::tables::Oid;
+use millrace_plugin_sdk::row::Row;
 
 const SEQUENCES: &str = "select c.oid::text, n.nspname::text, c.relname::text, d.refobjid::text, d.refobjsubid::text,
             format_type(s.seqtypid, null), s.seqstart::text, s.seqincrement::text, s.seqmin::text, s.seqmax::text,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use millrace_plugin_sdk::handle::Catalog;
 use millrace_plugin_sdk::model::{Failure, Table, TableName};
 
-use crate::row::Row;
+use millrace_plugin_sdk::row::Row;
 
 /// A name for a database object, as `pg_class` counts.
 pub(crate) type Oid = u32;

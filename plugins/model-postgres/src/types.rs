@@ -9,8 +9,8 @@ use millrace_plugin_sdk::serde_json::json;
 
 use crate::domains::check_of_column;
 use crate::logical;
-use crate::row::Row;
 use crate::tables::Oid;
+use millrace_plugin_sdk::row::Row;
 
 const TYPES: &str = "select t.oid::text, n.nspname::text, t.typname::text, t.typtype::text, t.typcategory::text,
             t.typelem::text, t.typbasetype::text, t.typtypmod::text, t.typnotnull::text, t.typdefault,

@@ -21,6 +21,7 @@ pub mod handle;
 pub mod kind;
 pub mod log;
 pub mod progress;
+pub mod row;
 pub mod view;
 
 pub use millrace_columnar as columnar;

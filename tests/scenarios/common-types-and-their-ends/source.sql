@@ -1,4 +1,4 @@
-CREATE TYPE mood AS ENUM ('sad', 'so-so, ok', 'happy ☀');
+CREATE TYPE mood AS ENUM ('sad', 'it''s ok', 'happy ☀');
 CREATE TABLE ends (
     id           integer PRIMARY KEY,
     small        smallint,
@@ -40,7 +40,7 @@ INSERT INTO ends VALUES (2, 32767, 2147483647, 9223372036854775807, 999999999999
 INSERT INTO ends VALUES (3, 0, 0, 0, 0, 0, 1.17549435e-38, 2.2250738585072014e-308, NULL,
     E'tab\tline\nreturn\rquote\'back\\slash%_', ' a ', ' a', '\x00', '1970-01-01', '12:34:56.789012',
     '1970-01-01 00:00:00.000001', '2024-02-29 23:30:00.5-08', 'c56a4180-65aa-42ec-a945-5fd21dec0538', '"text"', '10.5',
-    'so-so, ok', '{0}', '{"x,y", "{z}"}');
+    'it''s ok', '{0}', '{"x,y", "{z}"}');
 INSERT INTO ends VALUES (4, 1, 1, 1, 0.0000000001, 0.00001, 0.1, 0.1, true, 'blank at the end ', 'b    ', 'b    ',
     '\x5c27', '2000-02-29', '00:00:00.000001', '2038-01-19 03:14:08', '2038-01-19 03:14:08+00',
     'C56A4180-65AA-42EC-A945-5FD21DEC0539', '[]', '"\u00e9"', NULL, NULL, NULL);

@@ -39,7 +39,7 @@ pub(super) async fn chunks(
     } else {
         let rows = text_rows(&mut connection, bounds_sql(table, &key, rows_per_chunk), failure).await?;
         let bounds = rows.into_iter().map(|row| row.into_iter().map(Option::unwrap_or_default).collect());
-        key_ranges(bounds.collect(), rows_per_chunk)
+        key_ranges(bounds.collect(), rows_per_chunk, table.estimated_rows)
     };
     connection.execute(sqlx::raw_sql("ROLLBACK")).await.map_err(failure)?;
     connection.give_back();
@@ -82,14 +82,16 @@ pub(super) async fn draw_keys(
     Ok(rows.into_iter().map(|row| row.into_iter().map(Option::unwrap_or_default).collect()).collect())
 }
 
-fn key_ranges(bounds: Vec<Vec<String>>, rows_per_chunk: u64) -> Vec<(ChunkPart, u64)> {
+/// All ranges but the last hold exactly so many rows; of the last one only the table's estimate says something.
+fn key_ranges(bounds: Vec<Vec<String>>, rows_per_chunk: u64, estimated_rows: u64) -> Vec<(ChunkPart, u64)> {
+    let left = estimated_rows.saturating_sub(rows_per_chunk.saturating_mul(bounds.len() as u64));
     let mut ranges = Vec::with_capacity(bounds.len() + 1);
     let mut lower = None;
     for bound in bounds {
         let range = KeyRange { lower: lower.replace(bound.clone()), upper: Some(bound) };
         ranges.push((ChunkPart::Keys(range), rows_per_chunk));
     }
-    ranges.push((ChunkPart::Keys(KeyRange { lower, upper: None }), rows_per_chunk));
+    ranges.push((ChunkPart::Keys(KeyRange { lower, upper: None }), left.clamp(1, rows_per_chunk)));
     ranges
 }
 
@@ -163,7 +165,7 @@ mod tests {
 
     #[test]
     fn key_ranges_meet_and_are_open_at_both_ends() {
-        let ranges = key_ranges(vec![vec!["5".into()], vec!["9".into()]], 4);
+        let ranges = key_ranges(vec![vec!["5".into()], vec!["9".into()]], 4, 10);
         let bounds: Vec<_> = ranges.iter().map(|(part, _)| part.key_range()).collect();
         assert_eq!(bounds.len(), 3);
         assert_eq!(bounds[0], KeyRange { lower: None, upper: Some(vec!["5".into()]) });

@@ -99,7 +99,7 @@ fn in_source_order<'a>(source: &Table, mappings: &'a [Mapping]) -> Vec<&'a Mappi
 /// Column names are compared without regard to case in the target.
 fn refuse_collisions(source: &Table, table: &Table) -> Result<(), Failure> {
     if table.columns.is_empty() {
-        return Err(Failure::unsupported(
+        return Err(Failure::config(
             "plan.no-columns",
             format!("table {} would have no columns, and the target has no tables without columns", source.name),
         )

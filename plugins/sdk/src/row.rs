@@ -2,10 +2,10 @@
 
 use std::str::FromStr;
 
-use millrace_plugin_sdk::model::Failure;
+use millrace_model::Failure;
 
 /// One row: every call takes the next value.
-pub(crate) struct Row {
+pub struct Row {
     /// What was asked for, for messages.
     subject: &'static str,
     values: std::vec::IntoIter<Option<String>>,
@@ -13,33 +13,33 @@ pub(crate) struct Row {
 
 impl Row {
     /// `subject` names the query in messages.
-    pub(crate) fn new(subject: &'static str, values: Vec<Option<String>>) -> Self {
+    pub fn new(subject: &'static str, values: Vec<Option<String>>) -> Self {
         Self { subject, values: values.into_iter() }
     }
 
     /// A value that may be NULL.
-    pub(crate) fn optional(&mut self) -> Result<Option<String>, Failure> {
+    pub fn optional(&mut self) -> Result<Option<String>, Failure> {
         self.values.next().ok_or_else(|| unexpected(self.subject, "a row with too few values"))
     }
 
     /// A value that is never NULL.
-    pub(crate) fn text(&mut self) -> Result<String, Failure> {
+    pub fn text(&mut self) -> Result<String, Failure> {
         self.optional()?.ok_or_else(|| unexpected(self.subject, "NULL where a value must be"))
     }
 
     /// A boolean as text; NULL is false.
-    pub(crate) fn flag(&mut self) -> Result<bool, Failure> {
+    pub fn flag(&mut self) -> Result<bool, Failure> {
         Ok(matches!(self.optional()?.as_deref(), Some("true" | "t" | "1" | "YES")))
     }
 
     /// A number.
-    pub(crate) fn number<T: FromStr>(&mut self) -> Result<T, Failure> {
+    pub fn number<T: FromStr>(&mut self) -> Result<T, Failure> {
         let text = self.text()?;
         text.parse().map_err(|_| unexpected(self.subject, &format!("'{text}' where a number must be")))
     }
 
     /// A number that may be NULL.
-    pub(crate) fn optional_number<T: FromStr>(&mut self) -> Result<Option<T>, Failure> {
+    pub fn optional_number<T: FromStr>(&mut self) -> Result<Option<T>, Failure> {
         self.optional()?
             .map(|text| text.parse().map_err(|_| unexpected(self.subject, &format!("'{text}' where a number must be"))))
             .transpose()
@@ -47,7 +47,7 @@ impl Row {
 }
 
 /// The catalog answered in a shape that no known server gives.
-pub(crate) fn unexpected(subject: &str, what: &str) -> Failure {
+pub fn unexpected(subject: &str, what: &str) -> Failure {
     Failure::internal("model.catalog-row", format!("the catalog query for {subject} gave {what}"))
         .with("subject", subject)
 }
