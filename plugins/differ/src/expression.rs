@@ -40,7 +40,7 @@ pub(crate) fn default(text: &str, declared: &Declared) -> Option<String> {
     })
 }
 
-/// Each level of brackets takes some kilobytes of a guest's one megabyte of stack. What is deeper than people and
+/// Each level of brackets takes some ten kilobytes of the guest's stack. What is deeper than people and
 /// servers write is compared as text.
 const DEEPEST: usize = 50;
 
