@@ -2,6 +2,7 @@
 //! `{"face": "loop"}`. It is written on the bare contract, because the SDK would not let it do most of this.
 
 #![allow(missing_docs, unsafe_code, unreachable_pub)] // generated code; nobody builds on this crate
+#![cfg(target_family = "wasm")]
 
 use std::cell::RefCell;
 
