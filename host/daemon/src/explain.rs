@@ -31,13 +31,16 @@ mod tests {
 
     use super::*;
 
+    /// The one literal of this shape that is no code.
+    const KEY_OF_PIPELINES: &str = "tables.rename";
+
     fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).expect("the tree is readable") {
             let path = entry.expect("the tree is readable").path();
             let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
             if path.is_dir() && name != "target" && name != "tests" {
                 rust_files(&path, files);
-            } else if path.extension().is_some_and(|e| e == "rs") {
+            } else if path.extension().is_some_and(|e| e == "rs") && name != "tests.rs" {
                 files.push(path);
             }
         }
@@ -49,9 +52,10 @@ mod tests {
             let Some((area, rest)) = literal.split_once('.') else { continue };
             let words =
                 |s: &str| !s.is_empty() && s.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !s.starts_with('-');
-            if areas.contains(area)
+            if literal != KEY_OF_PIPELINES
+                && areas.contains(area)
                 && words(rest)
-                && !["toml", "json", "md", "html", "sql", "rs", "wasm", "wit"].contains(&rest)
+                && !["toml", "json", "md", "html", "sql", "rs", "wasm", "wit", "db"].contains(&rest)
             {
                 codes.insert(literal.to_owned());
             }
