@@ -130,7 +130,8 @@ fn column(attribute: Attribute, server: Server) -> (Column, Option<String>) {
 fn labelled(logical: &LogicalType, declared: &str) -> Option<String> {
     let labels: Vec<String> = serde_json::from_str(logical.param("labels")?).ok()?;
     let (word, _) = declared.split_once('(')?;
-    let labels: Vec<String> = labels.iter().map(|label| format!("'{}'", label.replace('\'', "''"))).collect();
+    let labels: Vec<String> =
+        labels.iter().map(|label| format!("'{}'", label.replace('\\', "\\\\").replace('\'', "''"))).collect();
     Some(format!("{}({})", word.to_lowercase(), labels.join(",")))
 }
 

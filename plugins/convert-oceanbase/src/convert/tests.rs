@@ -125,13 +125,14 @@ fn declared_decimals_are_checked_for_nan_only() {
 #[test]
 fn decimals_with_more_digits_than_the_column_are_rejected_and_never_cut() {
     let source = column(LogicalType::new("decimal", Layout::Varlen), true);
-    let long = "1".repeat(29);
-    let input = texts(&[Some("1.5"), Some(&long), Some("0.12345678901"), Some("Infinity"), Some("-Infinity")]);
+    let long = "1".repeat(36);
+    let fine = format!("0.{}", "1".repeat(31));
+    let input = texts(&[Some("1.5"), Some(&long), Some(&fine), Some("Infinity"), Some("-Infinity")]);
     let converted = convert(&source, &input, Infinity::Clamp);
-    let largest = format!("{}.{}", "9".repeat(28), "9".repeat(10));
+    let largest = format!("{}.{}", "9".repeat(35), "9".repeat(30));
     assert_eq!(texts_of(&converted), [some("1.5"), None, None, some(&largest), some(&format!("-{largest}"))]);
     assert_eq!(converted.rejects.iter().map(|(row, _)| *row).collect::<Vec<_>>(), [1, 2]);
-    assert!(converted.rejects[0].1.message.contains("decimal(38,10)"), "{}", converted.rejects[0].1.message);
+    assert!(converted.rejects[0].1.message.contains("decimal(65,30)"), "{}", converted.rejects[0].1.message);
 }
 
 #[test]

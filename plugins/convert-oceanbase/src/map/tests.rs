@@ -47,7 +47,7 @@ fn common_types_have_their_counterparts() {
         (numeric("3", "-2"), "decimal(5,0)"),
         (numeric("3", "5"), "decimal(5,5)"),
         (numeric("100", "40"), "varchar(255)"),
-        (varlen("decimal"), "decimal(38,10)"),
+        (varlen("decimal"), "decimal(65,30)"),
         (LogicalType::new("float", Layout::Float32), "double"),
         (varlen("text"), "mediumtext"),
         (varlen("text").with("length", "20"), "varchar(20)"),
