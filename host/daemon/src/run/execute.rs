@@ -1,9 +1,11 @@
 //! The phases of a run, in order.
 
+use std::time::Duration;
+
 use millrace_database::dialect::mysql as dialect;
 use millrace_database::mysql::TableRole;
 use millrace_model::plan::Statement;
-use millrace_model::{Failure, StageKind, TablePlan};
+use millrace_model::{Failure, StageKind, TableName, TablePlan};
 use millrace_pipeline::{Action, EventKind, NextStep, RunState};
 use serde_json::{Value, json};
 
@@ -82,10 +84,7 @@ async fn shadows(run: &RunContext) -> Result<(), Failure> {
             &action,
             async || Ok(None),
             async || {
-                if again {
-                    // Half made by a process that died: it holds no row yet.
-                    run.target.execute(&format!("DROP TABLE IF EXISTS {}", dialect::quote_table(shadow))).await?;
-                } else if run.target.table_exists(shadow).await? {
+                if !again && run.target.table_exists(shadow).await? {
                     return Err(Failure::data(
                         "tables.shadow-in-the-way",
                         format!("{shadow} exists already, and this run did not make it"),
@@ -95,13 +94,41 @@ async fn shadows(run: &RunContext) -> Result<(), Failure> {
                 // The books first: a table that stands in them and does not exist does no harm, the reverse would.
                 let role = TableRole::Shadow;
                 run.books.record_table(run.id(), &run.record.pipeline, role, shadow, &table.target).await?;
-                for statement in &table.create {
-                    run.target.execute(&statement.sql).await?;
-                }
+                make(run, table, shadow, again).await?;
                 Ok(Value::Null)
             },
         )
         .await?;
+    }
+    Ok(())
+}
+
+/// How often, and how far apart, a shadow is made anew while the statement of a process that died may still be at work.
+const MADE_AGAIN_AT_MOST: u32 = 20;
+const MADE_AGAIN_EVERY: Duration = Duration::from_millis(500);
+
+/// Makes one shadow. When it was begun before, what is there holds no row yet and is dropped; and since the server may
+/// still carry out what the dead process asked of it, a table that appears in between is dropped as well.
+async fn make(run: &RunContext, table: &TablePlan, shadow: &TableName, again: bool) -> Result<(), Failure> {
+    for attempt in 0.. {
+        if again {
+            run.target.execute(&format!("DROP TABLE IF EXISTS {}", dialect::quote_table(shadow))).await?;
+        }
+        let mut made = Ok(());
+        for statement in &table.create {
+            made = run.target.execute(&statement.sql).await.map(|_| ());
+            if made.is_err() {
+                break;
+            }
+        }
+        match made {
+            Err(failure) if again && attempt < MADE_AGAIN_AT_MOST => {
+                run.check_cancelled()?;
+                tracing::warn!(run = run.id(), table = %shadow, "made again, because: {failure}");
+                tokio::time::sleep(MADE_AGAIN_EVERY).await;
+            }
+            made => return made,
+        }
     }
     Ok(())
 }
