@@ -1,9 +1,9 @@
 //! One execution of a pipeline: the loop that `millrace run` and the daemon share.
 //!
-//! A run carries out its plan action by action, in the order of [`execute`]'s phases; every action is announced in
+//! A run carries out its plan action by action, in the order of [`execute()`]'s phases; every action is announced in
 //! the journal before it begins and noted after it ended. A run that ended anywhere is carried on by
-//! [`execute::resume`], which skips what is done and looks in the database where the outcome is unknown;
-//! [`rollback`] undoes what applications see, the last first.
+//! [`execute()`] too, which skips what is done and looks in the database where the outcome is unknown;
+//! [`rollback()`] undoes what applications see, the last first.
 
 mod clean;
 mod context;

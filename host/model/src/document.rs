@@ -21,7 +21,7 @@ pub fn write(model: &DatabaseModel) -> String {
     serde_json::to_string_pretty(&document).expect("a model is plain data")
 }
 
-/// Reads what [`write`] wrote.
+/// Reads what [`write()`] wrote.
 ///
 /// # Errors
 /// `model.unreadable` for text that is no such document, `model.unknown-format` for one of another version.

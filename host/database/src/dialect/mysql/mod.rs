@@ -1,6 +1,6 @@
 //! The spelling of OceanBase in MySQL mode, of MySQL and of MariaDB.
 //!
-//! A table's life here: [`assemble`] makes the desired table out of the source's and the converters' mappings, spelled
+//! A table's life here: [`assemble()`] makes the desired table out of the source's and the converters' mappings, spelled
 //! as a model source would read it back from the target; [`create_table`] renders its shadow; [`complete`] renders what
 //! follows the rows. Names of checks and foreign keys are unique in a database, and the old table still holds
 //! them while the shadow is filled: a shadow's carry the run's stamp ([`constraint_name`]).
