@@ -190,9 +190,9 @@ pub(super) async fn add(run: &RunContext, statement: &Statement, again: bool) ->
 }
 
 /// MySQL's and OceanBase's numbers for: a duplicate key name, a duplicate constraint name (of any kind, of a foreign
-/// key), a key or constraint to drop that is not there.
+/// key, for which OceanBase says 1022), a key or constraint to drop that is not there.
 pub(super) fn is_there_already(failure: &Failure) -> bool {
-    matches!(failure.field("errno"), Some("1061" | "1826" | "3822" | "121" | "1091"))
+    matches!(failure.field("errno"), Some("1022" | "1061" | "1826" | "3822" | "121" | "1091"))
 }
 
 /// Whether the run may swap names. Otherwise the journal says that it waits.
