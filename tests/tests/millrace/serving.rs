@@ -142,17 +142,8 @@ async fn several_runs_go_at_once_and_interrupted_ones_are_found_again() -> Resul
         let state = shown["run"]["state"].as_str().unwrap();
         if state != "done" {
             assert!(["planned", "interrupted"].contains(&state), "{shown}");
-            // The server may still be at work for the daemon that was killed; who is in its way is told so, and tries again.
-            for _ in 0..3 {
-                client.post(&format!("/v1/runs/{run}/resume"), None).await?.expect(202)?;
-                follow(&client, run).await?;
-                let shown = client.get(&format!("/v1/runs/{run}")).await?.expect(200)?.json()?;
-                if shown["run"]["state"] == "done" {
-                    break;
-                }
-                eprintln!("resumed once more: {}", shown["events"]);
-                tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-            }
+            client.post(&format!("/v1/runs/{run}/resume"), None).await?.expect(202)?;
+            follow(&client, run).await?;
         }
         let report = client.get(&format!("/v1/runs/{run}/report")).await?.expect(200)?.json()?;
         let told = Told::read(&report)?;
