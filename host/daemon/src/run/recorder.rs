@@ -83,9 +83,7 @@ impl Recorder {
         let proposed = self.read(|journal| journal.propose(clock::now_text(), action, kind));
         let (event, state) = proposed.map_err(Failure::from)?;
         self.store.append(&self.run, event.sequence, &event, state.name(), &event.at).await?;
-        let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
-        journal.append(event.clone()).map_err(Failure::from)?;
-        drop(journal);
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner).append(event.clone()).map_err(Failure::from)?;
         tracing::info!(
             run = self.run,
             action = event.action.as_ref().map(Action::as_str),
