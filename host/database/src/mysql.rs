@@ -6,6 +6,7 @@
 
 mod admin;
 mod bookkeeping;
+mod collation;
 mod connect;
 mod encode;
 mod read;
@@ -16,6 +17,7 @@ mod writer;
 
 pub use admin::Admin;
 pub use bookkeeping::{BOOKKEEPING_TABLES, Bookkeeping, MadeTable, RunRow, StoredChunk, TableRole};
+pub use collation::Folding;
 pub use connect::MySql;
 pub(crate) use read::{cell, read_rows};
 pub(crate) use rows::{each_batch, select_statement};

@@ -12,7 +12,7 @@ use sqlx::{ConnectOptions, Executor, Row};
 
 use super::session::PostgresSession;
 use super::source::{self, PostgresSource};
-use super::{Portion, Snapshot, chunking, preflight, profile, snapshot};
+use super::{Collision, KeyProbe, Portion, Snapshot, chunking, collision, preflight, profile, snapshot};
 use crate::bridge::Bridge;
 use crate::error::Place;
 use crate::lease::Lease;
@@ -104,6 +104,14 @@ impl Postgres {
     /// The query of [`Postgres::profile`], for plans.
     pub fn profile_sql(table: &Table, requests: &[ProfileRequest]) -> String {
         profile::sql(table, requests)
+    }
+
+    /// Two keys that would be one in the target. None: there are none.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn collision(&self, table: &Table, probe: &KeyProbe) -> Result<Option<Collision>, Failure> {
+        self.bridge.run(collision::ask(self, table, probe)).await
     }
 
     /// Exports a snapshot that lasts until the last clone of the value is dropped.
