@@ -138,6 +138,11 @@ impl Postgres {
         Ok(Arc::new(PostgresSource::new(self.clone(), snapshot.clone(), table.clone())))
     }
 
+    /// The rows with one of these keys, each part of a key as the source prints it. For a worker: reading blocks.
+    pub fn rows_by_key(&self, snapshot: &Snapshot, table: &Table, keys: Vec<Vec<String>>) -> Box<dyn BatchReader> {
+        self.open(snapshot, table, &Portion::Among(keys))
+    }
+
     /// How many rows the table has at the snapshot, exactly.
     ///
     /// # Errors
