@@ -101,6 +101,12 @@ pub(crate) enum Command {
         after_help = "Examples:\n  millrace clean shop.toml          says what would go, and asks\n  millrace clean shop.toml --yes"
     )]
     Clean(CleanArgs),
+    /// List and export the rows that a run has left out, or try them again
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "Examples:\n  millrace rejects last\n  millrace rejects last --format csv --out rejects.csv\n  millrace rejects retry last    after their cause was removed: insert them into the live tables"
+    )]
+    Rejects(RejectsArgs),
     /// Explain an error code
     #[command(after_help = "Example:\n  millrace explain copy.rejects-exceeded")]
     Explain(ExplainArgs),
@@ -281,6 +287,43 @@ pub(crate) struct CleanArgs {
     /// Remove without asking
     #[arg(long)]
     pub(crate) yes: bool,
+}
+
+/// `rejects`.
+#[derive(Debug, Args)]
+pub(crate) struct RejectsArgs {
+    /// What to do with them instead of listing them.
+    #[command(subcommand)]
+    pub(crate) command: Option<RejectsCommand>,
+    /// A run's id, the beginning of one, or `last`
+    #[arg(default_value = "last")]
+    pub(crate) run: String,
+    /// Print facts as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Export in this form
+    #[arg(long, value_enum, conflicts_with = "json")]
+    pub(crate) format: Option<RejectsFormat>,
+    /// Write to this file instead of standard output
+    #[arg(long, value_name = "FILE", requires = "format")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// What may be done with rejects.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RejectsCommand {
+    /// Read the rows from the source again, convert them, and insert them into the live tables; what fails stays
+    #[command(after_help = "Example:\n  millrace rejects retry last")]
+    Retry(RunSelector),
+}
+
+/// In which form rejects are exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RejectsFormat {
+    /// Comma-separated values with a header (RFC 4180).
+    Csv,
+    /// A JSON object a line.
+    Jsonl,
 }
 
 /// `explain`.

@@ -6,6 +6,7 @@ mod explain;
 mod model;
 mod plan;
 mod plugin;
+mod rejects;
 mod run;
 mod runs;
 
@@ -18,7 +19,7 @@ use millrace_model::{Cancel, Failure, Fault};
 use millrace_runtime::{Limits, Runtime, RuntimeOptions};
 use serde::Serialize;
 
-use crate::cli::{Cli, Command, Global, ModelCommand, PluginCommand};
+use crate::cli::{Cli, Command, Global, ModelCommand, PluginCommand, RejectsCommand};
 use crate::console;
 use crate::setup::SetupError;
 use crate::store::{self, Store};
@@ -153,6 +154,10 @@ fn asks_for_json(command: &Command) -> bool {
         Command::Rollback(a) | Command::Show(a) => a.json,
         Command::Runs(a) => a.json,
         Command::Clean(a) => a.pipeline.json,
+        Command::Rejects(a) => match &a.command {
+            Some(RejectsCommand::Retry(a)) => a.json,
+            None => a.json,
+        },
         Command::Explain(a) => a.json,
         Command::Model(ModelCommand::Diff { json, .. }) => *json,
         Command::Plugin(PluginCommand::List { json } | PluginCommand::Inspect { json, .. }) => *json,
@@ -175,6 +180,7 @@ async fn carry_out(cli: Cli) -> Result<Exit, Refusal> {
         Command::Report(arguments) => runs::report(&Home::open(global).await?, &arguments).await,
         Command::Model(command) => model::model(&Home::open(global).await?, command).await,
         Command::Clean(arguments) => clean::clean(&Home::open(global).await?, &arguments).await,
+        Command::Rejects(arguments) => rejects::rejects(&Home::open(global).await?, &arguments).await,
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Plugin(command) => plugin::plugin(&Home::open(global).await?.runtime, command),
         Command::Serve(arguments) => {

@@ -1,12 +1,13 @@
 //! Makes the plan: reads both models, maps every column, assembles the desired tables, and asks the differ
 //! what separates them from the current ones. Changes nothing anywhere.
 
+mod collisions;
 mod fingerprint;
 mod leftovers;
 mod mapping;
 mod models;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_database::dialect::mysql as dialect;
 use millrace_model::plan::{PLAN_FORMAT, Server, Statement};
@@ -60,18 +61,18 @@ pub(crate) async fn plan(setup: &Setup, databases: &Databases, cancel: &Cancel) 
         if cancel.is_cancelled() {
             return Err(Failure::cancelled("planning was stopped"));
         }
-        let decided = mapping::decide(setup, databases, table, &source.dialect, cancel).await?;
+        let (decided, queries) = mapping::decide(setup, databases, table, &source.dialect, cancel).await?;
         let mappings: Vec<_> = decided.iter().map(|d| d.mapping.clone()).collect();
         mapping::check_carried(table, &mappings)?;
         let name = names[&table.name].clone();
         let made = dialect::assemble(table, &mappings, name, &|name| names.get(name).cloned())
             .map_err(|f| f.with("table", table.name.to_string()))?;
-        decisions.push(decided);
+        decisions.push((decided, queries));
         assembled.push(made);
     }
     dialect::settle_references(&mut assembled);
     let mut tables = Vec::with_capacity(source.tables.len());
-    for ((table, mappings), made) in source.tables.iter().zip(decisions).zip(assembled) {
+    for ((table, (mappings, queries)), made) in source.tables.iter().zip(decisions).zip(assembled) {
         not_carried.extend(made.not_carried);
         desired.tables.push(made.table.clone());
         tables.push(TablePlan {
@@ -87,6 +88,7 @@ pub(crate) async fn plan(setup: &Setup, databases: &Databases, cancel: &Cancel) 
             changes: Vec::new(),
             create: Vec::new(),
             complete: Vec::new(),
+            queries,
             notes: made.notes,
             estimated_rows: table.estimated_rows,
             estimated_bytes: table.estimated_bytes,
@@ -96,7 +98,8 @@ pub(crate) async fn plan(setup: &Setup, databases: &Databases, cancel: &Cancel) 
     let changes = diff(setup, &desired, &current, cancel).await?;
     decide_strategies(&mut tables, &current, &changes);
     tables.extend(left_tables(&desired, &current));
-    render(&mut tables, &stamp);
+    let colliding = collisions::probe(setup, databases, &mut tables, cancel).await?;
+    render(&mut tables, &stamp, &colliding);
     let after_switch = repoint_kept(&tables, &current, &stamp);
     Ok(Planned {
         plan: Plan {
@@ -202,6 +205,7 @@ fn left_tables(desired: &DatabaseModel, current: &DatabaseModel) -> Vec<TablePla
             changes: Vec::new(),
             create: Vec::new(),
             complete: Vec::new(),
+            queries: Vec::new(),
             notes: Vec::new(),
             estimated_rows: table.estimated_rows,
             estimated_bytes: table.estimated_bytes,
@@ -209,8 +213,8 @@ fn left_tables(desired: &DatabaseModel, current: &DatabaseModel) -> Vec<TablePla
         .collect()
 }
 
-/// Names shadows and backups, and writes the statements.
-fn render(tables: &mut [TablePlan], stamp: &str) {
+/// Names shadows and backups, and writes the statements. The keys of `colliding` tables must be there before their rows.
+fn render(tables: &mut [TablePlan], stamp: &str, colliding: &BTreeSet<TableName>) {
     let shadows: BTreeMap<TableName, TableName> = tables
         .iter()
         .filter(|t| t.strategy.builds())
@@ -226,7 +230,7 @@ fn render(tables: &mut [TablePlan], stamp: &str) {
         }];
         let under = |name: &TableName| shadows.get(name).unwrap_or(name).clone();
         table.complete = dialect::complete(desired, &shadow, &under, stamp);
-        if table.estimated_bytes < INDEXED_AFTERWARDS_BYTES {
+        if table.estimated_bytes < INDEXED_AFTERWARDS_BYTES || colliding.contains(&table.target) {
             let indexes = |s: &mut Statement| s.purpose == "index";
             let early: Vec<_> = table.complete.extract_if(.., indexes).collect();
             table.create.extend(early);

@@ -121,7 +121,7 @@ pub struct Server {
 /// A statement and why it is there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statement {
-    /// What it is for: `table`, `index`, `foreign-key`, `auto-increment`.
+    /// What it is for: `table`, `index`, `foreign-key`, `auto-increment`, `profile`, `key-probe`.
     pub purpose: String,
     /// The SQL, without a semicolon.
     pub sql: String,
@@ -165,6 +165,10 @@ pub struct TablePlan {
     /// Completes it after the rows: indexes, then foreign keys.
     #[serde(default)]
     pub complete: Vec<Statement>,
+    /// What the source was asked about its values: to measure columns (`profile`), and to find keys that would be one in
+    /// the target (`key-probe`).
+    #[serde(default)]
+    pub queries: Vec<Statement>,
     /// What the operator should know.
     #[serde(default)]
     pub notes: Vec<String>,

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use millrace_model::RejectValues;
 use secrecy::SecretString;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -196,12 +197,14 @@ pub struct Rejects {
     pub keep: bool,
     /// The share of a table's rows, from 0 to 1, past which the run stops.
     pub at_most: f64,
+    /// What is kept of their values.
+    pub values: RejectValues,
 }
 
 impl Default for Rejects {
-    /// Kept, and none is tolerated.
+    /// Kept with their values, and none is tolerated.
     fn default() -> Self {
-        Self { keep: true, at_most: 0.0 }
+        Self { keep: true, at_most: 0.0, values: RejectValues::Keep }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use millrace_model::RejectValues;
 use serde_json::Value;
 
 use crate::declaration::{
@@ -16,7 +17,7 @@ use crate::tables::ColumnPattern;
 
 pub(crate) const STAGE_KEYS: &[&str] =
     &["plugin", "sha256", "database", "file", "columns", "config", "rejects", "approve", "before", "after", "health"];
-pub(crate) const REJECTS_KEYS: &[&str] = &["keep", "at_most"];
+pub(crate) const REJECTS_KEYS: &[&str] = &["keep", "at_most", "values"];
 pub(crate) const HEALTH_KEYS: &[&str] = &["url", "within"];
 
 pub(crate) fn stages(field: &Field<'_>, report: &mut Report<'_>) -> Option<Vec<Stage>> {
@@ -148,8 +149,21 @@ fn rejects(field: &Field<'_>, report: &mut Report<'_>) -> Option<Rejects> {
         }
         Some(ratio)
     });
+    let values = optional(section.get("values"), report, |field, report| match field.text(report)? {
+        "keep" => Some(RejectValues::Keep),
+        "digest" => Some(RejectValues::Digest),
+        other => {
+            let message = format!("`values` is `keep` or `digest`, not `{other}`");
+            report.add(field.span.clone(), "pipeline.wrong-type", message);
+            None
+        }
+    });
     let default = Rejects::default();
-    Some(Rejects { keep: keep?.unwrap_or(default.keep), at_most: at_most?.unwrap_or(default.at_most) })
+    Some(Rejects {
+        keep: keep?.unwrap_or(default.keep),
+        at_most: at_most?.unwrap_or(default.at_most),
+        values: values?.unwrap_or(default.values),
+    })
 }
 
 fn hook(field: &Field<'_>, report: &mut Report<'_>) -> Option<Hook> {

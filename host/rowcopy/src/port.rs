@@ -1,7 +1,7 @@
 //! What the core needs from databases and from plugins: traits that other crates implement. All calls block
 //! and are made on the core's workers; all return early with `run.cancelled` when the run is cancelled.
 
-use millrace_columnar::Batch;
+use millrace_columnar::{Batch, display};
 use millrace_model::comparison::{Digest, KeyRange};
 use millrace_model::{Column, Failure};
 use serde::{Deserialize, Serialize};
@@ -57,6 +57,18 @@ pub struct Reject {
     pub code: String,
     /// One sentence.
     pub reason: String,
+}
+
+impl Reject {
+    /// The reject of a private value: its digest, and no word that may hold it.
+    #[must_use]
+    pub fn hidden(self) -> Self {
+        let reason = match &self.column {
+            Some(column) => format!("column {column}: the value is private, and what was said of it is left out"),
+            None => "the row's values are private, and what was said of them is left out".to_owned(),
+        };
+        Self { value: self.value.map(|value| display::digest(&value)), reason, ..self }
+    }
 }
 
 /// What the row that says "chunk done" says.

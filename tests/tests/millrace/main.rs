@@ -7,6 +7,7 @@ mod faults;
 mod folders;
 mod incremental;
 mod plans;
+mod rejects;
 mod serving;
 mod whole;
 

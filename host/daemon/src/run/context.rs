@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use millrace_database::mysql::{Bookkeeping, MySql};
 use millrace_database::postgres::{Postgres, Snapshot as SourceSnapshot};
-use millrace_model::{Cancel, Failure, Fault};
+use millrace_model::{Cancel, Failure, Fault, StageKind};
 use millrace_pipeline::{Action, EventKind, RunState};
 use serde_json::Value;
 use tokio::sync::{broadcast, watch};
@@ -82,7 +82,8 @@ impl RunContext {
     ) -> Result<Self, Failure> {
         let ownership = store.own(&record.id)?;
         let (source, target) = Databases::open(&setup, &cancel).await?.both()?;
-        let books = target.bookkeeping();
+        let values = setup.optional_stage(StageKind::Copier).map(|stage| stage.declaration.rejects.values);
+        let books = target.bookkeeping().keeping(values.unwrap_or_default());
         let recorder = Recorder::open(store, &record.id, watch.events.clone()).await?;
         let timings = store.kept(&record.id, "timings").await?.unwrap_or_default();
         Ok(Self {

@@ -169,28 +169,15 @@ fn tell(run: &RunContext, progress: &Arc<CopyProgress>) -> tokio::task::JoinHand
     })
 }
 
-async fn keep_rejects(run: &RunContext) -> Result<(), Failure> {
-    let live = |shadow: &millrace_model::TableName| {
-        run.record
-            .plan
-            .builds()
-            .find(|t| t.shadow.as_ref() == Some(shadow))
-            .map_or_else(|| shadow.to_string(), |t| t.target.to_string())
-    };
+/// Keeps the first rejects for reports.
+pub(super) async fn keep_rejects(run: &RunContext) -> Result<(), Failure> {
     let rejects: Vec<RejectedRow> = run
         .books
         .rejects(run.id())
         .await?
         .into_iter()
         .take(REJECTS_SHOWN)
-        .map(|(table, reject)| RejectedRow {
-            table: live(&table),
-            key: reject.key,
-            column: reject.column,
-            value: reject.value,
-            code: reject.code,
-            reason: reject.reason,
-        })
+        .map(|(shadow, reject)| RejectedRow::of(&run.record.plan, &shadow, reject))
         .collect();
     run.store.keep(run.id(), "rejects", &rejects).await
 }

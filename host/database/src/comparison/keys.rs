@@ -114,6 +114,11 @@ fn literal(from: &Column, to: &Column, text: &str) -> Option<String> {
         }
         "uuid" if is_binary => Some(format!("x'{}'", text.replace('-', ""))),
         "bytes" => text.strip_prefix("\\x").map(|digits| format!("x'{digits}'")),
+        // Prints with the locale's currency.
+        "money" => None,
+        "bit" if declared.starts_with("bit") => {
+            text.bytes().all(|b| matches!(b, b'0' | b'1')).then(|| format!("b'{text}'"))
+        }
         "boolean" => Some(if text == "t" { "1" } else { "0" }.to_owned()),
         _ if is_binary => None,
         _ => Some(quote_text(text)),

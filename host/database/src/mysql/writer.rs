@@ -153,13 +153,14 @@ impl Writer {
         let words = error.as_database_error().map_or("", |e| e.message());
         let column = blamed_column(words, &self.columns);
         let number = mysql_number(error).unwrap_or_default();
-        self.rejects.push(Reject {
+        let reject = Reject {
             key: serde_json::Value::Object(key).to_string(),
             value: column.as_deref().and_then(value).map(short),
             column,
             code: reject_code(number).to_owned(),
             reason: format!("{number}: {words}"),
-        });
+        };
+        self.rejects.push(self.bookkeeping.kept(reject));
         self.refused = self.refused.wrapping_add(row.hash);
     }
 
@@ -265,7 +266,7 @@ impl Writer {
 }
 
 /// The column that the server's words name, such as `Data too long for column 'name' at row 1`.
-fn blamed_column(words: &str, columns: &[String]) -> Option<String> {
+pub(super) fn blamed_column(words: &str, columns: &[String]) -> Option<String> {
     let at = words.to_ascii_lowercase().find("column '")? + "column '".len();
     let name = words.get(at..)?.split('\'').next()?;
     let name = name.rsplit('.').next().unwrap_or(name);
@@ -273,7 +274,7 @@ fn blamed_column(words: &str, columns: &[String]) -> Option<String> {
 }
 
 /// The stable code of what the server said.
-fn reject_code(number: u16) -> &'static str {
+pub(super) fn reject_code(number: u16) -> &'static str {
     match number {
         1022 | 1062 | 1586 => "copy.duplicate-key",
         1048 | 1263 | 1364 => "copy.null-refused",

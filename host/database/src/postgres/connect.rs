@@ -12,7 +12,7 @@ use sqlx::{ConnectOptions, Executor, Row};
 
 use super::session::PostgresSession;
 use super::source::{self, PostgresSource};
-use super::{Portion, Snapshot, chunking, preflight, profile, snapshot};
+use super::{Collision, KeyProbe, Portion, Snapshot, chunking, collision, preflight, profile, snapshot};
 use crate::bridge::Bridge;
 use crate::error::Place;
 use crate::lease::Lease;
@@ -106,6 +106,14 @@ impl Postgres {
         profile::sql(table, requests)
     }
 
+    /// Two keys that would be one in the target. None: there are none.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn collision(&self, table: &Table, probe: &KeyProbe) -> Result<Option<Collision>, Failure> {
+        self.bridge.run(collision::ask(self, table, probe)).await
+    }
+
     /// Exports a snapshot that lasts until the last clone of the value is dropped.
     ///
     /// # Errors
@@ -128,6 +136,11 @@ impl Postgres {
     /// None today; kept for sources that must look first.
     pub fn row_source(&self, snapshot: &Snapshot, table: &Table) -> Result<Arc<dyn RowSource>, Failure> {
         Ok(Arc::new(PostgresSource::new(self.clone(), snapshot.clone(), table.clone())))
+    }
+
+    /// The rows with one of these keys, each part of a key as the source prints it. For a worker: reading blocks.
+    pub fn rows_by_key(&self, snapshot: &Snapshot, table: &Table, keys: Vec<Vec<String>>) -> Box<dyn BatchReader> {
+        self.open(snapshot, table, &Portion::Among(keys))
     }
 
     /// How many rows the table has at the snapshot, exactly.
