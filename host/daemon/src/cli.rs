@@ -78,6 +78,11 @@ pub(crate) enum Command {
     /// Continue a run that was interrupted or failed
     #[command(after_help = "Example:\n  millrace resume last")]
     Resume(ContinueArgs),
+    /// Change how fast a run copies while it does: workers, rows a second, pause
+    #[command(
+        after_help = "Examples:\n  millrace tune last --workers 4 --rows-per-second 50000\n  millrace tune last --pause\n  millrace tune last --resume\n  millrace tune last    says how it is tuned\n\nWhat is tuned lasts until the process that carries the run out ends."
+    )]
+    Tune(TuneArgs),
     /// Approve a run that waits, and continue it
     #[command(after_help = "Example:\n  millrace approve last")]
     Approve(ContinueArgs),
@@ -181,6 +186,26 @@ pub(crate) struct RunSelector {
     /// Print facts as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `tune`.
+#[derive(Debug, Args)]
+pub(crate) struct TuneArgs {
+    /// The run.
+    #[command(flatten)]
+    pub(crate) run: RunSelector,
+    /// Chunks copied at once; 0: as many as the pipeline and its copier say
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=64))]
+    pub(crate) workers: Option<u32>,
+    /// Rows read a second at most, over all workers; 0: as many as can be
+    #[arg(long, value_name = "N")]
+    pub(crate) rows_per_second: Option<u64>,
+    /// Read no further rows until --resume
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) pause: bool,
+    /// Go on
+    #[arg(long)]
+    pub(crate) resume: bool,
 }
 
 /// `resume` and `approve`.

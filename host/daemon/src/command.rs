@@ -8,6 +8,7 @@ mod plan;
 mod plugin;
 mod run;
 mod runs;
+mod tune;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -150,6 +151,7 @@ fn asks_for_json(command: &Command) -> bool {
         Command::Apply(a) => a.json,
         Command::Run(a) => a.pipeline.json,
         Command::Resume(a) | Command::Approve(a) => a.run.json,
+        Command::Tune(a) => a.run.json,
         Command::Rollback(a) | Command::Show(a) => a.json,
         Command::Runs(a) => a.json,
         Command::Clean(a) => a.pipeline.json,
@@ -168,6 +170,7 @@ async fn carry_out(cli: Cli) -> Result<Exit, Refusal> {
         Command::Apply(arguments) => run::apply(&Home::open(global).await?, &arguments).await,
         Command::Run(arguments) => run::run(&Home::open(global).await?, &arguments).await,
         Command::Resume(arguments) => run::resume(&Home::open(global).await?, &arguments).await,
+        Command::Tune(arguments) => tune::tune(&Home::open(global).await?, &arguments).await,
         Command::Approve(arguments) => run::approve(&Home::open(global).await?, &arguments).await,
         Command::Rollback(arguments) => run::rollback(&Home::open(global).await?, &arguments).await,
         Command::Runs(arguments) => runs::list(&Home::open(global).await?, &arguments).await,

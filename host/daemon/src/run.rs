@@ -16,11 +16,13 @@ mod recorder;
 mod rollback;
 mod rows;
 mod switch;
+mod tuning;
 mod validate;
 
 pub(crate) use clean::{removals, remove};
 pub(crate) use context::{End, Event, RunContext, Watch};
 pub(crate) use execute::{Approval, execute};
-pub(crate) use progress::Snapshot;
+pub(crate) use progress::{PaceSnapshot, Snapshot};
 pub(crate) use recorder::Recorder;
 pub(crate) use rollback::rollback;
+pub(crate) use tuning::{Tuned, TuningChange, tune};

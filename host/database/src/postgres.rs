@@ -13,6 +13,7 @@ mod session;
 mod snapshot;
 mod source;
 
+pub use chunking::Cutting;
 pub use connect::Postgres;
 pub(crate) use select::Portion;
 pub use snapshot::Snapshot;
