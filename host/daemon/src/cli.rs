@@ -106,6 +106,9 @@ pub(crate) enum Command {
         after_help = "Examples:\n  millrace clean shop.toml          says what would go, and asks\n  millrace clean shop.toml --yes"
     )]
     Clean(CleanArgs),
+    /// Compare copiers on a pipeline's databases
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Explain an error code
     #[command(after_help = "Example:\n  millrace explain copy.rejects-exceeded")]
     Explain(ExplainArgs),
@@ -306,6 +309,42 @@ pub(crate) struct CleanArgs {
     /// Remove without asking
     #[arg(long)]
     pub(crate) yes: bool,
+}
+
+/// `bench`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// Let copiers copy the same rows into throw-away tables, in alternation, and compare rate, latency and cost
+    #[command(
+        after_help = "Examples:\n  millrace bench copy --pipeline shop.toml --table public.orders --copier copy-range --copier copy-adaptive\n  millrace bench copy --pipeline shop.toml --table orders --rows 1000000 --copier 'copy-range {\"workers\": 4}' --copier ./acme.wasm"
+    )]
+    Copy(BenchCopyArgs),
+}
+
+/// `bench copy`.
+#[derive(Debug, Args)]
+pub(crate) struct BenchCopyArgs {
+    /// The pipeline whose databases, tables and converters are used; nothing of it is switched
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pipeline: PathBuf,
+    /// A copier: a first-party one's name or a component's file, and perhaps its configuration as JSON. May be repeated
+    #[arg(long, value_name = "COPIER", required = true)]
+    pub(crate) copier: Vec<String>,
+    /// The source's table
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) table: String,
+    /// Only so many rows, the first ones
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) rows: Option<u64>,
+    /// How often each copier copies
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) repeat: u32,
+    /// The folder in which bench-copy.json and bench-copy.html are saved
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) out: PathBuf,
+    /// Print the figures as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `explain`.

@@ -1,5 +1,6 @@
 //! What each command means.
 
+mod bench;
 mod check;
 mod clean;
 mod explain;
@@ -19,7 +20,7 @@ use millrace_model::{Cancel, Failure, Fault};
 use millrace_runtime::{Limits, Runtime, RuntimeOptions};
 use serde::Serialize;
 
-use crate::cli::{Cli, Command, Global, ModelCommand, PluginCommand};
+use crate::cli::{BenchCommand, Cli, Command, Global, ModelCommand, PluginCommand};
 use crate::console;
 use crate::setup::SetupError;
 use crate::store::{self, Store};
@@ -155,6 +156,7 @@ fn asks_for_json(command: &Command) -> bool {
         Command::Rollback(a) | Command::Show(a) => a.json,
         Command::Runs(a) => a.json,
         Command::Clean(a) => a.pipeline.json,
+        Command::Bench(BenchCommand::Copy(a)) => a.json,
         Command::Explain(a) => a.json,
         Command::Model(ModelCommand::Diff { json, .. }) => *json,
         Command::Plugin(PluginCommand::List { json } | PluginCommand::Inspect { json, .. }) => *json,
@@ -177,6 +179,7 @@ async fn carry_out(cli: Cli) -> Result<Exit, Refusal> {
         Command::Show(arguments) => runs::show(&Home::open(global).await?, &arguments).await,
         Command::Report(arguments) => runs::report(&Home::open(global).await?, &arguments).await,
         Command::Model(command) => model::model(&Home::open(global).await?, command).await,
+        Command::Bench(command) => bench::bench(&Home::open(global).await?, command).await,
         Command::Clean(arguments) => clean::clean(&Home::open(global).await?, &arguments).await,
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Plugin(command) => plugin::plugin(&Home::open(global).await?.runtime, command),

@@ -336,3 +336,62 @@ async fn large_rows_stay_within_the_memory_that_they_are_given() -> Result<()> {
     assert!(little + 30 <= much, "{little} MiB with 8 MiB for rows, {much} MiB with 1 GiB");
     Ok(())
 }
+
+#[tokio::test]
+async fn copiers_are_compared_on_the_same_rows() -> Result<()> {
+    let items = Items::open(4_000, "plugin = \"copy-range\"").await?;
+    let vendor = items.millrace.folder().join("vendor.wasm");
+    let component = millrace_bundle::plugin("copy-stream").context("it comes with Millrace")?;
+    std::fs::write(&vendor, component)?;
+    let arguments = [
+        "bench",
+        "copy",
+        "--pipeline",
+        &items.pipeline,
+        "--table",
+        "public.item",
+        "--rows",
+        "3000",
+        "--repeat",
+        "2",
+        "--copier",
+        "copy-range {\"workers\": 2, \"rows_per_chunk\": 500}",
+        "--copier",
+        "copy-adaptive",
+        "--copier",
+        "./vendor.wasm",
+        "--out",
+        "figures",
+        "--json",
+    ];
+    let told = items.millrace.run(&arguments).await?.expect(0)?.json()?;
+    assert_eq!(told["is_equal"], true, "{told:#}");
+    let copiers = told["copiers"].as_array().context("copiers")?;
+    assert_eq!(copiers.len(), 3);
+    for copier in copiers {
+        let copies = copier["copies"].as_array().context("copies")?;
+        assert_eq!(copies.len(), 2);
+        for copy in copies {
+            assert_eq!(
+                (&copy["rows"], &copy["digest"]),
+                (&json!(3_000), &copiers[0]["copies"][0]["digest"]),
+                "{copier}"
+            );
+            assert!(
+                copy["rows_per_second"].as_f64().unwrap() > 0.0 && copy["statements"]["statements"].as_u64() > Some(0)
+            );
+        }
+    }
+    let folder = items.millrace.folder().join("figures");
+    let saved: Value = serde_json::from_str(&std::fs::read_to_string(folder.join("bench-copy.json"))?)?;
+    assert_eq!(saved, told);
+    let page = std::fs::read_to_string(folder.join("bench-copy.html"))?;
+    assert!(page.contains("<svg") && page.contains("vendor.wasm") && !page.contains("src=\"http"));
+    assert!(!names_of_tables(&items.target).await?.iter().any(|name| name.starts_with("item")), "shadows are left");
+    let unknown =
+        ["bench", "copy", "--pipeline", &items.pipeline, "--table", "nobody", "--copier", "copy-range", "--json"];
+    items.millrace.run(&unknown).await?.expect(2)?.fails_with("bench.unknown-table")?;
+    let wrong = ["bench", "copy", "--pipeline", &items.pipeline, "--table", "item", "--copier", "differ", "--json"];
+    items.millrace.run(&wrong).await?.expect(2)?.fails_with("bench.not-a-copier")?;
+    Ok(())
+}

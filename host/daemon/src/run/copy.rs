@@ -48,7 +48,7 @@ pub(super) async fn kept_chunks(run: &RunContext, table: &TablePlan) -> Result<O
 }
 
 /// Makes the workers' copiers and converters.
-struct Factory {
+pub(crate) struct Factory {
     /// The copier.
     pub(crate) copier: Plugin,
     /// What it is told.
@@ -199,7 +199,7 @@ async fn table_copy(
 }
 
 /// How a copier wants a table to be cut.
-async fn chunking(copier: &Plugin, context: &StageContext, table: &Table) -> Result<Chunking, Failure> {
+pub(crate) async fn chunking(copier: &Plugin, context: &StageContext, table: &Table) -> Result<Chunking, Failure> {
     let mut copier = copier.copier(context)?;
     let (asked, key) = (table.clone(), table.key_columns());
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -208,7 +208,7 @@ async fn chunking(copier: &Plugin, context: &StageContext, table: &Table) -> Res
 }
 
 /// The same, as the source is told.
-fn cutting(chunking: &Chunking) -> Cutting {
+pub(crate) fn cutting(chunking: &Chunking) -> Cutting {
     Cutting { rows: chunking.rows_per_chunk, bytes: Some(chunking.bytes_per_chunk), first_rows: None }
 }
 
