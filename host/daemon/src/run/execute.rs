@@ -178,7 +178,7 @@ async fn complete(run: &RunContext) -> Result<(), Failure> {
 }
 
 fn was_begun(run: &RunContext, action: &Action) -> bool {
-    run.recorder.recovery().outcome(action) != millrace_pipeline::Outcome::NotStarted
+    run.recorder.outcome(action) != millrace_pipeline::Outcome::NotStarted
 }
 
 /// Adds an index or a key. When the action was begun before, what is there already was added then.

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use millrace_model::Failure;
-use millrace_pipeline::{Action, Event, EventKind, Journal, Recovery, RunState};
+use millrace_pipeline::{Action, Event, EventKind, Journal, Outcome, Recovery, RunState};
 use serde_json::Value;
 use tokio::sync::broadcast;
 
@@ -52,6 +52,11 @@ impl Recorder {
         self.read(Journal::recover)
     }
 
+    /// What became of an action.
+    pub(crate) fn outcome(&self, action: &Action) -> Outcome {
+        self.read(|journal| journal.outcome(action))
+    }
+
     /// What a succeeded action left.
     pub(crate) fn succeeded(&self, action: &Action) -> Option<Value> {
         self.read(|journal| journal.succeeded(action).cloned())
@@ -75,10 +80,10 @@ impl Recorder {
     async fn write(&self, action: Option<Action>, kind: EventKind) -> Result<(), Failure> {
         let _one_at_a_time = self.writing.lock().await;
         // The journal in memory changes only when the event has been kept.
-        let mut next = self.read(Journal::clone);
-        let event = next.record(clock::now_text(), action, kind).map_err(Failure::from)?;
-        self.store.append(&self.run, event.sequence, &event, next.state().name(), &event.at).await?;
-        *self.journal.lock().unwrap_or_else(PoisonError::into_inner) = next;
+        let proposed = self.read(|journal| journal.propose(clock::now_text(), action, kind));
+        let (event, state) = proposed.map_err(Failure::from)?;
+        self.store.append(&self.run, event.sequence, &event, state.name(), &event.at).await?;
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner).append(event.clone()).map_err(Failure::from)?;
         tracing::info!(
             run = self.run,
             action = event.action.as_ref().map(Action::as_str),
