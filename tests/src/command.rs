@@ -187,6 +187,12 @@ impl Running {
         }
     }
 
+    /// Its process's id. None: it has ended.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Ends it by SIGKILL, as a power cut would.
     ///
     /// # Errors

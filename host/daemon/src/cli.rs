@@ -78,6 +78,11 @@ pub(crate) enum Command {
     /// Continue a run that was interrupted or failed
     #[command(after_help = "Example:\n  millrace resume last")]
     Resume(ContinueArgs),
+    /// Change how fast a run copies while it does: workers, rows a second, pause
+    #[command(
+        after_help = "Examples:\n  millrace tune last --workers 4 --rows-per-second 50000\n  millrace tune last --pause\n  millrace tune last --resume\n  millrace tune last    says how it is tuned\n\nWhat is tuned lasts until the process that carries the run out ends."
+    )]
+    Tune(TuneArgs),
     /// Approve a run that waits, and continue it
     #[command(after_help = "Example:\n  millrace approve last")]
     Approve(ContinueArgs),
@@ -107,6 +112,9 @@ pub(crate) enum Command {
         after_help = "Examples:\n  millrace rejects last\n  millrace rejects last --format csv --out rejects.csv\n  millrace rejects retry last    after their cause was removed: insert them into the live tables"
     )]
     Rejects(RejectsArgs),
+    /// Compare copiers on a pipeline's databases
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Explain an error code
     #[command(after_help = "Example:\n  millrace explain copy.rejects-exceeded")]
     Explain(ExplainArgs),
@@ -187,6 +195,26 @@ pub(crate) struct RunSelector {
     /// Print facts as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `tune`.
+#[derive(Debug, Args)]
+pub(crate) struct TuneArgs {
+    /// The run.
+    #[command(flatten)]
+    pub(crate) run: RunSelector,
+    /// Chunks copied at once; 0: as many as the pipeline and its copier say
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=64))]
+    pub(crate) workers: Option<u32>,
+    /// Rows read a second at most, over all workers; 0: as many as can be
+    #[arg(long, value_name = "N")]
+    pub(crate) rows_per_second: Option<u64>,
+    /// Read no further rows until --resume
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) pause: bool,
+    /// Go on
+    #[arg(long)]
+    pub(crate) resume: bool,
 }
 
 /// `resume` and `approve`.
@@ -324,6 +352,42 @@ pub(crate) enum RejectsFormat {
     Csv,
     /// A JSON object a line.
     Jsonl,
+}
+
+/// `bench`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// Let copiers copy the same rows into throw-away tables, in alternation, and compare rate, latency and cost
+    #[command(
+        after_help = "Examples:\n  millrace bench copy --pipeline shop.toml --table public.orders --copier copy-range --copier copy-adaptive\n  millrace bench copy --pipeline shop.toml --table orders --rows 1000000 --copier 'copy-range {\"workers\": 4}' --copier ./acme.wasm"
+    )]
+    Copy(BenchCopyArgs),
+}
+
+/// `bench copy`.
+#[derive(Debug, Args)]
+pub(crate) struct BenchCopyArgs {
+    /// The pipeline whose databases, tables and converters are used; nothing of it is switched
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pipeline: PathBuf,
+    /// A copier: a first-party one's name or a component's file, and perhaps its configuration as JSON. May be repeated
+    #[arg(long, value_name = "COPIER", required = true)]
+    pub(crate) copier: Vec<String>,
+    /// The source's table
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) table: String,
+    /// Only so many rows, the first ones
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) rows: Option<u64>,
+    /// How often each copier copies
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) repeat: u32,
+    /// The folder in which bench-copy.json and bench-copy.html are saved
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) out: PathBuf,
+    /// Print the figures as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `explain`.

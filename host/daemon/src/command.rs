@@ -1,5 +1,6 @@
 //! What each command means.
 
+mod bench;
 mod check;
 mod clean;
 mod explain;
@@ -9,6 +10,7 @@ mod plugin;
 mod rejects;
 mod run;
 mod runs;
+mod tune;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,7 +21,7 @@ use millrace_model::{Cancel, Failure, Fault};
 use millrace_runtime::{Limits, Runtime, RuntimeOptions};
 use serde::Serialize;
 
-use crate::cli::{Cli, Command, Global, ModelCommand, PluginCommand, RejectsCommand};
+use crate::cli::{BenchCommand, Cli, Command, Global, ModelCommand, PluginCommand, RejectsCommand};
 use crate::console;
 use crate::setup::SetupError;
 use crate::store::{self, Store};
@@ -151,6 +153,7 @@ fn asks_for_json(command: &Command) -> bool {
         Command::Apply(a) => a.json,
         Command::Run(a) => a.pipeline.json,
         Command::Resume(a) | Command::Approve(a) => a.run.json,
+        Command::Tune(a) => a.run.json,
         Command::Rollback(a) | Command::Show(a) => a.json,
         Command::Runs(a) => a.json,
         Command::Clean(a) => a.pipeline.json,
@@ -158,6 +161,7 @@ fn asks_for_json(command: &Command) -> bool {
             Some(RejectsCommand::Retry(a)) => a.json,
             None => a.json,
         },
+        Command::Bench(BenchCommand::Copy(a)) => a.json,
         Command::Explain(a) => a.json,
         Command::Model(ModelCommand::Diff { json, .. }) => *json,
         Command::Plugin(PluginCommand::List { json } | PluginCommand::Inspect { json, .. }) => *json,
@@ -173,12 +177,14 @@ async fn carry_out(cli: Cli) -> Result<Exit, Refusal> {
         Command::Apply(arguments) => run::apply(&Home::open(global).await?, &arguments).await,
         Command::Run(arguments) => run::run(&Home::open(global).await?, &arguments).await,
         Command::Resume(arguments) => run::resume(&Home::open(global).await?, &arguments).await,
+        Command::Tune(arguments) => tune::tune(&Home::open(global).await?, &arguments).await,
         Command::Approve(arguments) => run::approve(&Home::open(global).await?, &arguments).await,
         Command::Rollback(arguments) => run::rollback(&Home::open(global).await?, &arguments).await,
         Command::Runs(arguments) => runs::list(&Home::open(global).await?, &arguments).await,
         Command::Show(arguments) => runs::show(&Home::open(global).await?, &arguments).await,
         Command::Report(arguments) => runs::report(&Home::open(global).await?, &arguments).await,
         Command::Model(command) => model::model(&Home::open(global).await?, command).await,
+        Command::Bench(command) => bench::bench(&Home::open(global).await?, command).await,
         Command::Clean(arguments) => clean::clean(&Home::open(global).await?, &arguments).await,
         Command::Rejects(arguments) => rejects::rejects(&Home::open(global).await?, &arguments).await,
         Command::Explain(arguments) => explain::explain(&arguments),

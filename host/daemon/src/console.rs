@@ -12,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 use crate::cli::{Global, LogFormat};
 use crate::explain;
 use crate::report::{byte_size, grouped};
-use crate::run::{Event, Snapshot, Watch};
+use crate::run::{Event, PaceSnapshot, Snapshot, Watch};
 use crate::setup::SetupError;
 
 /// Prints a line to standard output. When nobody reads it any more (`millrace show | head`), that is the end of the
@@ -102,6 +102,7 @@ impl Follower {
         let task = tokio::spawn(async move {
             let bar = terminal.then(bar);
             let mut last_line = tokio::time::Instant::now();
+            let mut pace = PaceSnapshot::default();
             loop {
                 tokio::select! {
                     event = events.recv() => match event {
@@ -121,6 +122,15 @@ impl Follower {
                             break;
                         }
                         let snapshot = progress.borrow_and_update().clone();
+                        if let Some(snapshot) = &snapshot {
+                            for line in snapshot.pace.news(&pace) {
+                                match &bar {
+                                    Some(bar) => bar.suspend(|| eprintln!("  {line}")),
+                                    None => eprintln!("  {line}"),
+                                }
+                            }
+                            pace = snapshot.pace.clone();
+                        }
                         match (&bar, snapshot) {
                             (Some(bar), Some(snapshot)) => show(bar, &snapshot),
                             (Some(bar), None) => bar.finish_and_clear(),
@@ -155,6 +165,7 @@ fn progress_line(snapshot: &Snapshot) -> String {
     let (rows, all, rate) = (snapshot.rows(), snapshot.estimated_rows(), snapshot.rate());
     let left = if rate > 0.0 { format!(", {:.0} s left", (all - rows) as f64 / rate) } else { String::new() };
     let done = snapshot.tables.iter().filter(|t| t.chunks_done == t.chunks).count();
+    let left = if snapshot.pace.paused { ", paused".to_owned() } else { left };
     format!(
         "{} of about {} rows, {}, {} rows/s{left} ({done}/{} tables)",
         grouped(rows),

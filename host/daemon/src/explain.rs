@@ -70,7 +70,7 @@ mod tests {
         rust_files(&root.join("plugins"), &mut files);
         let areas = BTreeSet::from([
             "convert", "copy", "database", "differ", "model", "pipeline", "plan", "plugin", "run", "state", "switch",
-            "tables", "validate", "serve", "clean", "hook",
+            "tables", "validate", "serve", "clean", "hook", "bench",
         ]);
         let mut codes = BTreeSet::new();
         for file in files {

@@ -17,7 +17,7 @@ pub(crate) struct CopyOutcome {
     pub(crate) bytes: u64,
     /// Rows in quarantine.
     pub(crate) rejects: u64,
-    /// The digest of all rows, in hex.
+    /// The digest of all rows, in hex. Empty: they were copied inside the target's server, where nobody hashed them.
     pub(crate) digest: String,
     /// How many target transactions.
     pub(crate) chunks: u64,

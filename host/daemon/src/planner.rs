@@ -13,7 +13,7 @@ use millrace_database::dialect::mysql as dialect;
 use millrace_model::plan::{PLAN_FORMAT, Server, Statement};
 use millrace_model::schema::{DatabaseModel, ForeignKey, Table, TableName};
 use millrace_model::{Cancel, Change, ChangeKind, Failure, Plan, StageKind, Strategy, TablePlan};
-use millrace_pipeline::RunId;
+use millrace_pipeline::{DatabaseName, RunId};
 
 use crate::clock;
 use crate::databases::Databases;
@@ -84,6 +84,7 @@ pub(crate) async fn plan(setup: &Setup, databases: &Databases, cancel: &Cancel) 
             desired: Some(made.table),
             shadow: None,
             backup: None,
+            rows_from: None,
             mappings,
             changes: Vec::new(),
             create: Vec::new(),
@@ -97,6 +98,9 @@ pub(crate) async fn plan(setup: &Setup, databases: &Databases, cancel: &Cancel) 
 
     let changes = diff(setup, &desired, &current, cancel).await?;
     decide_strategies(&mut tables, &current, &changes);
+    if setup.optional_stage(StageKind::Copier).is_some_and(|s| s.declaration.from == DatabaseName::Target) {
+        decide_origins(&mut tables, &current);
+    }
     tables.extend(left_tables(&desired, &current));
     let colliding = collisions::probe(setup, databases, &mut tables, cancel).await?;
     render(&mut tables, &stamp, &colliding);
@@ -171,6 +175,20 @@ fn decide_strategies(tables: &mut [TablePlan], current: &DatabaseModel, changes:
     }
 }
 
+/// Tables that are rebuilt take their rows from the table that they replace, where all of them can be carried over there.
+fn decide_origins(tables: &mut [TablePlan], current: &DatabaseModel) {
+    for table in tables.iter_mut().filter(|t| t.strategy == Strategy::Rebuild) {
+        let (Some(old), Some(desired)) = (current.table(&table.target), &table.desired) else { continue };
+        table.notes.push(match dialect::carried_in_sql(old, desired) {
+            Ok(()) => {
+                table.rows_from = Some(old.clone());
+                "its rows are copied from the table that it replaces, inside the target's server".to_owned()
+            }
+            Err(reason) => format!("its rows are read from the source, and not copied inside the target: {reason}"),
+        });
+    }
+}
+
 /// `2 changes: column phone added, index by_day removed`.
 fn summary(changes: &[Change]) -> String {
     let word = |kind| match kind {
@@ -201,6 +219,7 @@ fn left_tables(desired: &DatabaseModel, current: &DatabaseModel) -> Vec<TablePla
             desired: None,
             shadow: None,
             backup: None,
+            rows_from: None,
             mappings: Vec::new(),
             changes: Vec::new(),
             create: Vec::new(),

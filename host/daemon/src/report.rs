@@ -1,6 +1,6 @@
 //! What is told about a run afterwards: one set of facts, in JSON, Markdown and HTML.
 
-mod html;
+pub(crate) mod html;
 mod markdown;
 
 use millrace_model::plan::NotCarried;

@@ -17,12 +17,16 @@ mod retry;
 mod rollback;
 mod rows;
 mod switch;
+mod tuning;
 mod validate;
 
 pub(crate) use clean::{removals, remove};
 pub(crate) use context::{End, Event, RunContext, Watch};
+pub(crate) use copy::{Factory, chunking, cutting};
 pub(crate) use execute::{Approval, execute};
-pub(crate) use progress::Snapshot;
+pub(crate) use progress::{PaceSnapshot, Snapshot};
 pub(crate) use recorder::Recorder;
 pub(crate) use retry::retry;
 pub(crate) use rollback::rollback;
+pub(crate) use rows::TableRows;
+pub(crate) use tuning::{Tuned, TuningChange, tune};

@@ -14,6 +14,7 @@ mod session;
 mod snapshot;
 mod source;
 
+pub use chunking::Cutting;
 pub use collision::{Collision, KeyProbe, folds, key_probes, shown_key};
 pub use connect::Postgres;
 pub(crate) use select::Portion;

@@ -9,7 +9,7 @@ use millrace_database::comparison::{PairParts, table_pair};
 use millrace_model::capability::TablePair;
 use millrace_model::comparison::{Difference, KeyRange};
 use millrace_model::{Column, Layout, Table, TableName};
-use millrace_rowcopy::port::{Chunk, ChunkPart};
+use millrace_rowcopy::port::{Chunk, ChunkPart, Lane};
 
 const SOURCE: &str = "
 CREATE TABLE wide (
@@ -221,10 +221,11 @@ async fn values_are_decoded_as_the_source_prints_them() {
     let chunks = sides.source.chunks(&snapshot, &odd, 10).await.unwrap();
     assert!(matches!(&chunks[..], [Chunk { part: ChunkPart::Pages { to: None, .. }, .. }]));
     let source = sides.source.row_source(&snapshot, &odd).unwrap();
-    let batch =
-        tokio::task::spawn_blocking(move || source.open(&chunks[0]).unwrap().next(100, 1 << 20).unwrap().unwrap())
-            .await
-            .unwrap();
+    let batch = tokio::task::spawn_blocking(move || {
+        source.open(&chunks[0], &Lane::default()).unwrap().next(100, 1 << 20).unwrap().unwrap()
+    })
+    .await
+    .unwrap();
     let text = |column: usize, row: usize| {
         display::text(&batch.columns[column], row, CanonicalKind::of(&odd.columns[column].logical.name))
     };
@@ -288,7 +289,7 @@ async fn every_kind_of_table_is_cut_into_chunks_that_hold_each_row_once() {
         let read = tokio::task::spawn_blocking(move || {
             let mut read = 0;
             for chunk in &chunks {
-                let mut reader = source.open(chunk).unwrap();
+                let mut reader = source.open(chunk, &Lane::default()).unwrap();
                 while let Some(batch) = reader.next(97, 1 << 20).unwrap() {
                     batch.validate().unwrap();
                     read += batch.rows;

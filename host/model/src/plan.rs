@@ -153,6 +153,10 @@ pub struct TablePlan {
     /// The old table after the swap. None: there is no old one.
     #[serde(default)]
     pub backup: Option<TableName>,
+    /// The target's table as it was, where the copy takes the rows from it, inside the target's server. None: it reads
+    /// them from the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows_from: Option<Table>,
     /// For each source column what it becomes, and why.
     #[serde(default)]
     pub mappings: Vec<MappingDecision>,

@@ -8,15 +8,18 @@ use millrace_model::RejectValues;
 use serde_json::Value;
 
 use crate::declaration::{
-    ContentDigest, DatabaseName, Health, Hook, Places, PluginReference, Rejects, Stage, parse_duration,
+    ContentDigest, DEFAULT_MEMORY_BYTES, DatabaseName, Health, Hook, Places, PluginReference, Rejects, Stage,
+    parse_duration, parse_size,
 };
 use crate::parse::{DATABASES_KEYS, checked, optional};
 use crate::raw::{Field, Report, Section, refuse_variable};
 use crate::suggestion::did_you_mean;
 use crate::tables::ColumnPattern;
 
-pub(crate) const STAGE_KEYS: &[&str] =
-    &["plugin", "sha256", "database", "file", "columns", "config", "rejects", "approve", "before", "after", "health"];
+pub(crate) const STAGE_KEYS: &[&str] = &[
+    "plugin", "sha256", "database", "file", "columns", "config", "from", "memory", "rejects", "approve", "before",
+    "after", "health",
+];
 pub(crate) const REJECTS_KEYS: &[&str] = &["keep", "at_most", "values"];
 pub(crate) const HEALTH_KEYS: &[&str] = &["url", "within"];
 
@@ -42,25 +45,17 @@ fn stage(section: &Section<'_>, report: &mut Report<'_>) -> Option<Stage> {
         places.keys.insert(field.name.clone(), field.span);
     }
     let plugin = section.required("plugin", report).and_then(|field| plugin(&field, section, report));
-    let database = optional(section.get("database"), report, |field, report| {
-        let name = field.text(report)?;
-        let known = [DatabaseName::Source, DatabaseName::Target].into_iter().find(|d| d.as_str() == name);
-        if known.is_none() {
-            let message = format!("there is no database {name:?}");
-            report.add_with_help(
-                field.span.clone(),
-                "pipeline.unknown-database",
-                message,
-                did_you_mean(name, DATABASES_KEYS),
-            );
-        }
-        known
-    });
+    let database = optional(section.get("database"), report, database_name);
     let file = optional(section.get("file"), report, |field, report| path(field, report));
     let columns = optional(section.get("columns"), report, |field, report| {
         checked(field, report, "pipeline.bad-pattern", ColumnPattern::parse)
     });
     let config = config(section, &mut places, report);
+    let from = optional(section.get("from"), report, database_name);
+    let memory = optional(section.get("memory"), report, |field, report| {
+        let size = parse_size(field.text(report)?);
+        size.map_err(|why| report.add(field.span.clone(), "pipeline.bad-size", why)).ok()
+    });
     let rejects = optional(section.get("rejects"), report, rejects);
     let approve = optional(section.get("approve"), report, super::raw::Field::boolean);
     let before = optional(section.get("before"), report, hook);
@@ -72,6 +67,8 @@ fn stage(section: &Section<'_>, report: &mut Report<'_>) -> Option<Stage> {
         file: file?,
         columns: columns?.unwrap_or_default(),
         config: config?,
+        from: from?.unwrap_or(DatabaseName::Source),
+        memory: memory?.unwrap_or(DEFAULT_MEMORY_BYTES),
         rejects: rejects?.unwrap_or_default(),
         approve: approve?.unwrap_or(false),
         before: before?,
@@ -79,6 +76,17 @@ fn stage(section: &Section<'_>, report: &mut Report<'_>) -> Option<Stage> {
         health: health?,
         places,
     })
+}
+
+fn database_name(field: &Field<'_>, report: &mut Report<'_>) -> Option<DatabaseName> {
+    let name = field.text(report)?;
+    let known = [DatabaseName::Source, DatabaseName::Target].into_iter().find(|d| d.as_str() == name);
+    if known.is_none() {
+        let message = format!("there is no database {name:?}");
+        let help = did_you_mean(name, DATABASES_KEYS);
+        report.add_with_help(field.span.clone(), "pipeline.unknown-database", message, help);
+    }
+    known
 }
 
 fn path(field: &Field<'_>, report: &mut Report<'_>) -> Option<PathBuf> {

@@ -46,18 +46,23 @@ pub struct Pace {
     pub statements_in_flight: u32,
     /// Of the last statement.
     pub statement_microseconds: u64,
-    /// Whether the target said that it is short of memory or time.
+    /// Whether the target said that it is short of memory or time: to the chunk, or a short while ago to the run.
     pub throttled: bool,
+    /// Chunks of the run that are copied at once now.
+    pub workers: u32,
 }
 
 /// One target transaction: nothing is visible before `commit`.
 pub trait BatchWriter {
     /// Queues the batch.
     fn write(&self, batch: Box<dyn BatchHandle>) -> Result<(), Failure>;
-    /// Copies the chunk inside the target's server.
+    /// Copies the chunk inside the target's server, instead of reading and writing; `commit` still follows. The rows
+    /// copied. Where that cannot be done it is `copy.not-in-server`, which breaks nothing.
     fn insert_select(&self) -> Result<u64, Failure>;
     /// How the target keeps up.
     fn pace(&self) -> Pace;
+    /// Wishes for so many chunks of the run to be copied at once from now on; those under way are finished.
+    fn ask_for_workers(&self, workers: u32);
     /// Commits, and records the chunk as done; the rows written.
     fn commit(&self) -> Result<u64, Failure>;
 }

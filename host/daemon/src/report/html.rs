@@ -6,7 +6,7 @@ use millrace_model::comparison::Verdict;
 
 use super::{Report, byte_size, grouped};
 
-const STYLE: &str = "
+pub(crate) const STYLE: &str = "
 :root { color-scheme: light dark; --line: #8884; --weak: #888; --good: #2a7d46; --bad: #b3261e; }
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
@@ -22,7 +22,7 @@ details { margin: 0.4rem 0; } summary { cursor: pointer; }
 ";
 
 /// Text in HTML.
-struct Escaped<'a>(&'a str);
+pub(crate) struct Escaped<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -41,7 +41,7 @@ impl fmt::Display for Escaped<'_> {
 
 /// A heading, its table's columns and rows; nothing when there are no rows. Columns named with a leading `#`
 /// hold numbers, with a leading backtick code.
-fn table(out: &mut String, title: &str, columns: &[&str], rows: &[Vec<String>]) -> fmt::Result {
+pub(crate) fn table(out: &mut String, title: &str, columns: &[&str], rows: &[Vec<String>]) -> fmt::Result {
     if rows.is_empty() {
         return Ok(());
     }

@@ -12,6 +12,7 @@ use tokio::sync::{broadcast, watch};
 
 use super::progress::Snapshot;
 use super::recorder::Recorder;
+use super::tuning;
 use crate::databases::Databases;
 use crate::outcome::Timing;
 use crate::setup::Setup;
@@ -81,6 +82,7 @@ impl RunContext {
         watch: Watch,
     ) -> Result<Self, Failure> {
         let ownership = store.own(&record.id)?;
+        tuning::forget(store, &record.id).await?;
         let (source, target) = Databases::open(&setup, &cancel).await?.both()?;
         let values = setup.optional_stage(StageKind::Copier).map(|stage| stage.declaration.rejects.values);
         let books = target.bookkeeping().keeping(values.unwrap_or_default());

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use millrace_columnar::display;
 use millrace_model::comparison::Digest;
 use millrace_model::{Failure, Fault, TableName};
+use millrace_rowcopy::Latencies;
 use millrace_rowcopy::port::{Chunk, ChunkRecord, Reject};
 use sqlx::mysql::MySqlConnection;
 use sqlx::{AssertSqlSafe, Executor};
@@ -37,6 +38,8 @@ pub(super) struct Writer {
     pub(super) marker: String,
     pub(super) chunk: Chunk,
     pub(super) state: Arc<State>,
+    /// Where the statements' times are noted.
+    pub(super) statements: Arc<Latencies>,
     /// Rows that the target refused.
     pub(super) rejects: Vec<Reject>,
     /// The sum of their hashes.
@@ -76,6 +79,20 @@ impl Writer {
                     }
                     drop(room);
                 }
+                Message::InsertSelect(statement, reply) => {
+                    let executed = self.insert_select(&mut connection, statement).await;
+                    self.state.in_flight.fetch_sub(1, Ordering::Relaxed);
+                    match executed {
+                        Ok(rows) => {
+                            let _ = reply.send(rows);
+                        }
+                        Err(failure) => {
+                            let failure = failure.with("table", self.shadow.to_string());
+                            self.state.fail(failure.clone());
+                            return Err(failure);
+                        }
+                    }
+                }
                 Message::Reject(reject, hash) => {
                     self.rejects.push(reject);
                     self.refused = self.refused.wrapping_add(hash);
@@ -103,6 +120,32 @@ impl Writer {
         Ok(())
     }
 
+    fn note_time(&self, took: Duration) {
+        let microseconds = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.state.microseconds.store(microseconds, Ordering::Relaxed);
+        self.statements.add(took);
+    }
+
+    /// Copies the chunk inside the server; the rows copied. Which row the server refuses it does not say, so that none
+    /// can be set aside.
+    async fn insert_select(&mut self, connection: &mut MySqlConnection, statement: String) -> Result<u64, Failure> {
+        let started = Instant::now();
+        let result = connection.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await;
+        self.note_time(started.elapsed());
+        let doing = format!("copy chunk {} into {} inside the server", self.chunk.number, self.shadow);
+        match result {
+            Ok(done) => Ok(done.rows_affected()),
+            Err(error) if is_row_error(&error) => {
+                let words = error.as_database_error().map_or("", |e| e.message());
+                Err(self.target.place.said(Fault::Data, "copy.refused-in-server", &doing, words))
+            }
+            Err(error) => {
+                self.state.throttled.store(is_throttling(&error), Ordering::Relaxed);
+                Err(self.target.place.failure(&doing, &error))
+            }
+        }
+    }
+
     /// Executes a statement; where one of its rows is to blame, its halves, until the row is alone.
     async fn insert(&mut self, connection: &mut MySqlConnection, statement: &Statement) -> Result<(), Failure> {
         let mut open: Vec<&[EncodedRow]> = vec![&statement.rows];
@@ -113,8 +156,7 @@ impl Writer {
             } else {
                 connection.execute(sqlx::raw_sql(AssertSqlSafe(statement.of_rows(rows)))).await
             };
-            let took = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-            self.state.microseconds.store(took, Ordering::Relaxed);
+            self.note_time(started.elapsed());
             match result {
                 Ok(done) if done.rows_affected() == rows.len() as u64 => {}
                 Ok(done) => {

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use millrace_model::capability::CatalogSession;
 use millrace_model::{Cancel, Failure, Profile, ProfileRequest, Table};
-use millrace_rowcopy::port::{BatchReader, Chunk, RowSource};
+use millrace_rowcopy::port::{BatchReader, Chunk, Lane, RowSource};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Executor, Row};
 
 use super::session::PostgresSession;
 use super::source::{self, PostgresSource};
-use super::{Collision, KeyProbe, Portion, Snapshot, chunking, collision, preflight, profile, snapshot};
+use super::{Collision, Cutting, KeyProbe, Portion, Snapshot, chunking, collision, preflight, profile, snapshot};
 use crate::bridge::Bridge;
 use crate::error::Place;
 use crate::lease::Lease;
@@ -127,7 +127,15 @@ impl Postgres {
     /// # Errors
     /// What the database says.
     pub async fn chunks(&self, snapshot: &Snapshot, table: &Table, rows_per_chunk: u64) -> Result<Vec<Chunk>, Failure> {
-        self.bridge.run(chunking::chunks(self, snapshot, table, rows_per_chunk)).await
+        self.cut(snapshot, table, &Cutting::by_rows(rows_per_chunk)).await
+    }
+
+    /// Chunks that together hold every row of the snapshot once, or of its first rows, where only those are wanted.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn cut(&self, snapshot: &Snapshot, table: &Table, cutting: &Cutting) -> Result<Vec<Chunk>, Failure> {
+        self.bridge.run(chunking::chunks(self, snapshot, table, cutting)).await
     }
 
     /// The table's rows, read at the snapshot. Generated columns are read like any other.
@@ -162,7 +170,7 @@ impl Postgres {
 
     /// Reads a portion of a table at the snapshot.
     pub(crate) fn open(&self, snapshot: &Snapshot, table: &Table, portion: &Portion) -> Box<dyn BatchReader> {
-        source::open(self, snapshot, table, portion)
+        source::open(self, snapshot, table, portion, &Lane::default())
     }
 
     /// So many keys, or all where there are fewer, drawn by a hash with this seed: the same for the same rows.

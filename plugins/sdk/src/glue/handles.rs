@@ -87,7 +87,12 @@ impl BatchWriter for HostWriter<'_> {
             statements_in_flight: pace.statements_in_flight,
             statement_microseconds: pace.statement_microseconds,
             throttled: pace.throttled,
+            workers: pace.workers,
         }
+    }
+
+    fn ask_for_workers(&self, workers: u32) {
+        self.0.ask_for_workers(workers);
     }
 
     fn commit(&self) -> Result<u64, Failure> {
