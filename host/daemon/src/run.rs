@@ -24,3 +24,4 @@ pub(crate) use execute::{Approval, execute};
 pub(crate) use progress::Snapshot;
 pub(crate) use recorder::Recorder;
 pub(crate) use rollback::rollback;
+pub(crate) use rows::TableRows;
