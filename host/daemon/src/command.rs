@@ -8,6 +8,7 @@ mod plan;
 mod plugin;
 mod run;
 mod runs;
+mod validate;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -153,6 +154,7 @@ fn asks_for_json(command: &Command) -> bool {
         Command::Rollback(a) | Command::Show(a) => a.json,
         Command::Runs(a) => a.json,
         Command::Clean(a) => a.pipeline.json,
+        Command::Validate(a) => a.pipeline.json,
         Command::Explain(a) => a.json,
         Command::Model(ModelCommand::Diff { json, .. }) => *json,
         Command::Plugin(PluginCommand::List { json } | PluginCommand::Inspect { json, .. }) => *json,
@@ -175,6 +177,7 @@ async fn carry_out(cli: Cli) -> Result<Exit, Refusal> {
         Command::Report(arguments) => runs::report(&Home::open(global).await?, &arguments).await,
         Command::Model(command) => model::model(&Home::open(global).await?, command).await,
         Command::Clean(arguments) => clean::clean(&Home::open(global).await?, &arguments).await,
+        Command::Validate(arguments) => validate::validate(&Home::open(global).await?, &arguments).await,
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Plugin(command) => plugin::plugin(&Home::open(global).await?.runtime, command),
         Command::Serve(arguments) => {

@@ -8,6 +8,7 @@ mod folders;
 mod incremental;
 mod plans;
 mod serving;
+mod validating;
 mod whole;
 
 use anyhow::Result;
