@@ -132,9 +132,14 @@ impl RowHasher {
             for (array, kind) in batch.columns.iter().zip(&self.kinds) {
                 encode(array, row, *kind, &mut self.row);
             }
-            out.push(xxh3_128(&self.row));
+            out.push(hash(&self.row));
         }
     }
+}
+
+/// The hash of an encoding: of a whole row, or of its key alone.
+pub fn hash(encoded: &[u8]) -> u128 {
+    xxh3_128(encoded)
 }
 
 /// Appends one value's encoding.

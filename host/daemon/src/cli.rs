@@ -115,6 +115,11 @@ pub(crate) enum Command {
     /// Compare copiers on a pipeline's databases
     #[command(subcommand)]
     Bench(BenchCommand),
+    /// Compare the tables that applications use with their source, and mend what differs when asked
+    #[command(
+        after_help = "Examples:\n  millrace validate shop.toml --level comprehensive    names every row that differs\n  millrace validate shop.toml --tables orders,stock --json\n  millrace validate shop.toml --repair                 shows what it would copy again, and asks"
+    )]
+    Validate(ValidateArgs),
     /// Explain an error code
     #[command(after_help = "Example:\n  millrace explain copy.rejects-exceeded")]
     Explain(ExplainArgs),
@@ -388,6 +393,51 @@ pub(crate) struct BenchCopyArgs {
     /// Print the figures as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `validate`.
+#[derive(Debug, Args)]
+pub(crate) struct ValidateArgs {
+    /// The pipeline and the form of output.
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArgs,
+    /// How deep to look [default: as the pipeline's validator is configured, else detailed]
+    #[arg(long, value_enum)]
+    pub(crate) level: Option<ValidationLevel>,
+    /// Only these tables, by their names in the source or in the target, with `*` as in the pipeline
+    #[arg(long, value_name = "TABLES", value_delimiter = ',')]
+    pub(crate) tables: Vec<String>,
+    /// Copy what differs from the source again: shows the plan, asks, and validates again
+    #[arg(long)]
+    pub(crate) repair: bool,
+    /// Repair without asking
+    #[arg(long, requires = "repair")]
+    pub(crate) yes: bool,
+}
+
+/// How deep a validation looks; each level finds what the one before finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ValidationLevel {
+    /// How many rows there are.
+    Basic,
+    /// Also the tables' own shape, and a sample of rows.
+    Standard,
+    /// Every row, by digests.
+    Detailed,
+    /// Every row that differs by name, and rows that break the target's own rules.
+    Comprehensive,
+}
+
+impl ValidationLevel {
+    /// The word in a validator's configuration.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Basic => "basic",
+            Self::Standard => "standard",
+            Self::Detailed => "detailed",
+            Self::Comprehensive => "comprehensive",
+        }
+    }
 }
 
 /// `explain`.

@@ -11,6 +11,7 @@ mod rejects;
 mod run;
 mod runs;
 mod tune;
+mod validate;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -162,6 +163,7 @@ fn asks_for_json(command: &Command) -> bool {
             None => a.json,
         },
         Command::Bench(BenchCommand::Copy(a)) => a.json,
+        Command::Validate(a) => a.pipeline.json,
         Command::Explain(a) => a.json,
         Command::Model(ModelCommand::Diff { json, .. }) => *json,
         Command::Plugin(PluginCommand::List { json } | PluginCommand::Inspect { json, .. }) => *json,
@@ -187,6 +189,7 @@ async fn carry_out(cli: Cli) -> Result<Exit, Refusal> {
         Command::Bench(command) => bench::bench(&Home::open(global).await?, command).await,
         Command::Clean(arguments) => clean::clean(&Home::open(global).await?, &arguments).await,
         Command::Rejects(arguments) => rejects::rejects(&Home::open(global).await?, &arguments).await,
+        Command::Validate(arguments) => validate::validate(&Home::open(global).await?, &arguments).await,
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Plugin(command) => plugin::plugin(&Home::open(global).await?.runtime, command),
         Command::Serve(arguments) => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use millrace_model::Failure;
+use millrace_model::comparison::percent;
 use millrace_pipeline::{Action, Color, EventKind};
 use tracing_subscriber::EnvFilter;
 
@@ -186,7 +187,10 @@ fn describe(event: &Event) -> Option<String> {
             "create-shadow" => Some(format!("  made a shadow for {subject}")),
             "copy" => Some(format!("  copied {subject}: {} rows", grouped(state["rows"].as_u64().unwrap_or(0)))),
             "complete" => Some(format!("  completed {subject}")),
-            "validate" => Some(format!("  validated {subject}")),
+            "validate" => {
+                let (rows, equal) = (state["rows"].as_u64().unwrap_or(0), state["equal"].as_u64().unwrap_or(0));
+                Some(format!("  validated {subject}: {} rows equal ({})", grouped(equal), percent(equal, rows)))
+            }
             "switch" => Some("  switched".to_owned()),
             _ => None,
         },

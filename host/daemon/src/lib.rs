@@ -23,6 +23,7 @@ mod run;
 mod service;
 mod setup;
 mod store;
+mod validation;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

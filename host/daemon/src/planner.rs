@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use millrace_database::dialect::mysql as dialect;
 use millrace_model::plan::{PLAN_FORMAT, Server, Statement};
 use millrace_model::schema::{DatabaseModel, ForeignKey, Table, TableName};
-use millrace_model::{Cancel, Change, ChangeKind, Failure, Plan, StageKind, Strategy, TablePlan};
+use millrace_model::{Cancel, Change, ChangeKind, Failure, KeptRows, Plan, StageKind, Strategy, TablePlan};
 use millrace_pipeline::{DatabaseName, RunId};
 
 use crate::clock;
@@ -80,6 +80,7 @@ pub(crate) async fn plan(setup: &Setup, databases: &Databases, cancel: &Cancel) 
             target: made.table.name.clone(),
             strategy: Strategy::Keep,
             reason: String::new(),
+            rows: setup.pipeline.tables.rows,
             source_table: Some(table.clone()),
             desired: Some(made.table),
             shadow: None,
@@ -122,6 +123,36 @@ pub(crate) async fn plan(setup: &Setup, databases: &Databases, cancel: &Cancel) 
         source,
         current,
     })
+}
+
+/// What separates the shadows of a plan from what they were planned to be.
+pub(crate) async fn changes_of_shadows(
+    setup: &Setup,
+    databases: &Databases,
+    plan: &Plan,
+    cancel: &Cancel,
+) -> Result<Vec<Change>, Failure> {
+    let mut current = models::load_model(setup, databases, millrace_pipeline::DatabaseName::Target, cancel).await?;
+    let live: BTreeMap<&TableName, &TableName> =
+        plan.builds().filter_map(|table| Some((table.shadow.as_ref()?, &table.target))).collect();
+    current.tables.retain(|table| live.contains_key(&table.name));
+    for table in &mut current.tables {
+        table.name = live[&table.name].clone();
+        for key in &mut table.foreign_keys {
+            if let Some(name) = live.get(&key.references) {
+                key.references = (*name).clone();
+            }
+        }
+    }
+    let desired = DatabaseModel {
+        tables: plan.builds().filter_map(|table| table.desired.clone()).collect(),
+        objects: Vec::new(),
+        dialect: current.dialect.clone(),
+        version: current.version.clone(),
+    };
+    // Comments are for people, and say of a shadow who made it.
+    let changes = diff(setup, &desired, &current, cancel).await?;
+    Ok(changes.into_iter().filter(|change| change.subject != "comment").collect())
 }
 
 /// The target's name of every source table; collisions are found before anything runs.
@@ -167,10 +198,18 @@ fn decide_strategies(tables: &mut [TablePlan], current: &DatabaseModel, changes:
         table.changes = changes.iter().filter(|c| c.table == table.target).cloned().collect();
         (table.strategy, table.reason) = if current.table(&table.target).is_none() {
             (Strategy::Create, "not in the target yet".to_owned())
-        } else if table.changes.is_empty() {
-            (Strategy::Keep, "the same in source and target".to_owned())
-        } else {
+        } else if !table.changes.is_empty() {
             (Strategy::Rebuild, summary(&table.changes))
+        } else {
+            match table.rows {
+                KeptRows::Trust => (Strategy::Keep, "the same in source and target".to_owned()),
+                KeptRows::Compare => {
+                    (Strategy::Keep, "the same in source and target; its rows are compared".to_owned())
+                }
+                KeptRows::Recopy => {
+                    (Strategy::Rebuild, "the same in source and target; its rows are copied anew".to_owned())
+                }
+            }
         };
     }
 }
@@ -215,6 +254,7 @@ fn left_tables(desired: &DatabaseModel, current: &DatabaseModel) -> Vec<TablePla
             target: table.name.clone(),
             strategy: Strategy::Left,
             reason: "only in the target: it stays as it is".to_owned(),
+            rows: KeptRows::Trust,
             source_table: None,
             desired: None,
             shadow: None,

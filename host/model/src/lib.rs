@@ -26,7 +26,7 @@ pub use cancel::Cancel;
 pub use change::{Change, ChangeKind};
 pub use failure::{Failure, Fault};
 pub use mapping::{Mapping, Measure, Profile, ProfileRequest};
-pub use plan::{Plan, Strategy, TablePlan};
+pub use plan::{KeptRows, Plan, Strategy, TablePlan};
 pub use reject::RejectValues;
 pub use schema::{
     Check, Column, DatabaseModel, ForeignKey, Index, IndexKind, IndexPart, Layout, LogicalType, Object, Properties,

@@ -10,6 +10,7 @@ mod incremental;
 mod plans;
 mod rejects;
 mod serving;
+mod validating;
 mod whole;
 
 use anyhow::Result;

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use millrace_model::comparison::Verdict;
+use millrace_model::comparison::{Verdict, percent};
 
 use super::{Report, byte_size, grouped};
 
@@ -111,7 +111,13 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
         report.updated_at
     )?;
     writeln!(out, "<div class=\"facts\">")?;
+    let consistent = if summary.consistency.is_some() {
+        percent(summary.rows_equal, summary.rows_compared)
+    } else {
+        "–".to_owned()
+    };
     for (value, name) in [
+        (consistent, "consistent"),
         (grouped(summary.rows), "rows"),
         (byte_size(summary.bytes), "copied"),
         (format!("{:.1} s", summary.seconds), "in all"),
@@ -208,9 +214,12 @@ fn tables(out: &mut String, report: &Report) -> fmt::Result {
         .iter()
         .map(|t| {
             let copy = t.copy.as_ref();
-            let verdict = t.validation.as_ref().map_or("", |v| match v.validation.verdict {
-                Verdict::Passed => "passed",
-                Verdict::Failed => "FAILED",
+            let verdict = t.validation.as_ref().map_or_else(String::new, |v| {
+                let score = percent(v.validation.rows_equal, v.validation.rows_compared);
+                match v.validation.verdict {
+                    Verdict::Passed => format!("passed, {score}"),
+                    Verdict::Failed => format!("FAILED, {score}"),
+                }
             });
             #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
             // a rate for people
@@ -222,7 +231,7 @@ fn tables(out: &mut String, report: &Report) -> fmt::Result {
                 copy.map(|c| byte_size(c.bytes)).unwrap_or_default(),
                 rate.unwrap_or_default(),
                 copy.map(|c| c.digest.clone()).unwrap_or_default(),
-                verdict.to_owned(),
+                verdict,
                 t.backup.clone().unwrap_or_default(),
             ]
         })
@@ -237,10 +246,12 @@ fn tables(out: &mut String, report: &Report) -> fmt::Result {
         for finding in entry.validation.iter().flat_map(|v| &v.validation.findings) {
             writeln!(
                 out,
-                "<p class=\"bad\">{}: {} <code>{}</code></p>",
+                "<p class=\"bad\">{}: {} <code>{} {}</code></p><p>{}</p>",
                 Escaped(&entry.target),
                 Escaped(&finding.message),
-                finding.code
+                Escaped(&finding.code),
+                Escaped(finding.cause.as_deref().unwrap_or_default()),
+                Escaped(finding.repair.as_deref().unwrap_or_default()),
             )?;
             let rows: Vec<_> = finding
                 .differences

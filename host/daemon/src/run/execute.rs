@@ -59,7 +59,9 @@ async fn forward(run: &RunContext, approval: Approval) -> Result<End, Failure> {
     if run.setup.optional_stage(StageKind::Validator).is_some() {
         run.timed("validate", validate::validate(run)).await?;
     }
-    if run.setup.optional_stage(StageKind::Switcher).is_some() {
+    // A run that only compares has no names to swap.
+    let builds = run.record.plan.builds().next().is_some();
+    if builds && run.setup.optional_stage(StageKind::Switcher).is_some() {
         if !approved(run, approval).await? {
             return Ok(End::WaitingApproval);
         }
