@@ -35,6 +35,7 @@ pub(crate) fn cause(kind: CanonicalKind, source: Option<&str>, target: Option<&s
 fn is_zero(kind: CanonicalKind, text: &str) -> bool {
     match kind {
         CanonicalKind::Boolean => text == "false",
+        CanonicalKind::Vector => false,
         CanonicalKind::Integer | CanonicalKind::Unsigned | CanonicalKind::Decimal | CanonicalKind::Float => {
             number(text).is_some_and(|number| number == 0.0)
         }
@@ -48,7 +49,7 @@ fn is_zero(kind: CanonicalKind, text: &str) -> bool {
 
 fn of_values(kind: CanonicalKind, source: &str, target: &str) -> Cause {
     match kind {
-        CanonicalKind::Boolean => Cause::Value,
+        CanonicalKind::Boolean | CanonicalKind::Vector => Cause::Value,
         CanonicalKind::Integer | CanonicalKind::Unsigned => of_integers(source, target),
         CanonicalKind::Decimal => of_decimals(source, target),
         CanonicalKind::Float => of_floats(source, target),
