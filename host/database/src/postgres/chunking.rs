@@ -7,9 +7,8 @@
 use millrace_model::comparison::KeyRange;
 use millrace_model::{Failure, Table};
 use millrace_rowcopy::port::{Chunk, ChunkPart};
-use sqlx::Executor;
 
-use super::session::text_rows;
+use super::session::{command, text_rows};
 use super::{Postgres, Snapshot, snapshot};
 use crate::dialect::postgres::{quote_name, quote_table, quote_text};
 
@@ -30,7 +29,7 @@ pub(super) async fn chunks(
     let doing = format!("plan the chunks of {}", table.name);
     let failure = |e| database.place.failure(&doing, &e).with("table", table.name.to_string());
     let mut connection = database.acquire().await?;
-    snapshot::begin(&mut connection, snapshot).await.map_err(failure)?;
+    snapshot::begin(database, &mut connection, snapshot).await?;
     let parts = if key.is_empty() {
         let rows = text_rows(&mut connection, relations_sql(table), failure).await?;
         let relations: Vec<Relation> = rows.iter().filter_map(|row| Relation::read(row)).collect();
@@ -41,7 +40,7 @@ pub(super) async fn chunks(
         let bounds = rows.into_iter().map(|row| row.into_iter().map(Option::unwrap_or_default).collect());
         key_ranges(bounds.collect(), rows_per_chunk, table.estimated_rows)
     };
-    connection.execute(sqlx::raw_sql("ROLLBACK")).await.map_err(failure)?;
+    command(&mut connection, "ROLLBACK").await.map_err(failure)?;
     connection.give_back();
     Ok((0..).zip(parts).map(|(number, (part, estimated_rows))| Chunk { number, part, estimated_rows }).collect())
 }
@@ -75,9 +74,9 @@ pub(super) async fn draw_keys(
     let doing = format!("draw a sample of {}", table.name);
     let failure = |e| database.place.failure(&doing, &e);
     let mut connection = database.acquire().await?;
-    snapshot::begin(&mut connection, snapshot).await.map_err(failure)?;
+    snapshot::begin(database, &mut connection, snapshot).await?;
     let rows = text_rows(&mut connection, statement, failure).await?;
-    connection.execute(sqlx::raw_sql("ROLLBACK")).await.map_err(failure)?;
+    command(&mut connection, "ROLLBACK").await.map_err(failure)?;
     connection.give_back();
     Ok(rows.into_iter().map(|row| row.into_iter().map(Option::unwrap_or_default).collect()).collect())
 }
