@@ -8,6 +8,7 @@
 #[macro_use]
 mod console;
 
+mod attempts;
 mod carry;
 mod cli;
 mod clock;

@@ -87,13 +87,14 @@ pub(super) async fn copy(run: &RunContext) -> Result<(), Failure> {
     let factory = Factory { copier: stage.plugin.clone(), context: stage.context(&run.cancel), rows };
     let progress = Arc::new(CopyProgress::new(&tables));
     let teller = tell(run, &progress);
+    let options = CopyOptions { retries: stage.declaration.retries, ..CopyOptions::new(workers) };
     let (control, watched) = (CopyControl::new(run.cancel.clone()), Arc::clone(&progress));
-    let result =
-        blocking(move || copy_tables(tables, CopyOptions::new(workers), &control, &factory, &(), &watched)).await;
+    let result = blocking(move || copy_tables(tables, options, &control, &factory, &(), &watched)).await;
     teller.abort();
     run.watch.progress.send_replace(None);
-    keep_rejects(run).await?;
-    match result {
+    // What cannot be read now is read when the copy goes on; why it failed is what counts.
+    let rejects = keep_rejects(run).await;
+    match result.and_then(|outcomes| rejects.map(|()| outcomes)) {
         Ok(outcomes) => note_copied(run, &pending, &outcomes).await,
         Err(failure) => {
             if failure.fault != millrace_model::Fault::Cancelled {
