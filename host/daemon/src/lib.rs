@@ -18,6 +18,7 @@ mod explain;
 mod http;
 mod outcome;
 mod planner;
+mod preflight;
 mod report;
 mod run;
 mod service;

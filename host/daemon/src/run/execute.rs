@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::context::{End, RunContext};
 use super::{clean, copy, health, hooks, rollback, switch, validate};
+use crate::preflight;
 
 /// What is approved: the switch, after everything was copied and validated.
 const SWITCH: &str = "switch";
@@ -129,8 +130,9 @@ async fn after_failure(run: &RunContext, stage: Option<StageKind>, failure: Fail
     rollback::begin(run, &failure.message).await.map_err(|undoing| undoing.with("after", failure.to_string()))
 }
 
-/// Opens the target's books.
+/// Looks whether the run can be carried out, and opens the target's books.
 async fn prepare(run: &RunContext) -> Result<(), Failure> {
+    preflight::before_run(run).await?;
     run.target.require_writable()?;
     run.books.create().await?;
     run.books.record_run(run.id(), &run.record.pipeline, RunState::Running.name()).await
