@@ -7,6 +7,7 @@ mod faults;
 mod folders;
 mod incremental;
 mod kills;
+mod networks;
 mod plans;
 mod serving;
 mod whole;
