@@ -9,6 +9,7 @@ mod incremental;
 mod kills;
 mod networks;
 mod plans;
+mod policies;
 mod serving;
 mod whole;
 
