@@ -10,6 +10,7 @@ mod kills;
 mod networks;
 mod plans;
 mod policies;
+mod preflights;
 mod serving;
 mod whole;
 
