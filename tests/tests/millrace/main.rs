@@ -12,6 +12,7 @@ mod plans;
 mod policies;
 mod preflights;
 mod serving;
+mod states;
 mod whole;
 
 use anyhow::Result;
