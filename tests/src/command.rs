@@ -187,9 +187,9 @@ impl Running {
         }
     }
 
-    /// Its process's id. None: it has ended.
+    /// Its process's number. None: it has ended.
     #[must_use]
-    pub fn id(&self) -> Option<u32> {
+    pub fn process(&self) -> Option<u32> {
         self.child.id()
     }
 
@@ -199,6 +199,16 @@ impl Running {
     /// When it cannot be signalled.
     pub async fn kill(mut self) -> Result<()> {
         self.child.kill().await.context("a command could not be killed")
+    }
+
+    /// [`Running::kill`], and whether there was anything to kill: no, when it has ended by itself.
+    ///
+    /// # Errors
+    /// When it cannot be signalled.
+    pub async fn kill_unless_ended(mut self) -> Result<bool> {
+        let ended = self.child.try_wait().context("a command could not be looked at")?.is_some();
+        self.kill().await?;
+        Ok(!ended)
     }
 
     /// Sends it what Ctrl-C sends.

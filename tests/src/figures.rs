@@ -1,30 +1,35 @@
-//! Figures that suites measure: one flat JSON object a suite, in `figures` of the workspace's target folder.
+//! Figures: what suites and benches measured, one flat JSON object a file, in `figures` of the target folder.
 
-use std::env;
 use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Map, Value};
 
-/// Writes a suite's figures, over those of an earlier run. The unit stands at the end of each name.
+/// The folder of the figures: `figures` in cargo's target folder.
+///
+/// # Errors
+/// When this program does not lie in a target folder.
+pub fn folder() -> Result<PathBuf> {
+    if let Some(target) = std::env::var_os("CARGO_TARGET_DIR") {
+        return Ok(PathBuf::from(target).join("figures"));
+    }
+    // target/debug/deps/program
+    let program = std::env::current_exe().context("where this program lies")?;
+    let target = program.ancestors().nth(3).context("a test's program lies in the target folder")?;
+    Ok(target.join("figures"))
+}
+
+/// Writes `NAME.json`; the unit stands at the end of each figure's name.
 ///
 /// # Errors
 /// When the file cannot be written.
 pub fn write(name: &str, figures: &Map<String, Value>) -> Result<()> {
-    let folder = target_folder()?.join("figures");
-    fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-    let file = folder.join(format!("{name}.json"));
+    let folder = folder()?;
+    fs::create_dir_all(&folder).with_context(|| format!("{} could not be made", folder.display()))?;
+    let path = folder.join(format!("{name}.json"));
     let text = serde_json::to_string_pretty(figures)?;
-    fs::write(&file, text + "\n").with_context(|| format!("{} cannot be written", file.display()))
-}
-
-/// Where cargo builds: as the environment says, else where the test that runs was built.
-fn target_folder() -> Result<PathBuf> {
-    if let Some(folder) = env::var_os("CARGO_TARGET_DIR") {
-        return Ok(PathBuf::from(folder));
-    }
-    let program = env::current_exe().context("where the test was built")?;
-    // target/debug/deps/millrace-0123456789abcdef
-    program.ancestors().nth(3).map(PathBuf::from).context("a test is built into a target folder")
+    fs::write(&path, text + "\n").with_context(|| format!("{} could not be written", path.display()))?;
+    eprintln!("{name}: {}", Value::Object(figures.clone()));
+    Ok(())
 }

@@ -5,16 +5,22 @@
 //! person would type. The command runs as a process of its own: it can be killed.
 
 mod catalog;
+mod chance;
 mod command;
 pub mod figures;
 mod http;
+mod load;
+mod proxy;
 mod report;
 mod scenario;
 mod shop;
 
 pub use catalog::{catalog, count_rows, live_tables, names_of_tables};
+pub use chance::Chance;
 pub use command::{Millrace, Outcome, Running};
 pub use http::{Answer, Client};
+pub use load::{APPLICATION_ROWS, Load, Written};
+pub use proxy::{Arm, Fault, Proxy, Wire};
 pub use report::{Told, ToldTable};
 pub use scenario::{Scenario, scenarios};
 pub use shop::{CHANGES, CHANGES_OF_PARENTS, SHOP_TABLES, fill_shop};

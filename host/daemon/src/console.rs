@@ -195,7 +195,7 @@ fn describe(event: &Event) -> Option<String> {
             _ => None,
         },
         EventKind::ActionFailed { failure } => Some(format!("  failed: {action}: {}", failure.message)),
-        EventKind::RollbackStarted { .. } => Some("rolling back".to_owned()),
+        EventKind::RollbackStarted { reason } => Some(format!("rolling back: {reason}")),
         EventKind::Undone => Some(format!("  undone: {action}")),
         _ => None,
     }

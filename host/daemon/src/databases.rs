@@ -3,8 +3,26 @@
 use millrace_database::mysql::MySql;
 use millrace_database::postgres::Postgres;
 use millrace_model::{Cancel, Failure};
+use millrace_pipeline::DEFAULT_RETRIES;
 
+use crate::attempts::attempted;
 use crate::setup::Setup;
+
+/// Opens a database, again if its connection is lost meanwhile. One that cannot be reached at all is said at once:
+/// mostly the pipeline names a wrong place.
+async fn opened<T, F: Future<Output = Result<T, Failure>>>(
+    name: &str,
+    cancel: &Cancel,
+    open: impl Fn() -> F,
+) -> Result<T, Failure> {
+    let attempt = || async {
+        match open().await {
+            Err(failure) if failure.code == "database.unreachable" => Ok(Err(failure)),
+            other => other.map(Ok),
+        }
+    };
+    attempted(&format!("opening database {name}"), DEFAULT_RETRIES, cancel, attempt).await?
+}
 
 /// What a pipeline's databases are when they can be reached.
 #[derive(Clone)]
@@ -20,11 +38,23 @@ impl Databases {
     pub(crate) async fn open(setup: &Setup, cancel: &Cancel) -> Result<Self, Failure> {
         let declared = &setup.pipeline.databases;
         let source = match &declared.source.url {
-            Some(url) => Some(Postgres::connect(url, "source", cancel.clone()).await?),
+            Some(url) => {
+                let opened = opened("source", cancel, || Postgres::connect(url, "source", cancel.clone())).await?;
+                Some(match declared.source.patience {
+                    Some(patience) => opened.with_patience(patience),
+                    None => opened,
+                })
+            }
             None => None,
         };
         let target = match &declared.target.url {
-            Some(url) => Some(MySql::connect(url, "target", cancel.clone()).await?),
+            Some(url) => {
+                let opened = opened("target", cancel, || MySql::connect(url, "target", cancel.clone())).await?;
+                Some(match declared.target.patience {
+                    Some(patience) => opened.with_patience(patience),
+                    None => opened,
+                })
+            }
             None => None,
         };
         Ok(Self { source, target })

@@ -55,7 +55,7 @@ mod tests {
             if literal != KEY_OF_PIPELINES
                 && areas.contains(area)
                 && words(rest)
-                && !["toml", "json", "md", "html", "sql", "rs", "wasm", "wit", "db"].contains(&rest)
+                && !["toml", "json", "md", "html", "sql", "rs", "wasm", "wit", "db", "db-wal"].contains(&rest)
             {
                 codes.insert(literal.to_owned());
             }
@@ -69,8 +69,24 @@ mod tests {
         rust_files(&root.join("host"), &mut files);
         rust_files(&root.join("plugins"), &mut files);
         let areas = BTreeSet::from([
-            "convert", "copy", "database", "differ", "model", "pipeline", "plan", "plugin", "run", "state", "switch",
-            "tables", "validate", "serve", "clean", "hook", "bench",
+            "convert",
+            "copy",
+            "database",
+            "differ",
+            "model",
+            "pipeline",
+            "plan",
+            "plugin",
+            "run",
+            "state",
+            "switch",
+            "tables",
+            "validate",
+            "serve",
+            "clean",
+            "hook",
+            "bench",
+            "preflight",
         ]);
         let mut codes = BTreeSet::new();
         for file in files {

@@ -8,6 +8,7 @@
 #[macro_use]
 mod console;
 
+mod attempts;
 mod bench;
 mod carry;
 mod cli;
@@ -18,6 +19,7 @@ mod explain;
 mod http;
 mod outcome;
 mod planner;
+mod preflight;
 mod report;
 mod run;
 mod service;

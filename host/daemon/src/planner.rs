@@ -13,8 +13,9 @@ use millrace_database::dialect::mysql as dialect;
 use millrace_model::plan::{PLAN_FORMAT, Server, Statement};
 use millrace_model::schema::{DatabaseModel, ForeignKey, Table, TableName};
 use millrace_model::{Cancel, Change, ChangeKind, Failure, KeptRows, Plan, StageKind, Strategy, TablePlan};
-use millrace_pipeline::{DatabaseName, RunId};
+use millrace_pipeline::{DEFAULT_RETRIES, DatabaseName, RunId};
 
+use crate::attempts::attempted;
 use crate::clock;
 use crate::databases::Databases;
 use crate::setup::{Setup, blocking};
@@ -41,11 +42,17 @@ pub(crate) struct Planned {
     pub(crate) current: DatabaseModel,
 }
 
-/// Plans what a run of the pipeline would do now.
+/// Plans what a run of the pipeline would do now; tried again while a connection is lost, as often as the first model
+/// source's `retries` allow.
 pub(crate) async fn plan(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Result<Planned, Failure> {
+    let retries = setup.optional_stage(StageKind::ModelSource).map_or(DEFAULT_RETRIES, |s| s.declaration.retries);
+    attempted("planning", retries, cancel, || plan_once(setup, databases, cancel)).await
+}
+
+async fn plan_once(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Result<Planned, Failure> {
     let source = selected_source(setup, databases, cancel).await?;
     let current = selected_target(setup, databases, cancel).await?;
-    let names = target_names(setup, &source, databases)?;
+    let names = target_names(setup, &source.tables, databases)?;
     let run = RunId::new(clock::now_seconds(), clock::entropy());
     let stamp = run.stamp();
 
@@ -156,15 +163,15 @@ pub(crate) async fn changes_of_shadows(
 }
 
 /// The target's name of every source table; collisions are found before anything runs.
-fn target_names(
+pub(crate) fn target_names(
     setup: &Setup,
-    source: &DatabaseModel,
+    tables: &[Table],
     databases: &Databases,
 ) -> Result<BTreeMap<TableName, TableName>, Failure> {
     let lower_case = databases.target.as_ref().is_none_or(|t| t.lower_case_table_names() != 0);
     let mut owners: BTreeMap<String, &TableName> = BTreeMap::new();
     let mut names = BTreeMap::new();
-    for table in &source.tables {
+    for table in tables {
         let wanted = setup.pipeline.tables.target_name(&table.name);
         let spelled = if lower_case { wanted.name.to_lowercase() } else { wanted.name };
         let name = dialect::shorten(&spelled, dialect::NAME_CHARACTERS);

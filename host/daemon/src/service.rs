@@ -21,14 +21,7 @@ pub(crate) async fn start(
     store: &Store,
     cancel: &Cancel,
 ) -> Result<(Planned, Option<RunRecord>), Failure> {
-    for run in store.runs(Some(&setup.pipeline.name), u32::MAX).await? {
-        if !run.is_over() && store.is_owned(&run.id) {
-            return Err(Failure::config(
-                "run.busy",
-                format!("run {} of pipeline {} is being carried out", run.id, run.pipeline),
-            ));
-        }
-    }
+    let _planning = store.own_pipeline(&setup.pipeline.name, "")?;
     let planned = planner::plan(setup, databases, cancel).await?;
     if planned.plan.is_empty() {
         return Ok((planned, None));

@@ -19,6 +19,9 @@ use sqlx::{Row as _, SqlitePool};
 /// The version of the state's tables. Another one is refused.
 const STATE_FORMAT: i64 = 1;
 
+/// Marks the file as ours: `mill` in ASCII, where SQLite keeps such a mark.
+const APPLICATION: i64 = 0x6d69_6c6c;
+
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS runs (
     id TEXT PRIMARY KEY, pipeline TEXT NOT NULL, origin TEXT NOT NULL, declaration TEXT NOT NULL,
@@ -57,13 +60,6 @@ pub(crate) struct RunRecord {
     pub(crate) updated_at: String,
 }
 
-impl RunRecord {
-    /// Whether nothing more happens by itself.
-    pub(crate) fn is_over(&self) -> bool {
-        [RunState::Done, RunState::RolledBack, RunState::Cancelled].iter().any(|s| s.name() == self.state)
-    }
-}
-
 /// The state's file and folder.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
@@ -71,10 +67,23 @@ pub(crate) struct Store {
     folder: PathBuf,
 }
 
-/// The right to carry out a run; given back when dropped.
+/// The right to carry out a run, or a pipeline; given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Ownership {
     _file: File,
+}
+
+/// Waits until nobody else has this lock, and takes it.
+async fn turn(path: &Path) -> std::io::Result<File> {
+    const GLANCE: Duration = Duration::from_millis(5);
+    let file = File::options().write(true).create(true).truncate(false).open(path)?;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(fs::TryLockError::WouldBlock) => tokio::time::sleep(GLANCE).await,
+            Err(fs::TryLockError::Error(e)) => return Err(e),
+        }
+    }
 }
 
 fn failure(what: &str, error: &sqlx::Error) -> Failure {
@@ -106,6 +115,10 @@ impl Store {
             Failure::config(code, format!("the state's folder {} cannot be made: {e}", folder.display()))
         };
         fs::create_dir_all(folder.join("runs")).map_err(not_writable)?;
+        // SQLite does not wait its turn while a new file is made a database with a log.
+        let _one_at_a_time = turn(&folder.join("opening.lock")).await.map_err(not_writable)?;
+        // A process that ends in good order leaves no log behind.
+        let was_left_open = fs::metadata(folder.join("state.db-wal")).is_ok_and(|log| log.len() > 0);
         let options = SqliteConnectOptions::new()
             .filename(folder.join("state.db"))
             .create_if_missing(true)
@@ -118,22 +131,58 @@ impl Store {
             .connect_with(options)
             .await
             .map_err(|e| failure("be opened", &e))?;
-        let version: i64 =
-            sqlx::query_scalar("PRAGMA user_version").fetch_one(&pool).await.map_err(|e| failure("be read", &e))?;
-        if version != 0 && version != STATE_FORMAT {
-            return Err(Failure::config(
-                "state.unknown-format",
-                format!(
-                    "the state in {} has format {version}, and this Millrace reads format {STATE_FORMAT}",
-                    folder.display()
-                ),
-            ));
+        let store = Self { pool, folder: folder.to_owned() };
+        store.check_format().await?;
+        if was_left_open {
+            store.check_intact().await?;
         }
-        if version == 0 {
-            sqlx::raw_sql(TABLES).execute(&pool).await.map_err(|e| failure("be made", &e))?;
-            sqlx::query("PRAGMA user_version = 1").execute(&pool).await.map_err(|e| failure("be made", &e))?;
+        Ok(store)
+    }
+
+    /// Makes the tables in a new file, and refuses one that this version does not understand.
+    async fn check_format(&self) -> Result<(), Failure> {
+        let number = async |pragma: &'static str| -> Result<i64, Failure> {
+            sqlx::query_scalar(pragma).fetch_one(&self.pool).await.map_err(|e| failure("be read", &e))
+        };
+        let refused = |why: String| {
+            Failure::config("state.unknown-format", format!("the state in {} {why}", self.folder.display()))
+        };
+        let version = number("PRAGMA user_version").await?;
+        let tables = number("SELECT count(*) FROM sqlite_master").await?;
+        match version {
+            STATE_FORMAT => Ok(()),
+            0 if tables == 0 => {
+                // One transaction, and nothing in it that a second process would not do again.
+                let format = format!(
+                    "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION}; \
+                     PRAGMA user_version = {STATE_FORMAT}; COMMIT"
+                );
+                let making = sqlx::raw_sql(sqlx::AssertSqlSafe(format)).execute(&self.pool).await;
+                making.map(|_| ()).map_err(|e| failure("be made", &e))
+            }
+            newer if newer > STATE_FORMAT => Err(refused(format!(
+                "was written by a newer Millrace: it has format {newer}, and this one reads format {STATE_FORMAT}"
+            ))),
+            0 if number("PRAGMA application_id").await? != APPLICATION => {
+                Err(refused("is a file of another program".to_owned()))
+            }
+            older => Err(refused(format!(
+                "was written by an older Millrace: it has format {older}, and this one reads format {STATE_FORMAT}"
+            ))),
         }
-        Ok(Self { pool, folder: folder.to_owned() })
+    }
+
+    /// Reads the whole file: after a process that was killed, or a machine that lost power, a page may be torn.
+    async fn check_intact(&self) -> Result<(), Failure> {
+        let found: String = sqlx::query_scalar("PRAGMA quick_check(1)")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(|e| failure("be checked", &e))?;
+        if found == "ok" {
+            return Ok(());
+        }
+        let message = format!("the state in {} is damaged: {found}", self.folder.display());
+        Err(Failure::internal("state.damaged", message))
     }
 
     /// Where compiled plugins are kept.
@@ -268,7 +317,22 @@ impl Store {
     /// # Errors
     /// `run.busy`, with the owner's process id, when another process has it.
     pub(crate) fn own(&self, run: &str) -> Result<Ownership, Failure> {
-        let path = self.folder.join("runs").join(format!("{run}.lock"));
+        self.lock(&format!("{run}.lock"), &format!("run {run}"), "")
+    }
+
+    /// Takes the right to carry out a run of a pipeline, or to plan one: two at once would build on each other's
+    /// sand. `run` is the run, or nothing while it is being planned.
+    ///
+    /// # Errors
+    /// `run.busy`, with the owner's process id and its run, when another process has it.
+    pub(crate) fn own_pipeline(&self, pipeline: &str, run: &str) -> Result<Ownership, Failure> {
+        // A pipeline's name has no slash in it, and no run's id ends so.
+        self.lock(&format!("{pipeline}.pipeline.lock"), &format!("pipeline {pipeline}"), run)
+    }
+
+    /// Locks a file beside the database, and writes the process's id into it, and a note.
+    fn lock(&self, file: &str, what: &str, note: &str) -> Result<Ownership, Failure> {
+        let path = self.folder.join("runs").join(file);
         let io = |e: std::io::Error| {
             Failure::internal("state.not-writable", format!("{} cannot be locked: {e}", path.display()))
         };
@@ -280,14 +344,19 @@ impl Store {
                 file.read_to_string(&mut owner).map_err(io)?;
                 return Err(Failure::config(
                     "run.busy",
-                    format!("run {run} is being carried out by process {}", owner.trim()),
+                    match owner.trim().split_once(' ') {
+                        Some((process, run)) => {
+                            format!("{what} is being carried out by process {process}, as run {run}")
+                        }
+                        None => format!("{what} is being carried out by process {}", owner.trim()),
+                    },
                 ));
             }
             Err(fs::TryLockError::Error(e)) => return Err(io(e)),
         }
         file.set_len(0).map_err(io)?;
         file.rewind().map_err(io)?;
-        writeln!(file, "{}", std::process::id()).map_err(io)?;
+        writeln!(file, "{}", format!("{} {note}", std::process::id()).trim()).map_err(io)?;
         Ok(Ownership { _file: file })
     }
 
@@ -315,6 +384,24 @@ fn record(row: &sqlx::sqlite::SqliteRow) -> Result<RunRecord, Failure> {
 mod tests {
     use super::*;
 
+    /// A folder that goes when the test is over.
+    struct Temporary(PathBuf);
+
+    impl Temporary {
+        fn new() -> Self {
+            let name = format!("millrace-state-{}-{:x}", std::process::id(), crate::clock::entropy());
+            let folder = std::env::temp_dir().join(name);
+            fs::create_dir_all(&folder).expect("a temporary folder");
+            Self(folder)
+        }
+    }
+
+    impl Drop for Temporary {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
     #[tokio::test]
     async fn a_run_has_one_owner_at_a_time() {
         let folder = std::env::temp_dir().join(format!("millrace-store-{}", std::process::id()));
@@ -333,11 +420,134 @@ mod tests {
     #[tokio::test]
     async fn a_state_of_another_version_is_refused() {
         let folder = std::env::temp_dir().join(format!("millrace-version-{}", std::process::id()));
+        for (pragma, words) in [
+            ("PRAGMA user_version = 99", "newer Millrace"),
+            ("PRAGMA user_version = 0", "older Millrace"),
+            ("PRAGMA user_version = -1", "older Millrace"),
+            ("PRAGMA application_id = 7; PRAGMA user_version = 0", "another program"),
+        ] {
+            let store = Store::open(&folder).await.expect("the folder is writable");
+            sqlx::raw_sql(pragma).execute(&store.pool).await.expect("it is writable");
+            store.pool.close().await;
+            let refused = Store::open(&folder).await.expect_err("it is not our format");
+            assert_eq!(refused.code, "state.unknown-format");
+            assert!(refused.message.contains(words), "{refused}");
+            fs::remove_dir_all(&folder).expect("the folder is ours");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pipeline_has_one_owner_at_a_time_and_says_which_run_it_carries_out() {
+        let folder = std::env::temp_dir().join(format!("millrace-pipelines-{}", std::process::id()));
         let store = Store::open(&folder).await.expect("the folder is writable");
-        sqlx::query("PRAGMA user_version = 99").execute(&store.pool).await.expect("it is writable");
-        drop(store);
-        let refused = Store::open(&folder).await.expect_err("99 is not 1");
-        assert_eq!(refused.code, "state.unknown-format");
+        let owner = store.own_pipeline("shop", "r1").expect("nobody owns it");
+        store.own_pipeline("other", "").expect("another pipeline is another one's");
+        let refused = store.own_pipeline("shop", "").expect_err("it has an owner");
+        assert_eq!(refused.code, "run.busy");
+        assert!(refused.message.ends_with(&format!("process {}, as run r1", std::process::id())), "{refused}");
+        drop(owner);
+        let planning = store.own_pipeline("shop", "").expect("it was given back");
+        let refused = store.own_pipeline("shop", "").expect_err("it has an owner");
+        assert!(refused.message.ends_with(&format!("process {}", std::process::id())), "{refused}");
+        drop(planning);
         fs::remove_dir_all(folder).expect("the folder is ours");
+    }
+
+    /// A state with one run and so many events, as a process leaves it that is killed: the log is not taken in.
+    async fn left_open(folder: &Path, events: u64) -> PathBuf {
+        let store = Store::open(folder).await.expect("the folder is writable");
+        let run = RunRecord {
+            id: "r1".to_owned(),
+            pipeline: "shop".to_owned(),
+            origin: PathBuf::from("/shop.toml"),
+            declaration: "x".repeat(20_000),
+            plan: Plan::from_json(
+                r#"{ "format": 1, "pipeline": "shop", "created": "", "stamp": "", "target_fingerprint": "",
+                     "source": { "dialect": "", "version": "" }, "target": { "dialect": "", "version": "" },
+                     "tables": [], "not_carried": [] }"#,
+            )
+            .expect("it is a plan"),
+            state: "running".to_owned(),
+            created_at: String::new(),
+            updated_at: String::new(),
+        };
+        store.create_run(&run).await.expect("it is writable");
+        for sequence in 1..=events {
+            store.append("r1", sequence, &sequence, "running", "now").await.expect("it is writable");
+        }
+        // What a kill leaves is a copy of the files as they are now.
+        let left = folder.with_extension("left");
+        fs::create_dir_all(left.join("runs")).expect("the folder is writable");
+        for file in ["state.db", "state.db-wal"] {
+            fs::copy(folder.join(file), left.join(file)).expect("the file is there");
+        }
+        store.pool.close().await;
+        left
+    }
+
+    #[tokio::test]
+    async fn a_write_torn_anywhere_loses_itself_and_nothing_before_it() {
+        let outer = Temporary::new();
+        let folder = outer.0.join("state");
+        let left = left_open(&folder, 20).await;
+        let log = fs::read(left.join("state.db-wal")).expect("it is readable");
+        let base = fs::read(left.join("state.db")).expect("it is readable");
+        let (mut before, mut torn) = (0, 0);
+        for cut in (0..=log.len()).step_by(1237).chain([log.len() - 1, log.len()]) {
+            let state = folder.with_extension(format!("cut{cut}"));
+            fs::create_dir_all(&state).expect("the folder is writable");
+            fs::write(state.join("state.db"), &base).expect("it is writable");
+            // What stands behind the cut never reached the disk, or reached it as something else.
+            let mut bytes = log[..cut].to_vec();
+            bytes.resize(log.len(), 0xa5);
+            fs::write(state.join("state.db-wal"), bytes).expect("it is writable");
+            let store = Store::open(&state).await.expect("what was committed is whole");
+            let events: Vec<u64> = store.events("r1").await.expect("it is readable");
+            assert_eq!(events, (1..=events.len() as u64).collect::<Vec<_>>(), "cut at {cut}");
+            assert!(events.len() >= before, "cut at {cut}: an event that was there is gone");
+            before = events.len();
+            torn += usize::from(before < 20);
+            let appended = store.append("r1", before as u64 + 1, &(before + 1), "running", "now").await;
+            assert!(appended.is_ok() || before == 0, "cut at {cut}: the run itself is there, and cannot go on");
+            store.pool.close().await;
+        }
+        assert_eq!(before, 20, "the whole log has all events");
+        assert!(torn > 5, "only {torn} cuts lost anything");
+    }
+
+    #[tokio::test]
+    async fn a_page_that_is_not_what_was_written_is_found_when_the_state_is_opened() {
+        let outer = Temporary::new();
+        let folder = outer.0.join("state");
+        let left = left_open(&folder, 20).await;
+        // All is taken into the database, whose pages are then spoilt; the log of a killed process is beside it.
+        let log = fs::read(left.join("state.db-wal")).expect("it is readable");
+        let store = Store::open(&left).await.expect("it is whole");
+        store.pool.close().await;
+        let mut bytes = fs::read(left.join("state.db")).expect("it is readable");
+        let half = bytes.len() / 2;
+        bytes[half..].fill(0x5a);
+        fs::write(left.join("state.db"), &bytes).expect("it is writable");
+        fs::write(left.join("state.db-wal"), &log[..32]).expect("it is writable");
+        let damaged = Store::open(&left).await.expect_err("half of its pages are gone");
+        assert_eq!(damaged.code, "state.damaged", "{damaged}");
+        fs::write(left.join("state.db"), b"not a database at all, but long enough to be looked at").expect("writable");
+        let damaged = Store::open(&left).await.expect_err("it is no database");
+        assert_eq!(damaged.code, "state.damaged", "{damaged}");
+    }
+
+    #[tokio::test]
+    async fn processes_that_open_a_new_state_together_all_get_it() {
+        let outer = Temporary::new();
+        let folder = outer.0.join("state");
+        let openings: Vec<_> = (0..8)
+            .map(|_| {
+                let folder = folder.clone();
+                tokio::spawn(async move { Store::open(&folder).await.map(drop) })
+            })
+            .collect();
+        for opening in openings {
+            opening.await.expect("no panic").expect("each gets it");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use millrace_model::stage::{Problem, StageKind};
 
-use crate::declaration::{ContentDigest, DatabaseName, Pipeline, PluginReference, Stage};
+use crate::declaration::{ContentDigest, DatabaseName, OnFailure, Pipeline, PluginReference, Stage};
 use crate::diagnostic::Diagnostic;
 use crate::suggestion::did_you_mean;
 
@@ -131,6 +131,18 @@ impl Check<'_> {
                 let message = format!("`{key}` is for a {}; `{}` is a {kind}", kinds.join(" or a "), stage.plugin);
                 self.add(number, key, "pipeline.key-of-other-kind", message, None);
             }
+        }
+        if let Some(policy) = stage.on_failure
+            && !OnFailure::allowed_for(kind).contains(&policy)
+        {
+            let allowed: Vec<String> = OnFailure::allowed_for(kind).iter().map(|p| format!("`{p}`")).collect();
+            let why = match policy {
+                OnFailure::Continue => "a run does not go on without it",
+                _ => "it leaves nothing that could be undone",
+            };
+            let message = format!("a {kind} cannot `{policy}` on failure: {why}");
+            let help = format!("it can be told {}", allowed.join(" or "));
+            self.add(number, "on_failure", "pipeline.bad-policy", message, Some(&help));
         }
         if kind == StageKind::ModelSource {
             match stage.database {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use millrace_model::RejectValues;
+use millrace_model::stage::StageKind;
 use secrecy::SecretString;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -103,6 +104,10 @@ pub struct DatabaseDeclaration {
     pub template: Option<String>,
     /// `postgres`, `oceanbase`, `mysql` or `mariadb`. None: the server says it, or the model's document.
     pub dialect: Option<String>,
+    /// How long a statement may go unanswered before the server is asked, through another connection, whether it is
+    /// still at work on it. None: 30 s.
+    #[serde(serialize_with = "as_optional_milliseconds", rename = "patience_ms")]
+    pub patience: Option<Duration>,
 }
 
 /// One stage.
@@ -134,8 +139,68 @@ pub struct Stage {
     pub after: Option<Hook>,
     /// Of a switcher: what decides between staying and going back.
     pub health: Option<Health>,
+    /// How often the stage's work is tried again after a transient failure, such as a lost connection.
+    pub retries: u32,
+    /// What becomes of the run when the stage fails for good. None: what its kind says,
+    /// [`OnFailure::of_kind`].
+    pub on_failure: Option<OnFailure>,
     #[serde(skip)]
     pub(crate) places: Places,
+}
+
+/// How often a stage's work is tried again where the pipeline does not say.
+pub const DEFAULT_RETRIES: u32 = 3;
+
+/// What becomes of a run when one of its stages fails for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// It stops where it is: shadows are kept, and `resume` continues it.
+    Stop,
+    /// What applications see of it is undone, the last first.
+    Rollback,
+    /// It goes on as if the stage had succeeded.
+    Continue,
+}
+
+impl OnFailure {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Stop, Self::Rollback, Self::Continue];
+
+    /// As it is written in a pipeline.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Rollback => "rollback",
+            Self::Continue => "continue",
+        }
+    }
+
+    /// What is done where the pipeline does not say: a switch that failed is taken back, what could not be cleaned
+    /// stays for the next time, and anything else stops the run.
+    pub fn of_kind(kind: StageKind) -> Self {
+        match kind {
+            StageKind::Switcher => Self::Rollback,
+            StageKind::Cleaner => Self::Continue,
+            _ => Self::Stop,
+        }
+    }
+
+    /// What a stage of this kind may be told. Before rows are copied there is nothing to roll back; and a run goes on
+    /// only without what loses nothing.
+    pub fn allowed_for(kind: StageKind) -> &'static [Self] {
+        match kind {
+            StageKind::ModelSource | StageKind::Differ | StageKind::Converter => &[Self::Stop],
+            StageKind::Copier | StageKind::Validator | StageKind::Switcher => &[Self::Stop, Self::Rollback],
+            StageKind::Cleaner => &[Self::Stop, Self::Continue],
+        }
+    }
+}
+
+impl fmt::Display for OnFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// What carries a stage out.
@@ -238,6 +303,14 @@ pub struct Health {
     /// How long it may take until it does so for the first time; then the run goes back.
     #[serde(serialize_with = "as_milliseconds", rename = "within_ms")]
     pub within: Duration,
+}
+
+#[allow(clippy::ref_option, reason = "serde asks for it")]
+fn as_optional_milliseconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    match duration {
+        Some(duration) => as_milliseconds(duration, serializer),
+        None => serializer.serialize_none(),
+    }
 }
 
 fn as_milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::time::Duration;
 
 use millrace_model::plan::KeptRows;
 use secrecy::{ExposeSecret, SecretString};
 use toml::de::DeTable;
 
-use crate::declaration::{DatabaseDeclaration, DatabaseName, Databases, Pipeline};
+use crate::declaration::{DatabaseDeclaration, DatabaseName, Databases, Pipeline, parse_duration};
 use crate::diagnostic::Diagnostic;
 use crate::raw::{Field, Report, Section};
 use crate::stage::{HEALTH_KEYS, REJECTS_KEYS, STAGE_KEYS, stages};
@@ -17,7 +18,7 @@ use crate::variable::{Resolver, Template};
 
 const PIPELINE_KEYS: &[&str] = &["name", "databases", "tables", "stage"];
 pub(crate) const DATABASES_KEYS: &[&str] = &["source", "target"];
-const DATABASE_KEYS: &[&str] = &["url", "dialect"];
+const DATABASE_KEYS: &[&str] = &["url", "dialect", "patience"];
 const TABLES_KEYS: &[&str] = &["include", "exclude", "rename", "rows"];
 const DIALECTS: &[&str] = &["postgres", "oceanbase", "mysql", "mariadb"];
 
@@ -126,7 +127,8 @@ fn database(section: &Section<'_>, resolver: &dyn Resolver, report: &mut Report<
         Some(dialect.to_owned())
     });
     let url = optional(section.get("url"), report, |field, report| url(field, resolver, report));
-    let (dialect, url) = (dialect?, url?);
+    let patience = optional(section.get("patience"), report, duration);
+    let (dialect, url, patience) = (dialect?, url?, patience?);
     let (template, url) = url.unzip();
     if let (Some(dialect), Some(url), Some(field)) = (&dialect, &url, section.get("dialect")) {
         let is_postgres = family(url) == Some("postgres");
@@ -136,7 +138,7 @@ fn database(section: &Section<'_>, resolver: &dyn Resolver, report: &mut Report<
             return None;
         }
     }
-    Some(DatabaseDeclaration { url, template, dialect })
+    Some(DatabaseDeclaration { url, template, dialect, patience })
 }
 
 /// Reads a value that may be left out: the outer None is a mistake, the inner None that it is not there.
@@ -148,6 +150,22 @@ pub(crate) fn optional<'d, T>(
     match field {
         Some(field) => read(&field, report).map(Some),
         None => Some(None),
+    }
+}
+
+/// A length of time that is not zero.
+fn duration(field: &Field<'_>, report: &mut Report<'_>) -> Option<Duration> {
+    let text = field.text(report)?;
+    match parse_duration(text) {
+        Ok(duration) if !duration.is_zero() => Some(duration),
+        Ok(_) => {
+            report.add(field.span.clone(), "pipeline.bad-duration", format!("`{}` must not be zero", field.name));
+            None
+        }
+        Err(why) => {
+            report.add(field.span.clone(), "pipeline.bad-duration", why);
+            None
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use millrace_model::RejectValues;
 use serde_json::Value;
 
 use crate::declaration::{
-    ContentDigest, DEFAULT_MEMORY_BYTES, DatabaseName, Health, Hook, Places, PluginReference, Rejects, Stage,
-    parse_duration, parse_size,
+    ContentDigest, DEFAULT_MEMORY_BYTES, DEFAULT_RETRIES, DatabaseName, Health, Hook, OnFailure, Places,
+    PluginReference, Rejects, Stage, parse_duration, parse_size,
 };
 use crate::parse::{DATABASES_KEYS, checked, optional};
 use crate::raw::{Field, Report, Section, refuse_variable};
@@ -17,8 +17,21 @@ use crate::suggestion::did_you_mean;
 use crate::tables::ColumnPattern;
 
 pub(crate) const STAGE_KEYS: &[&str] = &[
-    "plugin", "sha256", "database", "file", "columns", "config", "from", "memory", "rejects", "approve", "before",
-    "after", "health",
+    "plugin",
+    "sha256",
+    "database",
+    "file",
+    "columns",
+    "config",
+    "from",
+    "memory",
+    "rejects",
+    "approve",
+    "before",
+    "after",
+    "health",
+    "retries",
+    "on_failure",
 ];
 pub(crate) const REJECTS_KEYS: &[&str] = &["keep", "at_most", "values"];
 pub(crate) const HEALTH_KEYS: &[&str] = &["url", "within"];
@@ -61,6 +74,8 @@ fn stage(section: &Section<'_>, report: &mut Report<'_>) -> Option<Stage> {
     let before = optional(section.get("before"), report, hook);
     let after = optional(section.get("after"), report, hook);
     let health = optional(section.get("health"), report, health);
+    let retries = optional(section.get("retries"), report, retries);
+    let on_failure = optional(section.get("on_failure"), report, on_failure);
     Some(Stage {
         plugin: plugin?,
         database: database?,
@@ -74,6 +89,8 @@ fn stage(section: &Section<'_>, report: &mut Report<'_>) -> Option<Stage> {
         before: before?,
         after: after?,
         health: health?,
+        retries: retries?.unwrap_or(DEFAULT_RETRIES),
+        on_failure: on_failure?,
         places,
     })
 }
@@ -172,6 +189,35 @@ fn rejects(field: &Field<'_>, report: &mut Report<'_>) -> Option<Rejects> {
         at_most: at_most?.unwrap_or(default.at_most),
         values: values?.unwrap_or(default.values),
     })
+}
+
+/// More would be a loop that nobody watches.
+const RETRIES_AT_MOST: f64 = 100.0;
+
+fn retries(field: &Field<'_>, report: &mut Report<'_>) -> Option<u32> {
+    let number = field.number(report)?;
+    if number.fract() != 0.0 || !(0.0..=RETRIES_AT_MOST).contains(&number) {
+        let message = format!("`retries` must be a whole number from 0 to {RETRIES_AT_MOST}");
+        report.add(field.span.clone(), "pipeline.bad-retries", message);
+        return None;
+    }
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is from 0 to 100")]
+    Some(number as u32)
+}
+
+fn on_failure(field: &Field<'_>, report: &mut Report<'_>) -> Option<OnFailure> {
+    let text = field.text(report)?;
+    let found = OnFailure::ALL.into_iter().find(|policy| policy.as_str() == text);
+    if found.is_none() {
+        let known: Vec<&str> = OnFailure::ALL.into_iter().map(OnFailure::as_str).collect();
+        report.add_with_help(
+            field.span.clone(),
+            "pipeline.bad-policy",
+            format!("a run cannot {text:?} when a stage fails"),
+            did_you_mean(text, &known),
+        );
+    }
+    found
 }
 
 fn hook(field: &Field<'_>, report: &mut Report<'_>) -> Option<Hook> {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use millrace_model::stage::{Problem, StageKind};
 use millrace_pipeline::{
-    Color, ContentDigest, DatabaseName, Diagnostic, KNOWN_KEYS, Pipeline, PluginReference, Rejects, Resolver, render,
-    summary,
+    Color, ContentDigest, DEFAULT_RETRIES, DatabaseName, Diagnostic, KNOWN_KEYS, OnFailure, Pipeline, PluginReference,
+    Rejects, Resolver, render, summary,
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -392,4 +392,57 @@ fn nothing_that_is_written_makes_the_parser_fall_over() {
         assert!(!diagnostics.is_empty(), "{text:?}");
         render(&diagnostics, text, "odd.toml", Color::Plain);
     }
+}
+
+#[test]
+fn a_stage_says_how_often_it_is_tried_again_and_what_becomes_of_its_failure() {
+    let text = format!("{HEAD}patience = \"5s\"\n{MODELS}") + &stages(&["differ", "convert-oceanbase"]);
+    let pipeline = parse(&text);
+    assert_eq!(pipeline.databases.target.patience, Some(Duration::from_secs(5)));
+    assert_eq!(pipeline.databases.source.patience, None);
+    assert!(pipeline.stages.iter().all(|stage| stage.retries == DEFAULT_RETRIES && stage.on_failure.is_none()));
+
+    let text = text.replace("\"convert-oceanbase\"", "\"convert-oceanbase\"\nretries = 0\non_failure = \"stop\"");
+    let stage = &parse(&text).stages[3];
+    assert_eq!((stage.retries, stage.on_failure), (0, Some(OnFailure::Stop)));
+
+    let with = |keys: &str| {
+        let text = text.replace("retries = 0\non_failure = \"stop\"", keys);
+        found(&wrong(&text), &text)
+    };
+    assert_eq!(with("retries = 1.5"), pairs(&[("pipeline.bad-retries", "1.5")]));
+    assert_eq!(with("retries = -1"), pairs(&[("pipeline.bad-retries", "-1")]));
+    assert_eq!(with("retries = 101"), pairs(&[("pipeline.bad-retries", "101")]));
+    assert_eq!(with("retries = \"3\""), pairs(&[("pipeline.wrong-type", "\"3\"")]));
+    assert_eq!(with("on_failure = \"rolback\""), pairs(&[("pipeline.bad-policy", "\"rolback\"")]));
+    let text = text.replace("\"5s\"", "\"0s\"");
+    assert_eq!(found(&wrong(&text), &text), pairs(&[("pipeline.bad-duration", "\"0s\"")]));
+}
+
+#[test]
+fn a_stage_is_told_only_what_it_can_do_on_failure() {
+    let all = ["differ", "convert-oceanbase", "copy-range", "validate", "switch-rename", "clean-expired"];
+    let text = format!("{HEAD}{MODELS}") + &stages(&all);
+    for (plugin, refused) in [
+        ("differ", &["rollback", "continue"][..]),
+        ("convert-oceanbase", &["rollback", "continue"]),
+        ("copy-range", &["continue"]),
+        ("validate", &["continue"]),
+        ("switch-rename", &["continue"]),
+        ("clean-expired", &["rollback"]),
+    ] {
+        for policy in ["stop", "rollback", "continue"] {
+            let line = format!("plugin = \"{plugin}\"\n");
+            let text = text.replace(&line, &format!("{line}on_failure = \"{policy}\"\n"));
+            let expected = if refused.contains(&policy) {
+                pairs(&[("pipeline.bad-policy", &format!("\"{policy}\""))])
+            } else {
+                Vec::new()
+            };
+            assert_eq!(checked(&text), expected, "{plugin} {policy}");
+        }
+    }
+    assert_eq!(OnFailure::of_kind(StageKind::Switcher), OnFailure::Rollback);
+    assert_eq!(OnFailure::of_kind(StageKind::Cleaner), OnFailure::Continue);
+    assert_eq!(OnFailure::of_kind(StageKind::Validator), OnFailure::Stop);
 }

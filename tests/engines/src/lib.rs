@@ -32,6 +32,7 @@ mod guard;
 mod installation;
 mod kind;
 mod place;
+mod session;
 mod shared;
 mod wheel;
 
@@ -41,4 +42,5 @@ pub use engine::{Engine, Options};
 pub use error::Error;
 pub use installation::Installation;
 pub use kind::Kind;
+pub use session::Session;
 pub use shared::{Shared, oceanbase, postgres16, postgres18, shared};

@@ -312,7 +312,7 @@ async fn peak_with(memory: &str) -> Result<Option<u64>> {
         FROM generate_series(1, 120) AS n, generate_series(1, 20000) AS m GROUP BY n; ANALYZE;";
     items.source.run_sql(large).await?;
     let running = items.millrace.spawn(&["run", &items.pipeline, "--yes", "--json"])?;
-    let process = running.id().context("it runs")?;
+    let process = running.process().context("it runs")?;
     let ending = tokio::spawn(running.finish());
     let mut peak = None;
     while !ending.is_finished() {

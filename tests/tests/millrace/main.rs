@@ -7,9 +7,14 @@ mod endings;
 mod faults;
 mod folders;
 mod incremental;
+mod kills;
+mod networks;
 mod plans;
+mod policies;
+mod preflights;
 mod rejects;
 mod serving;
+mod states;
 mod validating;
 mod whole;
 

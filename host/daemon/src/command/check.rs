@@ -7,6 +7,7 @@ use super::{Exit, Home, Refusal, cancel_on_signal, exit_of, print_json};
 use crate::cli::PipelineArgs;
 use crate::databases::Databases;
 use crate::planner;
+use crate::preflight::{self, Finding, Verdict};
 use crate::setup::Setup;
 
 /// What a check found.
@@ -17,6 +18,8 @@ struct Findings {
     source: Option<String>,
     target: Option<String>,
     tables: usize,
+    checks: Vec<Finding>,
+    /// The failures among the checks.
     problems: Vec<Failure>,
 }
 
@@ -25,13 +28,8 @@ pub(super) async fn check(home: &Home, arguments: &PipelineArgs) -> Result<Exit,
     let setup = Setup::read(&home.runtime, &arguments.pipeline)?;
     let databases = Databases::open(&setup, &cancel).await?;
     let source = planner::selected_source(&setup, &databases, &cancel).await?;
-    let mut problems = Vec::new();
-    if let Some(database) = &databases.source {
-        problems.extend(database.server_checks(&source.tables).await?);
-    }
-    if let Some(target) = &databases.target {
-        problems.extend(target.require_writable().err());
-    }
+    let checks = preflight::before_plan(&setup, &databases, &source.tables, &cancel).await?;
+    let problems = checks.iter().filter_map(|finding| finding.failure.clone()).collect();
     planner::selected_target(&setup, &databases, &cancel).await?;
     // What a plan would be refused for (an unclaimed column, keys that collide) is known before anybody asks for one.
     if problems.is_empty() {
@@ -47,6 +45,7 @@ pub(super) async fn check(home: &Home, arguments: &PipelineArgs) -> Result<Exit,
         source: databases.source.as_ref().map(|d| format!("postgres {}", d.version())),
         target: databases.target.as_ref().map(|d| format!("{} {}", d.dialect(), d.version())),
         tables: source.tables.len(),
+        checks,
         problems,
     };
     if arguments.json {
@@ -65,10 +64,25 @@ fn print(findings: &Findings) {
     let none = "none: its model comes from a file";
     say!("source   {} ({} tables selected)", findings.source.as_deref().unwrap_or(none), findings.tables);
     say!("target   {}", findings.target.as_deref().unwrap_or(none));
+    say!("");
+    for finding in &findings.checks {
+        let word = match finding.verdict {
+            Verdict::Pass => "ok",
+            Verdict::Warn => "warning",
+            Verdict::Fail => "failure",
+        };
+        say!("{word:8} {:18} {}", finding.check, finding.message);
+        if let (Verdict::Warn, Some(advice)) = (finding.verdict, &finding.advice) {
+            say!("{:27} to do: {advice}", "");
+        }
+    }
     for problem in &findings.problems {
         crate::console::print_failure(problem);
     }
-    if findings.problems.is_empty() {
-        say!("all is well");
+    let warnings = findings.checks.iter().filter(|finding| finding.verdict == Verdict::Warn).count();
+    match (findings.problems.len(), warnings) {
+        (0, 0) => say!("\nall is well"),
+        (0, warnings) => say!("\nall is well, with {warnings} warnings"),
+        (problems, _) => say!("\n{problems} problems must be solved before a run"),
     }
 }

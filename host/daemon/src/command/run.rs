@@ -197,7 +197,8 @@ async fn settle(
     };
     if json {
         let state = record.state.clone();
-        print_json(&Ending { run: Some(id.to_owned()), state, failure: result.err(), report: Some(report) });
+        let failure = result.err().or_else(|| report.failure.clone().filter(|_| exit == Exit::RolledBack));
+        print_json(&Ending { run: Some(id.to_owned()), state, failure, report: Some(report) });
         return Ok(exit);
     }
     let summary = &report.summary;
@@ -211,7 +212,12 @@ async fn settle(
             summary.seconds
         ),
         Ok(End::WaitingApproval) => say!("validated, and waiting for approval: millrace approve {id}"),
-        Ok(End::RolledBack) => say!("rolled back: the old tables are live again"),
+        Ok(End::RolledBack) => {
+            if let Some(failure) = &report.failure {
+                console::print_failure(failure);
+            }
+            say!("rolled back: the old tables are live again");
+        }
         Err(failure) => {
             console::print_failure(&failure);
             eprintln!("  next:  millrace resume {id}");

@@ -3,7 +3,7 @@
 use std::fs;
 
 use millrace_model::Failure;
-use millrace_pipeline::Event;
+use millrace_pipeline::{Event, Journal};
 
 use super::{Exit, Home, Refusal, print_json};
 use crate::cli::{ReportArgs, ReportFormat, RunSelector, RunsArgs};
@@ -36,7 +36,13 @@ pub(super) async fn show(home: &Home, arguments: &RunSelector) -> Result<Exit, R
     let events: Vec<Event> = home.store.events(&run.id).await?;
     let report = Report::gather(&home.store, &run).await?;
     if arguments.json {
-        print_json(&serde_json::json!({ "run": run, "tables": report.tables, "events": events }));
+        // A journal that breaks its own rules is shown all the same: that is when somebody needs to see it.
+        let journal = Journal::from_events(events.iter().cloned());
+        let problem = journal.as_ref().err().map(|illegal| Failure::from(illegal.clone()));
+        let recovery = journal.as_ref().ok().map(Journal::recover);
+        print_json(&serde_json::json!({
+            "run": run, "tables": report.tables, "events": events, "recovery": recovery, "journal_problem": problem,
+        }));
         return Ok(Exit::Done);
     }
     say!("run {} of {}: {}", run.id, run.pipeline, shown_state(home, &run.id, &run.state));

@@ -4,7 +4,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use millrace_database::mysql::{MadeTable, MySql, TableRole};
 use millrace_model::switching::{Artefact, ArtefactKind, Removal};
-use millrace_model::{Cancel, Failure, StageKind};
+use millrace_model::{Cancel, Failure, Fault, StageKind};
 use millrace_pipeline::{Action, EventKind, RunState};
 use serde_json::json;
 use tokio::sync::broadcast;
@@ -53,7 +53,37 @@ pub(crate) async fn removals(
             Some((removal, made.run.clone()))
         })
         .collect();
+    let tables = if tables.len() > 1 { children_first(tables, &references(target).await?) } else { tables };
     Ok(Removals { kept: count.saturating_sub(tables.len()), tables })
+}
+
+/// Which table refers to which other one, by their names.
+async fn references(target: &MySql) -> Result<Vec<(String, String)>, Failure> {
+    let mut session = target.session();
+    let rows = blocking(move || {
+        let query = "SELECT DISTINCT table_name, referenced_table_name FROM information_schema.key_column_usage \
+             WHERE table_schema = DATABASE() AND referenced_table_name IS NOT NULL";
+        session.query(query, &[])
+    })
+    .await?;
+    let pair = |row: Vec<Option<String>>| Some((row.first()?.clone()?, row.get(1)?.clone()?));
+    Ok(rows.into_iter().filter_map(pair).collect())
+}
+
+/// A table to which others refer can be dropped only after them. Of those that refer to each other in a ring the order
+/// is left as it is.
+fn children_first(mut tables: Vec<(Removal, String)>, references: &[(String, String)]) -> Vec<(Removal, String)> {
+    let mut ordered = Vec::with_capacity(tables.len());
+    while !tables.is_empty() {
+        let waits = |parent: &(Removal, String)| {
+            let name = &parent.0.table.name;
+            let refers = |child: &str| references.iter().any(|(from, to)| from == child && to == name);
+            tables.iter().any(|(other, _)| other.table.name != *name && refers(&other.table.name))
+        };
+        let next = tables.iter().position(|table| !waits(table)).unwrap_or(0);
+        ordered.push(tables.remove(next));
+    }
+    ordered
 }
 
 /// None: the table belongs to a run that may still go on.
@@ -125,20 +155,41 @@ pub(crate) async fn remove(
 }
 
 /// The last phase of a run: removes what earlier runs of this pipeline left. What cannot be removed stays for the
-/// next cleaning: it does not fail a run whose tables are live.
+/// next cleaning.
+///
+/// # Errors
+/// What passes by itself; any other failure to remove a table is only told.
 pub(super) async fn expired(run: &RunContext) -> Result<(), Failure> {
     let found = removals(&run.setup, &run.store, &run.target, Some(run.id()), &run.cancel).await?;
+    let mut lost = None;
     for entry in &found.tables {
         if let Err(failure) = remove(&run.setup, &run.store, &run.target, entry, &run.cancel).await {
             tracing::warn!(run = run.id(), table = %entry.0.table, "not removed: {failure}");
+            lost = Some(failure).filter(|failure| failure.fault == Fault::Transient).or(lost);
         }
     }
-    Ok(())
+    lost.map_or(Ok(()), Err)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_refers_to_others_goes_before_them() {
+        let removal = |name: &str| {
+            let table = millrace_model::TableName::bare(name);
+            (Removal { table, why: String::new() }, "r1".to_owned())
+        };
+        let order = |names: &[&str], references: &[(&str, &str)]| -> Vec<String> {
+            let references: Vec<_> = references.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+            let tables = names.iter().map(|name| removal(name)).collect();
+            children_first(tables, &references).into_iter().map(|(removal, _)| removal.table.name).collect()
+        };
+        let references = [("part", "item"), ("item", "maker"), ("maker", "maker"), ("other", "item")];
+        assert_eq!(order(&["item", "maker", "part"], &references), ["part", "item", "maker"]);
+        assert_eq!(order(&["hen", "egg", "nest"], &[("hen", "egg"), ("egg", "hen")]), ["nest", "hen", "egg"]);
+    }
 
     #[test]
     fn an_age_is_never_too_large() {

@@ -6,13 +6,14 @@ use std::time::Instant;
 use millrace_database::mysql::{Bookkeeping, MySql};
 use millrace_database::postgres::{Postgres, Snapshot as SourceSnapshot};
 use millrace_model::{Cancel, Failure, Fault, StageKind};
-use millrace_pipeline::{Action, EventKind, RunState};
+use millrace_pipeline::{Action, DEFAULT_RETRIES, EventKind, RunState};
 use serde_json::Value;
 use tokio::sync::{broadcast, watch};
 
 use super::progress::Snapshot;
 use super::recorder::Recorder;
 use super::tuning;
+use crate::attempts::attempted;
 use crate::databases::Databases;
 use crate::outcome::Timing;
 use crate::setup::Setup;
@@ -69,7 +70,9 @@ pub(crate) struct RunContext {
     /// The source's snapshot, once it was taken: copying and validating read the same instant.
     pub(crate) snapshot: tokio::sync::Mutex<Option<SourceSnapshot>>,
     timings: Mutex<Vec<Timing>>,
-    _ownership: Ownership,
+    /// Why the run was turned round, when a failure did it.
+    turned_by: Mutex<Option<Failure>>,
+    _ownership: [Ownership; 2],
 }
 
 impl RunContext {
@@ -81,7 +84,7 @@ impl RunContext {
         cancel: Cancel,
         watch: Watch,
     ) -> Result<Self, Failure> {
-        let ownership = store.own(&record.id)?;
+        let ownership = [store.own(&record.id)?, store.own_pipeline(&record.pipeline, &record.id)?];
         tuning::forget(store, &record.id).await?;
         let (source, target) = Databases::open(&setup, &cancel).await?.both()?;
         let values = setup.optional_stage(StageKind::Copier).map(|stage| stage.declaration.rejects.values);
@@ -100,6 +103,7 @@ impl RunContext {
             watch,
             snapshot: tokio::sync::Mutex::new(None),
             timings: Mutex::new(timings),
+            turned_by: Mutex::new(None),
             _ownership: ownership,
         })
     }
@@ -149,6 +153,34 @@ impl RunContext {
         }
     }
 
+    /// Does what a stage is for, as often as the stage's `retries` allow while it fails transiently. A phase can be
+    /// begun again at any point: what is done is skipped, and what may be done is looked at.
+    pub(crate) async fn phase<'a, F: Future<Output = Result<(), Failure>> + 'a>(
+        &'a self,
+        kind: StageKind,
+        name: &str,
+        work: impl Fn(&'a Self) -> F,
+    ) -> Result<(), Failure> {
+        let retries = self.setup.optional_stage(kind).map_or(DEFAULT_RETRIES, |s| s.declaration.retries);
+        let attempt = || async {
+            let result = work(self).await;
+            if let Err(failure) = &result
+                && failure.fault == Fault::Transient
+                && failure.field("database") == Some(self.source.name())
+            {
+                // The connection that holds the snapshot may be among those that were lost.
+                self.snapshot.lock().await.take();
+            }
+            result
+        };
+        self.timed(name, attempted(name, retries, &self.cancel, attempt)).await
+    }
+
+    /// Remembers the failure because of which the run is rolled back.
+    pub(crate) fn turned_by(&self, failure: Failure) {
+        *self.turned_by.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
+    }
+
     /// Adds what a phase took to the run's timings.
     pub(crate) async fn timed<T>(
         &self,
@@ -182,6 +214,7 @@ impl RunContext {
             };
             self.recorder.run(kind).await?;
         }
+        let failure = failure.or_else(|| self.turned_by.lock().unwrap_or_else(PoisonError::into_inner).take());
         self.store.keep(self.id(), "failure", &failure).await?;
         let books = self.target.with_cancel(&Cancel::new()).bookkeeping();
         let state = self.recorder.state().name();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::future::try_join_all;
 use millrace_columnar::Batch;
 use millrace_database::dialect::mysql as dialect;
 use millrace_database::postgres::{Cutting, Snapshot as SourceSnapshot};
@@ -110,15 +111,14 @@ pub(super) async fn copy(run: &RunContext) -> Result<(), Failure> {
         tables.push(copy);
         ways.push(table.rows_from.is_none().then_some(way));
     }
-    for table in &pending {
-        let action = Action::copy(&table.target);
-        run.recorder.action(&action, EventKind::ActionStarted).await?;
-    }
+    let begun: Vec<Action> = pending.iter().map(|table| Action::copy(&table.target)).collect();
+    try_join_all(begun.iter().map(|action| run.recorder.action(action, EventKind::ActionStarted))).await?;
     let factory = Factory { copier: stage.plugin.clone(), context: stage.context(&run.cancel), ways };
     let options = CopyOptions {
         workers: begin_with,
         planned_at_most: parallel,
         memory_bytes: stage.declaration.memory,
+        retries: stage.declaration.retries,
         ..CopyOptions::new(parallel)
     };
     let control = CopyControl::new(run.cancel.clone());
@@ -139,9 +139,9 @@ pub(super) async fn copy(run: &RunContext) -> Result<(), Failure> {
     };
     teller.abort();
     run.watch.progress.send_replace(None);
-    keep_rejects(run).await?;
-    noted?;
-    let Err(failure) = result else { return Ok(()) };
+    // What cannot be read now is read when the copy goes on; why it failed is what counts.
+    let rejects = keep_rejects(run).await;
+    let Err(failure) = result else { return noted.and(rejects) };
     if failure.fault != millrace_model::Fault::Cancelled {
         for table in pending.into_iter().filter(is_pending) {
             let kind = EventKind::ActionFailed { failure: failure.clone() };

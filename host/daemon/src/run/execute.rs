@@ -8,12 +8,13 @@ use futures::{FutureExt as _, StreamExt as _};
 use millrace_database::dialect::mysql as dialect;
 use millrace_database::mysql::TableRole;
 use millrace_model::plan::Statement;
-use millrace_model::{Failure, StageKind, TableName, TablePlan};
-use millrace_pipeline::{Action, EventKind, NextStep, RunState};
+use millrace_model::{Failure, Fault, StageKind, TableName, TablePlan};
+use millrace_pipeline::{Action, EventKind, NextStep, OnFailure, RunState};
 use serde_json::{Value, json};
 
 use super::context::{End, RunContext};
-use super::{clean, copy, health, hooks, switch, validate};
+use super::{clean, copy, health, hooks, rollback, switch, validate};
+use crate::preflight;
 
 /// What is approved: the switch, after everything was copied and validated.
 const SWITCH: &str = "switch";
@@ -49,31 +50,61 @@ async fn forward(run: &RunContext, approval: Approval) -> Result<End, Failure> {
         }
         NextStep::Nothing => return Ok(End::Done),
     }
-    run.target.require_writable()?;
-    run.books.create().await?;
-    run.books.record_run(run.id(), &run.record.pipeline, RunState::Running.name()).await?;
+    match phases(run, approval).await {
+        Ok(end) => Ok(end),
+        Err(Stopped { stage, failure }) => after_failure(run, stage, failure).await,
+    }
+}
 
-    run.timed("shadows", shadows(run)).await?;
-    run.timed("copy", copy::copy(run)).await?;
-    run.timed("complete", complete(run)).await?;
-    if run.setup.optional_stage(StageKind::Validator).is_some() {
-        run.timed("validate", validate::validate(run)).await?;
+/// A phase failed for good.
+struct Stopped {
+    /// The kind of stage that it is the work of. None: the host's own work.
+    stage: Option<StageKind>,
+    failure: Failure,
+}
+
+impl From<Failure> for Stopped {
+    fn from(failure: Failure) -> Self {
+        Self { stage: None, failure }
+    }
+}
+
+fn stopped(stage: StageKind) -> impl Fn(Failure) -> Stopped {
+    move |failure| Stopped { stage: Some(stage), failure }
+}
+
+async fn phases(run: &RunContext, approval: Approval) -> Result<End, Stopped> {
+    use StageKind::{Cleaner, Copier, Switcher, Validator};
+    run.phase(Copier, "prepare", prepare).await.map_err(stopped(Copier))?;
+    run.phase(Copier, "shadows", shadows).await.map_err(stopped(Copier))?;
+    run.phase(Copier, "copy", copy::copy).await.map_err(stopped(Copier))?;
+    run.phase(Copier, "complete", complete).await.map_err(stopped(Copier))?;
+    if run.setup.optional_stage(Validator).is_some() {
+        run.phase(Validator, "validate", validate::validate).await.map_err(stopped(Validator))?;
     }
     // A run that only compares has no names to swap.
     let builds = run.record.plan.builds().next().is_some();
-    if builds && run.setup.optional_stage(StageKind::Switcher).is_some() {
+    if builds && run.setup.optional_stage(Switcher).is_some() {
         if !approved(run, approval).await? {
             return Ok(End::WaitingApproval);
         }
         if !switch::is_done(run) {
-            run.timed("switch", hooks::around(run, switch::switch(run))).await?;
+            // The hooks stand around all attempts: the application is stopped and started once.
+            let switching = run.phase(Switcher, "switch", switch::switch);
+            hooks::around(run, switching).await.map_err(stopped(Switcher))?;
         }
         if let Some(problem) = health::problem(run).await? {
-            return super::rollback::begin(run, &problem).await;
+            return Err(stopped(Switcher)(Failure::data("switch.unhealthy", problem)));
         }
     }
-    if run.setup.optional_stage(StageKind::Cleaner).is_some() {
-        run.timed("clean", clean::expired(run)).await?;
+    if run.setup.optional_stage(Cleaner).is_some()
+        && let Err(failure) = run.phase(Cleaner, "clean", clean::expired).await
+    {
+        let goes_on = policy(run, Cleaner) == OnFailure::Continue && failure.fault != Fault::Cancelled;
+        if !goes_on {
+            return Err(stopped(Cleaner)(failure));
+        }
+        tracing::warn!(run = run.id(), "what earlier runs left stays for the next cleaning: {failure}");
     }
     run.recorder.run(EventKind::RunFinished).await?;
     Ok(End::Done)
@@ -94,6 +125,39 @@ async fn several(work: Vec<BoxFuture<'_, Result<(), Failure>>>) -> Result<(), Fa
         }
     }
     result
+}
+
+/// What the pipeline, or else the kind, says about a stage that failed.
+fn policy(run: &RunContext, kind: StageKind) -> OnFailure {
+    let declared = run.setup.optional_stage(kind).and_then(|stage| stage.declaration.on_failure);
+    declared.unwrap_or(OnFailure::of_kind(kind))
+}
+
+/// Stops the run, or rolls it back, as the failed stage's `on_failure` says. A run that somebody asked to stop is only
+/// stopped; and unless the pipeline says so itself, nothing is rolled back before something of the switch was begun, nor
+/// because a hook failed: then the tables are as they should be.
+async fn after_failure(run: &RunContext, stage: Option<StageKind>, failure: Failure) -> Result<End, Failure> {
+    let Some(kind) = stage.filter(|kind| policy(run, *kind) == OnFailure::Rollback) else { return Err(failure) };
+    let recovery = run.recorder.recovery();
+    let declared = run.setup.optional_stage(kind).is_some_and(|stage| stage.declaration.on_failure.is_some());
+    let begun = recovery.undo_order().into_iter().any(Action::is_visible);
+    if failure.fault == Fault::Cancelled || !recovery.can_roll_back {
+        return Err(failure);
+    }
+    if !declared && (!begun || failure.code == "hook.failed") {
+        return Err(failure);
+    }
+    tracing::warn!(run = run.id(), "rolling back, because: {failure}");
+    run.turned_by(failure.clone());
+    rollback::begin(run, &failure.message).await.map_err(|undoing| undoing.with("after", failure.to_string()))
+}
+
+/// Looks whether the run can be carried out, and opens the target's books.
+async fn prepare(run: &RunContext) -> Result<(), Failure> {
+    preflight::before_run(run).await?;
+    run.target.require_writable()?;
+    run.books.create().await?;
+    run.books.record_run(run.id(), &run.record.pipeline, RunState::Running.name()).await
 }
 
 /// Makes the shadows: complete but for what is faster after the rows.

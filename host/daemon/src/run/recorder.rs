@@ -13,7 +13,8 @@ use tokio::sync::{broadcast, oneshot};
 use crate::clock;
 use crate::store::Store;
 
-/// Names an event at which the process stops for good, `event` or `event@action`: tests end it there.
+/// Names an event at which the process stops for good, `event` or `event@action`: tests end it there. It stops after
+/// the event was kept, or, with `before:` in front, when it has only been decided on.
 const HOLD_VARIABLE: &str = "MILLRACE_HOLD_AT";
 
 /// An event that is to be kept, and who waits for that.
@@ -120,6 +121,9 @@ impl Recorder {
             }
             journal.state()
         };
+        for event in &events {
+            self.hold(Moment::Before, event).await;
+        }
         if let Err(failure) = self.store.append(&self.run, &events, state.name()).await {
             // Only what was kept has happened.
             lock(&self.journal).truncate(before);
@@ -135,13 +139,17 @@ impl Recorder {
                 event = event.kind.name(),
                 "journal"
             );
-            let hold = self.hold_at.as_deref().is_some_and(|wanted| is_at(wanted, &event));
-            let _nobody_listens = self.told.send(event);
-            if hold {
-                eprintln!("held at {}", self.hold_at.as_deref().unwrap_or_default());
-                std::future::pending::<()>().await;
-            }
+            let _nobody_listens = self.told.send(event.clone());
+            self.hold(Moment::After, &event).await;
             let _nobody_waits = kept.send(Ok(()));
+        }
+    }
+
+    /// Stops for good, if this is where.
+    async fn hold(&self, moment: Moment, event: &Event) {
+        if let Some(wanted) = self.hold_at.as_deref().filter(|wanted| is_at(wanted, moment, event)) {
+            eprintln!("held at {wanted}");
+            std::future::pending::<()>().await;
         }
     }
 }
@@ -150,7 +158,45 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn is_at(wanted: &str, event: &Event) -> bool {
+/// On which side of an event's being kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moment {
+    Before,
+    After,
+}
+
+fn is_at(wanted: &str, moment: Moment, event: &Event) -> bool {
+    let (wanted, wanted_moment) = match wanted.strip_prefix("before:") {
+        Some(wanted) => (wanted, Moment::Before),
+        None => (wanted, Moment::After),
+    };
+    if moment != wanted_moment {
+        return false;
+    }
     let (name, action) = wanted.split_once('@').unwrap_or((wanted, ""));
     name == event.kind.name() && event.action.as_ref().map_or("", Action::as_str).starts_with(action)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_to_stop_at_is_an_event_an_action_and_a_side() {
+        let event = |action: Option<&str>, kind| Event {
+            sequence: 1,
+            at: String::new(),
+            action: action.map(Action::new),
+            kind,
+        };
+        let started = event(Some("copy:orders"), EventKind::ActionStarted);
+        for wanted in ["action-started", "action-started@copy", "action-started@copy:orders"] {
+            assert!(is_at(wanted, Moment::After, &started), "{wanted}");
+            assert!(!is_at(wanted, Moment::Before, &started), "{wanted}");
+            assert!(is_at(&format!("before:{wanted}"), Moment::Before, &started), "{wanted}");
+        }
+        assert!(!is_at("action-succeeded@copy", Moment::After, &started));
+        assert!(!is_at("action-started@validate", Moment::After, &started));
+        assert!(is_at("run-started", Moment::After, &event(None, EventKind::RunStarted)));
+    }
 }

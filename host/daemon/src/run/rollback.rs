@@ -1,10 +1,11 @@
 //! Brings back the old tables.
 
-use millrace_model::{Failure, Fault};
-use millrace_pipeline::{Action, EventKind, NextStep};
+use millrace_model::{Failure, Fault, StageKind};
+use millrace_pipeline::{Action, DEFAULT_RETRIES, EventKind, NextStep};
 
 use super::context::{End, RunContext};
 use super::{hooks, switch};
+use crate::attempts::attempted;
 
 /// Rolls a run back from where it stands: what applications see is undone, the last first. The new tables stay
 /// beside the old ones as shadows, until the cleaner or a `resume` comes.
@@ -45,9 +46,11 @@ async fn undo_all(run: &RunContext) -> Result<End, Failure> {
         .filter(|action| action.is_visible())
         .map(|action| (action.clone(), recovery.outcome(action).state().cloned()))
         .collect();
+    let retries = run.setup.optional_stage(StageKind::Switcher).map_or(DEFAULT_RETRIES, |s| s.declaration.retries);
     let undo = async {
         for (action, state) in &visible {
-            switch::undo(run, action, state.as_ref()).await?;
+            let undo = || switch::undo(run, action, state.as_ref());
+            attempted("undoing", retries, &run.cancel, undo).await?;
         }
         Ok(())
     };

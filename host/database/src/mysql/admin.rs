@@ -21,6 +21,9 @@ use crate::lease::Lease;
 /// How long a probe waits for a lock before it believes in it.
 const PROBE_SECONDS: u32 = 1;
 
+/// How long one look into the catalogs may take before its connection counts as lost.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// The target, for one run of one pipeline.
 pub struct Admin {
     target: MySql,
@@ -128,9 +131,9 @@ async fn exists_on_new_connection(target: &MySql, table: &TableName) -> Result<b
 }
 
 async fn exists_on(target: &MySql, connection: &mut MySqlConnection, table: &TableName) -> Result<bool, Failure> {
-    let rows = read_rows(connection, exists_sql(target, table))
-        .await
-        .map_err(|e| target.place.failure(&format!("look for {table}"), &e))?;
+    let reading = tokio::time::timeout(LOOK_TIMEOUT, read_rows(connection, exists_sql(target, table)));
+    let rows = reading.await.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::ConnectionAborted.into())));
+    let rows = rows.map_err(|e| target.place.failure(&format!("look for {table}"), &e))?;
     Ok(first_number(&rows) > 0)
 }
 

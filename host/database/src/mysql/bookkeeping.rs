@@ -446,7 +446,8 @@ impl Bookkeeping {
     async fn read(&self, doing: &str, sql: String) -> Result<Vec<Vec<Option<String>>>, Failure> {
         let reading = async {
             let mut connection = self.target.acquire().await?;
-            match read_rows(&mut connection, sql).await {
+            let watch = connection.watch();
+            match watch.answered(read_rows(&mut connection, sql)).await {
                 Ok(rows) => {
                     connection.give_back();
                     Ok(rows)

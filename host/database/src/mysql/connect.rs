@@ -15,8 +15,8 @@ use super::sink::MySqlSink;
 use super::{Admin, Bookkeeping, Origin, read_rows};
 use crate::bridge::Bridge;
 use crate::dialect::mysql::{quote_name, quote_table, quote_text};
-use crate::error::{Place, mysql_number};
-use crate::lease::Lease;
+use crate::error::{Place, is_disconnect, mysql_number};
+use crate::lease::{Activity, Lease, PATIENCE, Watch};
 
 /// How long a connection may take to be made, or to become free.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -38,6 +38,7 @@ pub struct MySql {
     pub(crate) place: Place,
     pub(crate) bridge: Bridge,
     server: Arc<ServerFacts>,
+    patience: Duration,
 }
 
 /// What the server said about itself when it was opened.
@@ -68,13 +69,15 @@ impl MySql {
             .max_connections(MAX_CONNECTIONS)
             .acquire_timeout(CONNECT_TIMEOUT)
             .max_lifetime(None)
+            // [`MySql::acquire`] does, and learns who it is talking with.
+            .test_before_acquire(false)
             .after_connect(move |connection, _| {
                 Box::pin(async move {
                     connection.execute(sqlx::raw_sql(AssertSqlSafe(settings(dialect)))).await.map(|_| ())
                 })
             })
             .connect_lazy_with(options);
-        let opened = Self { pool, place, bridge, server };
+        let opened = Self { pool, place, bridge, server, patience: PATIENCE };
         opened.bridge.run(opened.verify_settings()).await?;
         Ok(opened)
     }
@@ -83,6 +86,12 @@ impl MySql {
     #[must_use]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self { bridge: self.bridge.with_cancel(cancel), ..self.clone() }
+    }
+
+    /// Lets statements go unanswered for so long before the server is asked whether it is still at work on them.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// `oceanbase`, `mysql` or `mariadb`.
@@ -244,35 +253,66 @@ impl MySql {
         Ok(first_number(&rows))
     }
 
-    /// A connection of the pool.
+    /// A connection of the pool that answers: one that died while nobody used it is passed over.
     pub(crate) async fn acquire(&self) -> Result<Lease<sqlx::MySql>, Failure> {
-        let connection = self.pool.acquire().await;
-        connection.map(Lease::new).map_err(|e| self.place.failure("open a connection", &e))
+        let failure = |e| self.place.failure("open a connection", &e);
+        let mut others = self.pool.num_idle() + 1;
+        loop {
+            let mut connection = self.pool.acquire().await.map_err(failure)?;
+            let asking = read_rows(&mut connection, WHO.to_owned());
+            let answer = tokio::time::timeout(self.patience.min(CONNECT_TIMEOUT), asking).await;
+            match answer.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))) {
+                Ok(rows) => return Ok(Lease::new(connection, self.watch(Session::of(&rows)))),
+                Err(error) => {
+                    connection.close_on_drop();
+                    if others == 0 || !is_disconnect(&error) {
+                        return Err(failure(error));
+                    }
+                }
+            }
+            others -= 1;
+        }
+    }
+
+    /// Looks after statements of a session.
+    fn watch(&self, session: Session) -> Watch {
+        let (options, dialect) = (self.pool.connect_options(), self.server.dialect);
+        Watch::new(self.patience, move || {
+            let (options, session) = (Arc::clone(&options), session.clone());
+            Box::pin(async move {
+                let looking = session.activity(&options, dialect);
+                match tokio::time::timeout(CONNECT_TIMEOUT, looking).await {
+                    Ok(Ok(activity)) => activity,
+                    // A server that answers and does not let us look.
+                    Ok(Err(error)) if !is_disconnect(&error) => Activity::Working,
+                    _ => Activity::Gone,
+                }
+            })
+        })
     }
 
     /// A connection of its own that no earlier statement has touched.
     pub(crate) async fn fresh(&self) -> Result<MySqlConnection, Failure> {
         let failure = |e| self.place.failure("open a connection", &e);
         let options = self.pool.connect_options();
-        let mut connection = match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
-            Ok(connection) => connection.map_err(failure)?,
-            Err(_) => return Err(failure(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))),
-        };
-        connection.execute(sqlx::raw_sql(AssertSqlSafe(settings(self.server.dialect)))).await.map_err(failure)?;
-        Ok(connection)
+        match tokio::time::timeout(CONNECT_TIMEOUT, connect(&options, self.server.dialect)).await {
+            Ok(connection) => connection.map_err(failure),
+            Err(_) => Err(failure(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))),
+        }
     }
 
     /// Runs one statement on a connection of the pool.
     pub(crate) async fn execute_for(&self, doing: &str, sql: &str) -> Result<u64, Failure> {
         let mut connection = self.acquire().await?;
-        let result = connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await;
+        let watch = connection.watch();
+        let result = watch.answered(connection.execute(sqlx::raw_sql(AssertSqlSafe(sql)))).await;
         match result {
             Ok(done) => {
                 connection.give_back();
                 Ok(done.rows_affected())
             }
             Err(error) => {
-                if !crate::error::is_disconnect(&error) {
+                if !is_disconnect(&error) {
                     connection.give_back();
                 }
                 Err(self.place.failure(doing, &error))
@@ -283,7 +323,9 @@ impl MySql {
     /// All rows of a query, as text.
     pub(crate) async fn rows_for(&self, doing: &str, sql: String) -> Result<Vec<Vec<Option<String>>>, Failure> {
         let mut connection = self.acquire().await?;
-        let rows = read_rows(&mut connection, sql).await.map_err(|e| self.place.failure(doing, &e))?;
+        let watch = connection.watch();
+        let reading = watch.answered(read_rows(&mut connection, sql)).await;
+        let rows = reading.map_err(|e| self.place.failure(doing, &e))?;
         connection.give_back();
         Ok(rows)
     }
@@ -319,6 +361,48 @@ impl MySql {
             }
         }
         Ok(())
+    }
+}
+
+/// A connection with its settings.
+async fn connect(options: &MySqlConnectOptions, dialect: &str) -> Result<MySqlConnection, sqlx::Error> {
+    let mut connection = options.connect().await?;
+    connection.execute(sqlx::raw_sql(AssertSqlSafe(settings(dialect)))).await?;
+    Ok(connection)
+}
+
+/// Asks who answers: the session, and the machine that it is on.
+const WHO: &str = "SELECT CONNECTION_ID(), @@hostname";
+
+/// A session of a server.
+#[derive(Clone, Debug)]
+struct Session {
+    id: String,
+    host: String,
+}
+
+impl Session {
+    /// From the answer to [`WHO`].
+    fn of(rows: &[Vec<Option<String>>]) -> Self {
+        let text = |index: usize| rows.first().and_then(|row| row.get(index)).cloned().flatten().unwrap_or_default();
+        Self { id: text(0), host: text(1) }
+    }
+
+    /// What it does, seen through a new connection.
+    async fn activity(&self, options: &MySqlConnectOptions, dialect: &str) -> Result<Activity, sqlx::Error> {
+        let mut connection = connect(options, dialect).await?;
+        let host = Self::of(&read_rows(&mut connection, WHO.to_owned()).await?).host;
+        let sql = format!("SELECT COMMAND FROM information_schema.PROCESSLIST WHERE ID = {}", quote_text(&self.id));
+        let rows = read_rows(&mut connection, sql).await?;
+        let _ = connection.close().await;
+        let command = rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten();
+        Ok(match command.as_deref() {
+            Some("Sleep") => Activity::Idle,
+            Some(_) => Activity::Working,
+            // Another machine of the cluster answers: it does not list the sessions of this one.
+            None if host != self.host => Activity::Working,
+            None => Activity::Gone,
+        })
     }
 }
 

@@ -48,11 +48,12 @@ pub(crate) async fn each_batch(
 ) -> Result<(), Failure> {
     let failure = |e| target.place.failure(doing, &e);
     let mut connection = target.acquire().await?;
+    let watch = connection.watch();
     {
         let mut rows = sqlx::raw_sql(AssertSqlSafe(statement)).fetch(&mut *connection);
         let mut readers: Vec<Reader> = columns.iter().map(Reader::new).collect();
         let (mut held, mut bytes) = (0, 0);
-        while let Some(row) = rows.try_next().await.map_err(failure)? {
+        while let Some(row) = watch.answered(rows.try_next()).await.map_err(failure)? {
             for (index, reader) in readers.iter_mut().enumerate() {
                 let value = cell(&row, index).map_err(failure)?;
                 bytes += value.map_or(1, <[u8]>::len);

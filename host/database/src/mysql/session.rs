@@ -39,9 +39,11 @@ impl CatalogSession for MySqlSession {
 async fn query(database: &MySql, sql: String) -> Result<TextRows, Failure> {
     let failure = |e| database.place.failure("query the catalog", &e);
     let mut connection = database.acquire().await?;
-    connection.execute(sqlx::raw_sql("START TRANSACTION READ ONLY")).await.map_err(failure)?;
-    let rows = read_rows(&mut connection, sql).await.map_err(failure)?;
-    connection.execute(sqlx::raw_sql("ROLLBACK")).await.map_err(failure)?;
+    let watch = connection.watch();
+    let begin = connection.execute(sqlx::raw_sql("START TRANSACTION READ ONLY"));
+    watch.answered(begin).await.map_err(failure)?;
+    let rows = watch.answered(read_rows(&mut connection, sql)).await.map_err(failure)?;
+    watch.answered(connection.execute(sqlx::raw_sql("ROLLBACK"))).await.map_err(failure)?;
     connection.give_back();
     Ok(rows)
 }

@@ -54,7 +54,8 @@ impl RowSink for MySqlSink {
         let target = &self.target;
         let connection = target.bridge.block(async {
             let mut connection = target.acquire().await?;
-            let begin = connection.execute(sqlx::raw_sql("START TRANSACTION")).await;
+            let watch = connection.watch();
+            let begin = watch.answered(connection.execute(sqlx::raw_sql("START TRANSACTION"))).await;
             begin.map_err(|e| target.place.failure("begin a transaction", &e))?;
             Ok(connection)
         })?;

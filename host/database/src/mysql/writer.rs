@@ -18,7 +18,7 @@ use super::sink::{Message, State, VALUE_BYTES};
 use super::{Bookkeeping, MySql};
 use crate::dialect::mysql::quote_text;
 use crate::error::{is_disconnect, is_row_error, is_throttling, mysql_number};
-use crate::lease::Lease;
+use crate::lease::{Lease, Watch};
 
 /// Rejects of one INSERT.
 const REJECTS_PER_STATEMENT: usize = 200;
@@ -66,10 +66,11 @@ impl Writer {
         mut connection: Lease<sqlx::MySql>,
         mut messages: mpsc::UnboundedReceiver<Message>,
     ) -> Result<(), Failure> {
+        let watch = connection.watch();
         while let Some(message) = messages.recv().await {
             match message {
                 Message::Rows(statement, room) => {
-                    let executed = self.insert(&mut connection, &statement).await;
+                    let executed = self.insert(&mut connection, &watch, &statement).await;
                     self.state.in_flight.fetch_sub(1, Ordering::Relaxed);
                     // Said before the worker can wake and find the channel closed.
                     if let Err(failure) = executed {
@@ -113,7 +114,7 @@ impl Writer {
                 }
             }
         }
-        let rollback = connection.execute(sqlx::raw_sql("ROLLBACK")).await;
+        let rollback = watch.answered(connection.execute(sqlx::raw_sql("ROLLBACK"))).await;
         if rollback.is_ok() {
             connection.give_back();
         }
@@ -147,14 +148,19 @@ impl Writer {
     }
 
     /// Executes a statement; where one of its rows is to blame, its halves, until the row is alone.
-    async fn insert(&mut self, connection: &mut MySqlConnection, statement: &Statement) -> Result<(), Failure> {
+    async fn insert(
+        &mut self,
+        connection: &mut MySqlConnection,
+        watch: &Watch,
+        statement: &Statement,
+    ) -> Result<(), Failure> {
         let mut open: Vec<&[EncodedRow]> = vec![&statement.rows];
         while let Some(rows) = open.pop() {
             let started = Instant::now();
             let result = if rows.len() == statement.rows.len() {
-                connection.execute(sqlx::raw_sql(AssertSqlSafe(statement.sql.as_str()))).await
+                watch.answered(connection.execute(sqlx::raw_sql(AssertSqlSafe(statement.sql.as_str())))).await
             } else {
-                connection.execute(sqlx::raw_sql(AssertSqlSafe(statement.of_rows(rows)))).await
+                watch.answered(connection.execute(sqlx::raw_sql(AssertSqlSafe(statement.of_rows(rows))))).await
             };
             self.note_time(started.elapsed());
             match result {
@@ -219,11 +225,12 @@ impl Writer {
         );
         record.rejects.append(&mut self.rejects);
         let doing = format!("record chunk {} of {}", self.chunk.number, self.shadow);
+        let watch = connection.watch();
         for statement in self.records(&record)? {
-            let executed = connection.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await;
+            let executed = watch.answered(connection.execute(sqlx::raw_sql(AssertSqlSafe(statement)))).await;
             executed.map_err(|e| self.target.place.failure(&doing, &e))?;
         }
-        match connection.execute(sqlx::raw_sql("COMMIT")).await {
+        match watch.answered(connection.execute(sqlx::raw_sql("COMMIT"))).await {
             Ok(_) => {
                 connection.give_back();
                 Ok(record)

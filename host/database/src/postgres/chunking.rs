@@ -12,10 +12,10 @@
 use millrace_model::comparison::KeyRange;
 use millrace_model::{Column, Failure, IndexKind, Table};
 use millrace_rowcopy::port::{Chunk, ChunkPart};
-use sqlx::{Executor, PgConnection};
+use sqlx::PgConnection;
 
 use super::select::{Wire, where_range, wire};
-use super::session::text_rows;
+use super::session::{command, text_rows};
 use super::{Postgres, Snapshot, snapshot};
 use crate::dialect::postgres::{quote_name, quote_table, quote_text};
 
@@ -114,10 +114,10 @@ pub(super) async fn chunks(
     let mut connection = database.acquire().await?;
     let doing = format!("plan the chunks of {}", table.name);
     let failure = |e| database.place.failure(&doing, &e).with("table", table.name.to_string());
-    snapshot::begin(&mut connection, snapshot).await.map_err(failure)?;
+    snapshot::begin(database, &mut connection, snapshot).await?;
     let mut cutter = Cutter { database, table, key: &key, cutting, connection: &mut connection };
     let parts = if key.is_empty() { cutter.page_ranges().await? } else { cutter.key_ranges().await? };
-    connection.execute(sqlx::raw_sql("ROLLBACK")).await.map_err(failure)?;
+    command(&mut connection, "ROLLBACK").await.map_err(failure)?;
     connection.give_back();
     Ok((0..).zip(parts).map(|(number, (part, estimated_rows))| Chunk { number, part, estimated_rows }).collect())
 }
@@ -417,9 +417,9 @@ pub(super) async fn draw_keys(
     let doing = format!("draw a sample of {}", table.name);
     let failure = |e| database.place.failure(&doing, &e);
     let mut connection = database.acquire().await?;
-    snapshot::begin(&mut connection, snapshot).await.map_err(failure)?;
+    snapshot::begin(database, &mut connection, snapshot).await?;
     let rows = text_rows(&mut connection, statement, failure).await?;
-    connection.execute(sqlx::raw_sql("ROLLBACK")).await.map_err(failure)?;
+    command(&mut connection, "ROLLBACK").await.map_err(failure)?;
     connection.give_back();
     Ok(rows.into_iter().map(|row| row.into_iter().map(Option::unwrap_or_default).collect()).collect())
 }

@@ -8,14 +8,14 @@ use millrace_model::{Cancel, Failure, Profile, ProfileRequest, Table};
 use millrace_rowcopy::port::{BatchReader, Chunk, Lane, RowSource};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Executor, Row};
+use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row};
 
 use super::session::PostgresSession;
 use super::source::{self, PostgresSource};
 use super::{Collision, Cutting, KeyProbe, Portion, Snapshot, chunking, collision, preflight, profile, snapshot};
 use crate::bridge::Bridge;
-use crate::error::Place;
-use crate::lease::Lease;
+use crate::error::{Place, is_disconnect};
+use crate::lease::{Activity, Lease, PATIENCE, Watch};
 
 /// How long a connection may take to be made, or to become free.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -37,6 +37,7 @@ pub struct Postgres {
     pub(super) bridge: Bridge,
     version: Arc<str>,
     version_number: u32,
+    patience: Duration,
 }
 
 impl Postgres {
@@ -60,17 +61,25 @@ impl Postgres {
             .max_connections(MAX_CONNECTIONS)
             .acquire_timeout(CONNECT_TIMEOUT)
             .max_lifetime(None)
+            // [`Postgres::acquire`] does, and learns who it is talking with.
+            .test_before_acquire(false)
             .after_connect(|connection, _| {
                 Box::pin(async move { connection.execute(sqlx::raw_sql(SETTINGS)).await.map(|_| ()) })
             })
             .connect_lazy_with(options);
-        Ok(Self { pool, place, bridge, version: version.into(), version_number })
+        Ok(Self { pool, place, bridge, version: version.into(), version_number, patience: PATIENCE })
     }
 
     /// The same pool under another wish to stop: for what must happen after a run was cancelled.
     #[must_use]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self { bridge: self.bridge.with_cancel(cancel), ..self.clone() }
+    }
+
+    /// Lets statements go unanswered for so long before the server is asked whether it is still at work on them.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// As the server says it: `18.4`.
@@ -189,11 +198,56 @@ impl Postgres {
         &self.bridge
     }
 
-    /// A connection of the pool.
+    /// A connection of the pool that answers: one that died while nobody used it is passed over.
     pub(super) async fn acquire(&self) -> Result<Lease<sqlx::Postgres>, Failure> {
-        let connection = self.pool.acquire().await;
-        connection.map(Lease::new).map_err(|e| self.place.failure("open a connection", &e))
+        let failure = |e| self.place.failure("open a connection", &e);
+        let mut others = self.pool.num_idle() + 1;
+        loop {
+            let mut connection = self.pool.acquire().await.map_err(failure)?;
+            let asking = connection.fetch_one("SELECT pg_backend_pid()");
+            let answer = tokio::time::timeout(self.patience.min(CONNECT_TIMEOUT), asking).await;
+            let answer = answer.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())));
+            match answer.and_then(|row| row.try_get::<i32, _>(0)) {
+                Ok(session) => return Ok(Lease::new(connection, self.watch(session))),
+                Err(error) => {
+                    connection.close_on_drop();
+                    if others == 0 || !is_disconnect(&error) {
+                        return Err(failure(error));
+                    }
+                }
+            }
+            others -= 1;
+        }
     }
+
+    /// Looks after statements of a session.
+    fn watch(&self, session: i32) -> Watch {
+        let options = self.pool.connect_options();
+        Watch::new(self.patience, move || {
+            let options = Arc::clone(&options);
+            Box::pin(async move {
+                match tokio::time::timeout(CONNECT_TIMEOUT, activity(&options, session)).await {
+                    Ok(Ok(activity)) => activity,
+                    // A server that answers and does not let us look.
+                    Ok(Err(error)) if !is_disconnect(&error) => Activity::Working,
+                    _ => Activity::Gone,
+                }
+            })
+        })
+    }
+}
+
+/// What a session does, seen through a new connection.
+async fn activity(options: &PgConnectOptions, session: i32) -> Result<Activity, sqlx::Error> {
+    let mut connection = options.connect().await?;
+    let query = format!("SELECT state, wait_event FROM pg_stat_activity WHERE pid = {session}");
+    let row = connection.fetch_optional(sqlx::raw_sql(AssertSqlSafe(query))).await?;
+    let _ = sqlx::Connection::close(connection).await;
+    let Some(row) = row else { return Ok(Activity::Gone) };
+    let state: Option<String> = row.try_get(0)?;
+    let waits_for: Option<String> = row.try_get(1)?;
+    let idle = state.is_some_and(|state| state.starts_with("idle")) || waits_for.as_deref() == Some("ClientWrite");
+    Ok(if idle { Activity::Idle } else { Activity::Working })
 }
 
 fn parse(url: &SecretString, name: &str) -> Result<PgConnectOptions, Failure> {

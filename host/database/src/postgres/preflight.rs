@@ -1,10 +1,9 @@
 //! What would keep a run from reading tables completely, found before anything is built.
 
 use millrace_model::{Failure, Table};
-use sqlx::Executor;
 
 use super::Postgres;
-use super::session::text_rows;
+use super::session::{command, text_rows};
 use crate::dialect::postgres::{quote_table, quote_text};
 
 /// The oldest server whose catalogs and snapshots are understood.
@@ -31,9 +30,9 @@ pub(super) async fn check(database: &Postgres, tables: &[Table]) -> Result<Vec<F
     );
     let failure = |e| database.place.failure("look at the tables' privileges", &e);
     let mut connection = database.acquire().await?;
-    connection.execute(sqlx::raw_sql("BEGIN READ ONLY")).await.map_err(failure)?;
+    command(&mut connection, "BEGIN READ ONLY").await.map_err(failure)?;
     let rows = text_rows(&mut connection, query, failure).await?;
-    connection.execute(sqlx::raw_sql("ROLLBACK")).await.map_err(failure)?;
+    command(&mut connection, "ROLLBACK").await.map_err(failure)?;
     connection.give_back();
     for (table, row) in tables.iter().zip(rows) {
         let says = |index: usize, word: &str| row.get(index).and_then(|c| c.as_deref()) == Some(word);

@@ -1,10 +1,9 @@
 //! Measures columns: one query a table, so that one pass over it answers every converter's questions.
 
 use millrace_model::{Column, Failure, Measure, Profile, ProfileRequest, Table};
-use sqlx::Executor;
 
 use super::Postgres;
-use super::session::text_rows;
+use super::session::{command, text_rows};
 use crate::dialect::postgres::{quote_name, quote_table};
 
 /// What a number or an instant prints as when it is none.
@@ -27,9 +26,9 @@ pub(super) async fn profile(
     let doing = format!("profile {}", table.name);
     let failure = |e| database.place.failure(&doing, &e).with("table", table.name.to_string());
     let mut connection = database.acquire().await?;
-    connection.execute(sqlx::raw_sql("BEGIN READ ONLY")).await.map_err(failure)?;
+    command(&mut connection, "BEGIN READ ONLY").await.map_err(failure)?;
     let rows = text_rows(&mut connection, sql(table, requests), failure).await?;
-    connection.execute(sqlx::raw_sql("ROLLBACK")).await.map_err(failure)?;
+    command(&mut connection, "ROLLBACK").await.map_err(failure)?;
     connection.give_back();
     let mut cells = rows.into_iter().flatten();
     Ok(requests

@@ -8,9 +8,10 @@ use futures::TryStreamExt;
 use millrace_model::Failure;
 use millrace_model::capability::{CatalogSession, TextRows};
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, Executor, PgConnection, Row, ValueRef};
+use sqlx::{AssertSqlSafe, Executor, Row, ValueRef};
 
 use super::Postgres;
+use crate::lease::Lease;
 
 /// Bounds what one catalog query may bring into memory.
 const MAX_BYTES: usize = 256 << 20;
@@ -42,29 +43,37 @@ impl CatalogSession for PostgresSession {
 async fn query(database: &Postgres, statement: &str, parameters: &[String]) -> Result<TextRows, Failure> {
     let failure = |e| database.place.failure("query the catalog", &e);
     let mut connection = database.acquire().await?;
-    connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(failure)?;
+    command(&mut connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(failure)?;
     let declare = format!("DECLARE millrace_catalog NO SCROLL CURSOR FOR {statement}");
     let mut declaring = sqlx::query(AssertSqlSafe(declare)).persistent(false);
     for parameter in parameters {
         declaring = declaring.bind(parameter);
     }
-    connection.execute(declaring).await.map_err(failure)?;
+    let watch = connection.watch();
+    watch.answered(connection.execute(declaring)).await.map_err(failure)?;
     let rows = text_rows(&mut connection, "FETCH ALL FROM millrace_catalog".to_owned(), failure).await?;
-    connection.execute(sqlx::raw_sql("ROLLBACK")).await.map_err(failure)?;
+    command(&mut connection, "ROLLBACK").await.map_err(failure)?;
     connection.give_back();
     Ok(rows)
 }
 
+/// Runs statements that return nothing.
+pub(super) async fn command(connection: &mut Lease<sqlx::Postgres>, statements: &str) -> Result<(), sqlx::Error> {
+    let watch = connection.watch();
+    watch.answered(connection.execute(sqlx::raw_sql(AssertSqlSafe(statements)))).await.map(|_| ())
+}
+
 /// All rows of a statement without parameters, as the server prints them.
 pub(super) async fn text_rows(
-    connection: &mut PgConnection,
+    connection: &mut Lease<sqlx::Postgres>,
     statement: String,
     failure: impl Fn(sqlx::Error) -> Failure,
 ) -> Result<TextRows, Failure> {
     let mut rows = TextRows::new();
     let mut bytes = 0;
-    let mut stream = sqlx::raw_sql(AssertSqlSafe(statement)).fetch(connection);
-    while let Some(row) = stream.try_next().await.map_err(&failure)? {
+    let watch = connection.watch();
+    let mut stream = sqlx::raw_sql(AssertSqlSafe(statement)).fetch(&mut **connection);
+    while let Some(row) = watch.answered(stream.try_next()).await.map_err(&failure)? {
         let row = text_row(&row).map_err(&failure)?;
         bytes += row.iter().flatten().map(String::len).sum::<usize>() + row.len();
         if bytes > MAX_BYTES {

@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 
-use millrace_model::{Failure, Table};
-use sqlx::{AssertSqlSafe, Executor, PgConnection, Row};
+use millrace_model::{Failure, Fault, Table};
+use sqlx::{AssertSqlSafe, Executor, Row};
 
 use super::Postgres;
+use super::session::command;
 use crate::dialect::postgres::{quote_table, quote_text};
 use crate::lease::Lease;
 
@@ -47,14 +48,13 @@ impl std::fmt::Debug for Snapshot {
 pub(super) async fn export(database: &Postgres) -> Result<Snapshot, Failure> {
     let failure = |e| database.place.failure("export a snapshot", &e);
     let mut holder = database.acquire().await?;
-    holder.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(failure)?;
-    let row = holder
-        .fetch_one(
-            "SELECT pg_export_snapshot(), md5(random()::text || clock_timestamp()::text || \
-             pg_backend_pid()::text || current_database())",
-        )
-        .await
-        .map_err(failure)?;
+    command(&mut holder, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(failure)?;
+    let watch = holder.watch();
+    let exporting = holder.fetch_one(
+        "SELECT pg_export_snapshot(), md5(random()::text || clock_timestamp()::text || \
+         pg_backend_pid()::text || current_database())",
+    );
+    let row = watch.answered(exporting).await.map_err(failure)?;
     let id: String = row.try_get(0).map_err(failure)?;
     let unique: String = row.try_get(1).map_err(failure)?;
     let marker = format!("{id}/{unique}");
@@ -62,22 +62,43 @@ pub(super) async fn export(database: &Postgres) -> Result<Snapshot, Failure> {
 }
 
 /// Begins a transaction that sees what the snapshot sees.
-pub(super) async fn begin(connection: &mut PgConnection, snapshot: &Snapshot) -> Result<(), sqlx::Error> {
+///
+/// # Errors
+/// `database.snapshot-gone` when the connection that holds the snapshot is lost: a new snapshot helps.
+pub(super) async fn begin(
+    database: &Postgres,
+    connection: &mut Lease<sqlx::Postgres>,
+    snapshot: &Snapshot,
+) -> Result<(), Failure> {
     let begin = format!(
         "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}",
         quote_text(snapshot.id())
     );
-    connection.execute(sqlx::raw_sql(AssertSqlSafe(begin))).await.map(|_| ())
+    let doing = "adopt the run's snapshot";
+    command(connection, &begin).await.map_err(|error| {
+        let failure = database.place.failure(doing, &error);
+        // "Invalid snapshot identifier", by the older servers' word and by the newer ones'.
+        if matches!(failure.field("sqlstate"), Some("22023" | "42704")) {
+            return database.place.said(
+                Fault::Transient,
+                "database.snapshot-gone",
+                doing,
+                "the connection that held it was lost",
+            );
+        }
+        failure
+    })
 }
 
 pub(super) async fn row_count(database: &Postgres, snapshot: &Snapshot, table: &Table) -> Result<u64, Failure> {
     let failure = |e| database.place.failure(&format!("count the rows of {}", table.name), &e);
     let mut connection = database.acquire().await?;
-    begin(&mut connection, snapshot).await.map_err(failure)?;
+    begin(database, &mut connection, snapshot).await?;
+    let watch = connection.watch();
     let count = format!("SELECT count(*) FROM {}", quote_table(&table.name));
-    let row = connection.fetch_one(AssertSqlSafe(count)).await.map_err(failure)?;
+    let row = watch.answered(connection.fetch_one(AssertSqlSafe(count))).await.map_err(failure)?;
     let rows: i64 = row.try_get(0).map_err(failure)?;
-    connection.execute(sqlx::raw_sql("ROLLBACK")).await.map_err(failure)?;
+    command(&mut connection, "ROLLBACK").await.map_err(failure)?;
     connection.give_back();
     Ok(u64::try_from(rows).unwrap_or_default())
 }

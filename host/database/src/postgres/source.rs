@@ -11,11 +11,11 @@ use futures::TryStreamExt;
 use millrace_columnar::Batch;
 use millrace_model::{Column, Failure, Table};
 use millrace_rowcopy::port::{BatchReader, Chunk, Lane, RowSource};
-use sqlx::Executor;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::decode::{Decoder, broken};
 use super::select::{Portion, copy_statement};
+use super::session::command;
 use super::{Postgres, Snapshot, snapshot};
 use crate::bridge::Bridge;
 
@@ -111,12 +111,13 @@ impl Stream {
         let doing = format!("read {}", self.table);
         let failure = |e| self.database.place.failure(&doing, &e);
         let mut connection = self.database.acquire().await?;
-        snapshot::begin(&mut connection, &self.snapshot).await.map_err(failure)?;
+        snapshot::begin(&self.database, &mut connection, &self.snapshot).await?;
+        let watch = connection.watch();
         {
-            let mut stream = connection.copy_out_raw(statement).await.map_err(failure)?;
+            let mut stream = watch.answered(connection.copy_out_raw(statement)).await.map_err(failure)?;
             let capacity = self.page_bytes + (self.page_bytes >> 3);
             let mut page = Vec::with_capacity(capacity);
-            while let Some(bytes) = stream.try_next().await.map_err(failure)? {
+            while let Some(bytes) = watch.answered(stream.try_next()).await.map_err(failure)? {
                 page.extend_from_slice(&bytes);
                 if page.len() >= self.page_bytes {
                     let full = std::mem::replace(&mut page, Vec::with_capacity(capacity));
@@ -125,7 +126,7 @@ impl Stream {
             }
             self.send(page).await;
         }
-        connection.execute(sqlx::raw_sql("ROLLBACK")).await.map_err(failure)?;
+        command(&mut connection, "ROLLBACK").await.map_err(failure)?;
         connection.give_back();
         Ok(())
     }
