@@ -6,6 +6,7 @@ mod endings;
 mod faults;
 mod folders;
 mod incremental;
+mod mutations;
 mod plans;
 mod serving;
 mod validating;
