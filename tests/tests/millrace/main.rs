@@ -8,6 +8,7 @@ mod faults;
 mod folders;
 mod incremental;
 mod kills;
+mod mutations;
 mod networks;
 mod plans;
 mod policies;

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use futures::stream::{self, StreamExt as _};
 use millrace_database::comparison::{PairParts, RepairPart, Repaired, repair, repair_parts, table_pair};
 use millrace_database::mysql::MySql;
 use millrace_database::postgres::Postgres;
@@ -25,6 +26,9 @@ use crate::validation::{Whereabouts, pair_parts, rejects_of_live, schema_differe
 
 /// The first-party validator, for pipelines that have none.
 const BUILTIN: &str = "validate";
+
+/// So many tables are validated at once: small ones mostly wait for answers.
+const TABLES: usize = 4;
 
 /// Of a finding's differences, how many people are shown.
 const SHOWN: usize = 5;
@@ -163,21 +167,22 @@ impl Job<'_> {
     async fn all(&self, wanted: &[usize], json: bool) -> Result<Told, Failure> {
         let started = Instant::now();
         let mut tables = Vec::new();
-        for at in wanted {
-            let table = &self.planned.plan.tables[*at];
-            let begun = Instant::now();
-            let validation = self.one(table).await?;
-            let outcome = ValidationOutcome {
-                table: table.target.to_string(),
-                validation,
-                seconds: begun.elapsed().as_secs_f64(),
-            };
+        let mut outcomes = stream::iter(wanted).map(|at| self.outcome(&self.planned.plan.tables[*at])).buffered(TABLES);
+        while let Some(outcome) = outcomes.next().await {
+            let outcome = outcome?;
             if !json {
                 describe(&outcome);
             }
             tables.push(outcome);
         }
+        drop(outcomes);
         Ok(told(&self.setup.pipeline.name, tables, started.elapsed().as_secs_f64()))
+    }
+
+    async fn outcome(&self, table: &TablePlan) -> Result<ValidationOutcome, Failure> {
+        let begun = Instant::now();
+        let validation = self.one(table).await?;
+        Ok(ValidationOutcome { table: table.target.to_string(), validation, seconds: begun.elapsed().as_secs_f64() })
     }
 
     async fn one(&self, table: &TablePlan) -> Result<Validation, Failure> {

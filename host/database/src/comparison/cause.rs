@@ -83,6 +83,9 @@ fn canonical_decimal(text: &str) -> Option<String> {
 }
 
 fn of_decimals(source: &str, target: &str) -> Cause {
+    if differ_in_the_last_digit(source, target) {
+        return Cause::Scale;
+    }
     let (Some(source), Some(target)) = (plain(source), plain(target)) else { return Cause::Value };
     if negated(&source) == target {
         return Cause::Sign;
@@ -111,15 +114,16 @@ fn of_decimals(source: &str, target: &str) -> Cause {
             return Cause::Scale;
         }
     }
-    // As many digits, and only those after the point differ, from some digit on in the last place alone.
-    if from_scale > 0
-        && from_scale == to_scale
-        && let (Ok(from), Ok(to)) = (from.parse::<i128>(), to.parse::<i128>())
-        && (from - to).abs() == 1
-    {
-        return Cause::Scale;
-    }
     Cause::Value
+}
+
+/// Whether two decimals with as many digits after the point, as they are written, differ by one in the last of these.
+fn differ_in_the_last_digit(source: &str, target: &str) -> bool {
+    let scale = |text: &str| text.split_once('.').map(|(_, part)| part.len());
+    let digits = |text: &str| text.replace('.', "").parse::<i128>().ok();
+    scale(source).is_some()
+        && scale(source) == scale(target)
+        && matches!((digits(source), digits(target)), (Some(from), Some(to)) if from.abs_diff(to) == 1)
 }
 
 /// A decimal without exponent and without zeros that say nothing. None: not a finite number.
@@ -420,6 +424,8 @@ mod tests {
         assert_eq!(of(Decimal, "12.55", "12.6"), "scale");
         assert_eq!(of(Decimal, "12.55", "12"), "scale");
         assert_eq!(of(Decimal, "12.55", "12.56"), "scale");
+        assert_eq!(of(Decimal, "24.00", "24.01"), "scale");
+        assert_eq!(of(Decimal, "24", "25"), "value");
         assert_eq!(of(Decimal, "12.55", "1.255"), "scale");
         assert_eq!(of(Decimal, "12.55", "1255"), "scale");
         assert_eq!(of(Decimal, "12.55", "13.55"), "value");

@@ -1,6 +1,7 @@
 //! What a validator is lent: one table's two sides, and the verbs to compare them with.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use millrace_model::Failure;
@@ -13,9 +14,10 @@ use super::sides::{HELD_ROWS, Scope, Sides, Tools};
 use super::{PairParts, Writers, crew, violation};
 use crate::postgres::Snapshot;
 
-/// How long it is waited before what was found is read again, each time.
-const READ_AGAIN_AFTER: [Duration; 3] =
-    [Duration::from_millis(200), Duration::from_millis(500), Duration::from_millis(1_000)];
+/// How long it is waited before what was found is read again. Once is enough where nothing of it has changed; what has,
+/// is being written, and is read again until it rests, at most so often.
+const READ_AGAIN_AFTER: [Duration; 4] =
+    [Duration::from_millis(300), Duration::from_millis(300), Duration::from_millis(600), Duration::from_millis(1_200)];
 
 /// Rows of all ranges whose hashes are kept until somebody asks what differs.
 const ALL_HELD_ROWS: usize = 2 * HELD_ROWS;
@@ -58,8 +60,14 @@ impl Pair {
             Scope::Range(range) => held.get(range).map(Vec::as_slice),
             Scope::Keys(_) => None,
         };
+        // Rows are kept for all scopes together: what one has found, the next ones have no room for.
+        let room = AtomicUsize::new(limit);
         let found = crew::each(scopes, Tools::default, |tools, scope| {
-            search(&self.sides, tools, &self.snapshot, scope, known(scope), limit)
+            let left = room.load(Ordering::Relaxed);
+            let found = search(&self.sides, tools, &self.snapshot, scope, known(scope), left)?;
+            let taken = found.rows.len();
+            let _ = room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(taken)));
+            Ok(found)
         })?;
         Ok(Found::merge(found, limit))
     }
@@ -80,7 +88,11 @@ impl Pair {
                 // A few rows are asked for by name; otherwise everything is read again.
                 let by_key = if found.is_complete() { self.by_key(&found) } else { None };
                 let again = self.look(by_key.as_deref().unwrap_or(scopes), &HashMap::new(), limit)?;
+                let before = found.clone();
                 found = found.still_in(again);
+                if found.is_as(&before) {
+                    break;
+                }
             }
         }
         Ok(found.with_changed_keys(&self.sides))

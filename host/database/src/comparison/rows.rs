@@ -156,6 +156,13 @@ impl Found {
         Self { missing, extra, changed, rows }
     }
 
+    /// Whether a second reading found the same rows with the same values.
+    pub(super) fn is_as(&self, before: &Self) -> bool {
+        let counts = |found: &Self| (found.missing, found.extra, found.changed, found.rows.len());
+        let was: HashMap<&[String], &Disparate> = before.rows.iter().map(|row| (row.key(), row)).collect();
+        counts(self) == counts(before) && self.rows.iter().all(|row| was.get(row.key()).is_some_and(|was| *was == row))
+    }
+
     fn of(rows: Vec<Disparate>) -> Self {
         let count = |is: fn(&Disparate) -> bool| rows.iter().filter(|row| is(row)).count() as u64;
         Self {

@@ -13,8 +13,8 @@ use crate::postgres::Snapshot;
 const LOOKED_UP_AT_MOST: u64 = 1_000;
 pub(super) const LOOKED_UP_AT_ONCE: usize = 200;
 
-/// Bytes of rows that are kept to be shown.
-const KEPT_BYTES: usize = 64 << 20;
+/// Bytes of rows that one search keeps to be shown.
+const KEPT_BYTES: usize = 16 << 20;
 
 /// Into so many buckets a range is cut whose hashes are too many.
 const BUCKETS: usize = 1 << 16;
