@@ -9,6 +9,7 @@ mod incremental;
 mod plans;
 mod rejects;
 mod serving;
+mod values;
 mod whole;
 
 use anyhow::Result;
