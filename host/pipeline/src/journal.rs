@@ -87,6 +87,12 @@ pub enum Direction {
     Back,
 }
 
+/// What one event changes.
+enum Next {
+    Progress(Action, Progress),
+    State(RunState),
+}
+
 /// The events of one run, in order; only legal ones.
 #[derive(Clone, Debug)]
 pub struct Journal {
@@ -137,6 +143,16 @@ impl Journal {
     /// # Errors
     /// When it may not; the journal is as it was.
     pub fn append(&mut self, event: Event) -> Result<(), IllegalTransition> {
+        match self.admit(&event)? {
+            Next::Progress(action, next) => self.advance(action, next),
+            Next::State(next) => self.enter(next, &event.kind),
+        }
+        self.events.push(event);
+        Ok(())
+    }
+
+    /// What an event would change, if it may follow.
+    fn admit(&self, event: &Event) -> Result<Next, IllegalTransition> {
         let illegal = |why: String| IllegalTransition {
             sequence: event.sequence,
             event: event.kind.name(),
@@ -150,20 +166,12 @@ impl Journal {
         match (&event.action, event.kind.is_about_action()) {
             (Some(action), true) => {
                 let next = self.next_progress(action, &event.kind).map_err(illegal)?;
-                let action = action.clone();
-                self.advance(action, next);
+                Ok(Next::Progress(action.clone(), next))
             }
-            (None, false) => {
-                let next = self.next_state(&event.kind).map_err(illegal)?;
-                self.enter(next, &event.kind);
-            }
-            (None, true) => return Err(illegal("it names no action".into())),
-            (Some(_), false) => {
-                return Err(illegal("it is about the run, not about an action".into()));
-            }
+            (None, false) => Ok(Next::State(self.next_state(&event.kind).map_err(illegal)?)),
+            (None, true) => Err(illegal("it names no action".into())),
+            (Some(_), false) => Err(illegal("it is about the run, not about an action".into())),
         }
-        self.events.push(event);
-        Ok(())
     }
 
     /// Appends what happened as the next event, and gives that event to be kept.
@@ -179,6 +187,12 @@ impl Journal {
         let event = Event { sequence: self.next_sequence(), at: at.into(), action, kind };
         self.append(event.clone())?;
         Ok(event)
+    }
+
+    /// Forgets all events but the first so many: those after them could not be kept.
+    pub fn truncate(&mut self, length: usize) {
+        let kept = self.events.iter().take(length).cloned();
+        *self = Self::from_events(kept).expect("the beginning of a legal journal is legal");
     }
 
     /// The number of the next event.
@@ -216,7 +230,8 @@ impl Journal {
     }
 
     pub(crate) fn progress(&self, action: &Action) -> Option<&Progress> {
-        self.actions.iter().find(|(a, _)| a == action).map(|(_, p)| p)
+        // From the end: who asks, asks mostly of what was begun last.
+        self.actions.iter().rev().find(|(a, _)| a == action).map(|(_, p)| p)
     }
 
     /// Whether applications may see something of an action.
@@ -298,7 +313,7 @@ impl Journal {
 
     fn advance(&mut self, action: Action, next: Progress) {
         self.cleaned_when_over |= action.is_cleaning() && self.state.is_over();
-        let position = self.actions.iter().position(|(a, _)| *a == action);
+        let position = self.actions.iter().rposition(|(a, _)| *a == action);
         match position {
             Some(position) if next != Progress::InFlight => self.actions[position].1 = next,
             Some(position) => {

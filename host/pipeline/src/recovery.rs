@@ -123,6 +123,11 @@ impl Recovery {
 }
 
 impl Journal {
+    /// What became of one action: as [`Recovery::outcome`], without looking at the others.
+    pub fn outcome(&self, action: &Action) -> Outcome {
+        self.progress(action).map_or(Outcome::NotStarted, Outcome::from)
+    }
+
     /// What the journal says when nobody writes it any more.
     pub fn recover(&self) -> Recovery {
         let state = match self.state {

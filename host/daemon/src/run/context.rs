@@ -124,7 +124,7 @@ impl RunContext {
             return Ok(state);
         }
         self.check_cancelled()?;
-        if self.recorder.recovery().outcome(action).must_look()
+        if self.recorder.outcome(action).must_look()
             && let Some(state) = look().await?
         {
             let kind = EventKind::ActionSucceeded { state: state.clone() };

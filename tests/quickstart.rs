@@ -200,7 +200,7 @@ struct User {
 impl User {
     fn new(source: &Database, target: &Database) -> Result<Self> {
         let program = std::env::current_exe().context("this program's path is not known")?;
-        let builds = program.parent().and_then(Path::parent).context("this program is not in a target folder")?;
+        let builds = program.ancestors().nth(3).context("this program is not in a target folder")?;
         let folder = builds.join("quickstart");
         let project = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the tests are in the project")?;
         let user = Self {
