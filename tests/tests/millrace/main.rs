@@ -17,6 +17,7 @@ mod rejects;
 mod serving;
 mod states;
 mod validating;
+mod values;
 mod whole;
 
 use anyhow::Result;
