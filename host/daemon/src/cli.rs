@@ -208,7 +208,7 @@ pub(crate) struct TuneArgs {
     /// The run.
     #[command(flatten)]
     pub(crate) run: RunSelector,
-    /// Chunks copied at once; 0: as many as the pipeline and its copier say
+    /// Chunks copied at once over all tables, of which no table gets more than its copier allows; 0: as planned
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=64))]
     pub(crate) workers: Option<u32>,
     /// Rows read a second at most, over all workers; 0: as many as can be

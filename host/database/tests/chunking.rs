@@ -120,9 +120,13 @@ async fn chunks_are_even_for_every_kind_of_key() {
     for (name, _, _, _, key) in &kinds {
         let chunks = cut(&source, &table(name, key), cutting).await;
         check(name, &chunks, cutting, ROWS);
+        assert!(chunks.iter().enumerate().all(|(at, (chunk, ..))| chunk.number == at as u64));
+        if ["words", "tokens", "pairs"].contains(name) {
+            // In the order of the key wide rows are everywhere.
+            continue;
+        }
         assert!(chunks.iter().any(|(_, rows, _)| *rows < 100), "{name}: no chunk is small for its wide rows");
         assert!(chunks.iter().any(|(_, rows, _)| *rows > 1_000), "{name}: no chunk is long for its narrow rows");
-        assert!(chunks.iter().enumerate().all(|(at, (chunk, ..))| chunk.number == at as u64));
     }
 }
 

@@ -6,6 +6,11 @@
 //! converted ([`port::BatchConverter`]), loses its rejected rows, and has the digest of every row taken; the
 //! commit writes the rows, the rejects and the chunk's record in one target transaction.
 //!
+//! Before it begins, a chunk gets its share of the memory, which bounds everything that it holds on its way
+//! ([`port::Lane`]). Rows that live in the target's server already need not come out of it:
+//! [`port::ChunkTransaction::insert_select`]. A target that says that it is short of memory or time is given rest, and
+//! fewer workers for a while ([`control`]).
+//!
 //! [`copy_tables`] is the way in; a [`CopyControl`] changes its pace, a [`CopyProgress`] tells how far it is.
 
 mod account;

@@ -309,7 +309,7 @@ async fn peak_with(memory: &str) -> Result<Option<u64>> {
     let large = "CREATE TABLE large (id integer PRIMARY KEY, text text, bytes bytea);
         INSERT INTO large SELECT n, string_agg(md5(n::text || m), ''),
             decode(string_agg(md5(m::text || n), ''), 'hex')
-        FROM generate_series(1, 120) AS n, generate_series(1, 20000) AS m GROUP BY n; ANALYZE;";
+        FROM generate_series(1, 80) AS n, generate_series(1, 20000) AS m GROUP BY n; ANALYZE;";
     items.source.run_sql(large).await?;
     let running = items.millrace.spawn(&["run", &items.pipeline, "--yes", "--json"])?;
     let process = running.process().context("it runs")?;
@@ -321,7 +321,7 @@ async fn peak_with(memory: &str) -> Result<Option<u64>> {
     }
     let told = Told::read(&ending.await??.expect(0)?.json()?)?;
     told.every_digest_is_equal()?;
-    assert_eq!(told.table("large")?.copy.as_ref().unwrap().rows, 120);
+    assert_eq!(told.table("large")?.copy.as_ref().unwrap().rows, 80);
     Ok(peak)
 }
 
@@ -393,5 +393,80 @@ async fn copiers_are_compared_on_the_same_rows() -> Result<()> {
     items.millrace.run(&unknown).await?.expect(2)?.fails_with("bench.unknown-table")?;
     let wrong = ["bench", "copy", "--pipeline", &items.pipeline, "--table", "item", "--copier", "differ", "--json"];
     items.millrace.run(&wrong).await?.expect(2)?.fails_with("bench.not-a-copier")?;
+    Ok(())
+}
+
+/// Rows a second of hand-written `INSERT … SELECT` over ranges of so many rows, in so many sessions.
+async fn by_hand(target: &Database, rows: u64, each: u64, sessions: u64) -> Result<f64> {
+    target.run_sql("DROP TABLE IF EXISTS hand; CREATE TABLE hand LIKE item").await?;
+    let ranges: Vec<u64> = (0..rows.div_ceil(each)).collect();
+    let begun = Instant::now();
+    let mut tasks = tokio::task::JoinSet::new();
+    for session in 0..sessions {
+        let statements: Vec<String> = ranges
+            .iter()
+            .filter(|range| *range % sessions == session)
+            .map(|range| {
+                let (first, end) = (range * each + 1, (range + 1) * each + 1);
+                format!(
+                    "START TRANSACTION; INSERT INTO hand (id, account, title, amount, booked_at) \
+                     SELECT id, account, title, amount, booked_at FROM item WHERE id >= {first} AND id < {end}; COMMIT"
+                )
+            })
+            .collect();
+        let (target, script) = (
+            target.clone(),
+            format!("SET ob_query_timeout = 3600000000, ob_trx_timeout = 3600000000; {}", statements.join("; ")),
+        );
+        tasks.spawn(async move { target.run_sql(&script).await });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done??;
+    }
+    let rate = rows as f64 / begun.elapsed().as_secs_f64();
+    ensure!(count_rows(target, "hand").await? == rows, "rows are missing");
+    target.run_sql("DROP TABLE hand").await?;
+    Ok(rate)
+}
+
+/// Copying inside the server against what it is made of, turn by turn. `MILLRACE_BENCH_ROWS` sets the number of rows.
+#[tokio::test]
+#[ignore = "takes minutes; writes in_server_floor_ratio to target/figures/copiers.json"]
+async fn a_copy_inside_the_server_is_about_as_fast_as_one_by_hand() -> Result<()> {
+    const EACH: u64 = 100_000;
+    let rows: u64 = std::env::var("MILLRACE_BENCH_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(1_000_000);
+    let items = Items::open(u32::try_from(rows)?, "plugin = \"copy-range\"").await?;
+    items.run().await?;
+    let config = format!("plugin = \"copy-in-server\"\nfrom = \"target\"\nconfig = {{ rows_per_chunk = {EACH} }}");
+    let pipeline = pipeline(&items.millrace, &config)?;
+    let copier = format!("copy-in-server {{\"workers\": 4, \"rows_per_chunk\": {EACH}}}");
+    let arguments =
+        ["bench", "copy", "--pipeline", &pipeline, "--table", "item", "--repeat", "1", "--copier", &copier, "--json"];
+    let (mut ours, mut floors) = (Vec::new(), Vec::new());
+    for turn in 0..6 {
+        let floor = by_hand(&items.target, rows, EACH, 4).await?;
+        let told = items.millrace.run(&arguments).await?.expect(0)?.json()?;
+        let copy = &told["copiers"][0]["copies"][0];
+        assert_eq!((&copy["rows"], &copy["digest"]), (&json!(rows), &Value::Null));
+        let rate = copy["rows_per_second"].as_f64().context("a rate")?;
+        eprintln!("turn {turn}: {rate:.0} rows/s, by hand {floor:.0} rows/s");
+        // The first turn warms the server up.
+        if turn > 0 {
+            ours.push(rate);
+            floors.push(floor);
+        }
+    }
+    let median = |rates: &mut Vec<f64>| {
+        rates.sort_by(f64::total_cmp);
+        rates[rates.len() / 2]
+    };
+    let (ours, floor) = (median(&mut ours), median(&mut floors));
+    let figures = json!({
+        "in_server_rows_per_second": ours,
+        "in_server_floor_rows_per_second": floor,
+        "in_server_floor_ratio": ours / floor,
+    });
+    millrace_tests::figures::write("copiers", figures.as_object().context("an object")?)?;
+    assert!(ours / floor > 0.5, "{ours:.0} rows/s, and {floor:.0} by hand");
     Ok(())
 }

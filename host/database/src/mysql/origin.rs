@@ -2,10 +2,11 @@
 //!
 //! Its chunks are ranges of its own key, cut and compared by the server that holds it, so that any key will do whose
 //! values can be spelled exactly: a text key's order is that of its own collation. A chunk is copied inside the server by
-//! one `INSERT … SELECT`, or read like any source's. OceanBase tells all chunks the rows of one instant; other servers
+//! one `INSERT … SELECT`, or read like any source's. OceanBase tells all chunks the rows of one instant, for as long as it keeps it; other servers
 //! tell each chunk the rows of its own, and the validator finds what changed in between.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use millrace_columnar::Batch;
 use millrace_model::comparison::KeyRange;
@@ -17,6 +18,9 @@ use super::{MySql, each_batch, select_statement};
 use crate::bridge::Bridge;
 use crate::dialect::mysql::{quote_name, quote_table, quote_text};
 
+/// OceanBase's number for an instant that it no longer keeps.
+pub(super) const INSTANT_GONE: &str = "4138";
+
 /// Rows of a table of the target. Clones are the same rows.
 #[derive(Clone)]
 pub struct Origin {
@@ -25,8 +29,8 @@ pub struct Origin {
     columns: Vec<Column>,
     /// The key's columns, each with how its values are spelled. Empty: the rows are one chunk.
     key: Vec<(Column, Spelling)>,
-    /// The instant, as OceanBase numbers them. None: there is none.
-    instant: Option<u64>,
+    /// The instant, as OceanBase numbers them. 0: there is none.
+    instant: Arc<AtomicU64>,
 }
 
 /// How a key's value is printed by the server, and spelled for it.
@@ -78,14 +82,29 @@ impl Origin {
                 Some((column.clone(), Spelling::of(column)?))
             })
             .collect();
-        let instant = if target.dialect() == "oceanbase" {
-            let rows = target.rows_for("ask for the instant", "SELECT current_scn()".to_owned()).await?;
-            Some(super::connect::first_number(&rows)).filter(|scn| *scn > 0)
-        } else {
-            None
+        let origin = Self {
+            target: target.clone(),
+            table: table.name.clone(),
+            columns: columns.to_vec(),
+            key: key.unwrap_or_default(),
+            instant: Arc::default(),
         };
-        let (target, columns) = (target.clone(), columns.to_vec());
-        Ok(Self { target, table: table.name.clone(), columns, key: key.unwrap_or_default(), instant })
+        origin.renew().await?;
+        Ok(origin)
+    }
+
+    /// Takes the present instant, for all clones.
+    pub(super) async fn renew(&self) -> Result<(), Failure> {
+        if self.target.dialect() == "oceanbase" {
+            let rows = self.target.rows_for("ask for the instant", "SELECT current_scn()".to_owned()).await?;
+            self.instant.store(super::connect::first_number(&rows), Ordering::SeqCst);
+        }
+        Ok(())
+    }
+
+    /// None: the server tells the rows at no instant.
+    fn instant(&self) -> Option<u64> {
+        Some(self.instant.load(Ordering::SeqCst)).filter(|scn| *scn > 0)
     }
 
     /// What is read of it, in order.
@@ -95,7 +114,7 @@ impl Origin {
 
     /// Recorded with each chunk; never that of a snapshot of the source.
     pub(super) fn marker(&self) -> String {
-        self.instant.map_or_else(|| "target".to_owned(), |scn| format!("target/{scn}"))
+        self.instant().map_or_else(|| "target".to_owned(), |scn| format!("target/{scn}"))
     }
 
     /// Chunks of so many rows that together hold every row once; of the first rows alone, where only so many are wanted
@@ -133,7 +152,7 @@ impl Origin {
     /// The table, and its instant.
     fn from(&self) -> String {
         let table = quote_table(&self.table);
-        self.instant.map_or_else(|| table.clone(), |scn| format!("{table} AS OF SNAPSHOT {scn}"))
+        self.instant().map_or_else(|| table.clone(), |scn| format!("{table} AS OF SNAPSHOT {scn}"))
     }
 
     /// Every n-th key but the first, in the key's own order.
@@ -216,7 +235,7 @@ impl RowSource for OriginSource {
 
     fn open(&self, chunk: &Chunk, _lane: &Lane) -> Result<Box<dyn BatchReader>, Failure> {
         let origin = self.origin.clone();
-        let instant = origin.instant.map_or_else(String::new, |scn| format!(" AS OF SNAPSHOT {scn}"));
+        let instant = origin.instant().map_or_else(String::new, |scn| format!(" AS OF SNAPSHOT {scn}"));
         let tail = format!("{instant}{}", origin.where_part(&chunk.part)?);
         let statement = select_statement(&origin.table, &origin.columns, &tail);
         let bridge = origin.target.bridge.clone();
@@ -229,6 +248,10 @@ impl RowSource for OriginSource {
                 sender.send(Ok(batch)).await.map_err(|_| Failure::cancelled("nobody reads on"))
             });
             if let Err(failure) = bridge.block(read) {
+                if failure.field("errno") == Some(INSTANT_GONE) {
+                    // The chunk is tried again, and finds another one.
+                    let _ = bridge.block(origin.renew());
+                }
                 let _ = sender.blocking_send(Err(failure));
             }
         });

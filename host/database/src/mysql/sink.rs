@@ -70,6 +70,7 @@ impl RowSink for MySqlSink {
             key: self.key.clone(),
             marker: self.marker.clone(),
             chunk: chunk.clone(),
+            origin: self.origin.clone(),
             state: Arc::clone(&state),
             statements: Arc::clone(&lane.statements),
             rejects: Vec::new(),

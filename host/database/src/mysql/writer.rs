@@ -14,8 +14,9 @@ use sqlx::{AssertSqlSafe, Executor};
 use tokio::sync::mpsc;
 
 use super::encode::{EncodedRow, Statement, literal_text};
+use super::origin::INSTANT_GONE;
 use super::sink::{Message, State, VALUE_BYTES};
-use super::{Bookkeeping, MySql};
+use super::{Bookkeeping, MySql, Origin};
 use crate::dialect::mysql::quote_text;
 use crate::error::{is_disconnect, is_row_error, is_throttling, mysql_number};
 use crate::lease::{Lease, Watch};
@@ -37,6 +38,8 @@ pub(super) struct Writer {
     pub(super) key: Vec<String>,
     pub(super) marker: String,
     pub(super) chunk: Chunk,
+    /// Where the rows come from, if from this server.
+    pub(super) origin: Option<Origin>,
     pub(super) state: Arc<State>,
     /// Where the statements' times are noted.
     pub(super) statements: Arc<Latencies>,
@@ -142,7 +145,12 @@ impl Writer {
             }
             Err(error) => {
                 self.state.throttled.store(is_throttling(&error), Ordering::Relaxed);
-                Err(self.target.place.failure(&doing, &error))
+                let failure = self.target.place.failure(&doing, &error);
+                if let Some(origin) = self.origin.as_ref().filter(|_| failure.field("errno") == Some(INSTANT_GONE)) {
+                    // The chunk is tried again, and finds another one.
+                    origin.renew().await?;
+                }
+                Err(failure)
             }
         }
     }
