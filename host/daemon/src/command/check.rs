@@ -29,7 +29,7 @@ pub(super) async fn check(home: &Home, arguments: &PipelineArgs) -> Result<Exit,
     let databases = Databases::open(&setup, &cancel).await?;
     let source = planner::selected_source(&setup, &databases, &cancel).await?;
     let checks = preflight::before_plan(&setup, &databases, &source.tables, &cancel).await?;
-    let problems = checks.iter().filter_map(|finding| finding.failure.clone()).collect();
+    let mut problems: Vec<Failure> = checks.iter().filter_map(|finding| finding.failure.clone()).collect();
     planner::selected_target(&setup, &databases, &cancel).await?;
     // What a plan would be refused for (an unclaimed column, keys that collide) is known before anybody asks for one.
     if problems.is_empty() {
