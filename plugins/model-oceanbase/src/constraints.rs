@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use millrace_plugin_sdk::handle::Catalog;
-use millrace_plugin_sdk::model::{Check, Failure, ForeignKey, TableName};
+use millrace_plugin_sdk::model::{Check, Failure, ForeignKey, Table, TableName};
 use millrace_plugin_sdk::serde_json::{from_str, json};
 
 use crate::Server;
 use crate::columns::unescaped;
+use crate::logical::of_declared;
 use crate::tables::Found;
 use crate::views::Views;
 use millrace_plugin_sdk::row::Row;
@@ -104,9 +105,47 @@ pub(crate) fn read_checks(
             let mut names: Vec<String> = known.unwrap_or_default();
             names.push(name);
             table.properties.insert("not-enforced-checks".to_owned(), json!(names).to_string());
-        } else {
+        } else if server != Server::MariaDb || !is_of_json(table, &name, &expression) {
             table.checks.push(Check { name, expression });
         }
     }
     Ok(())
+}
+
+/// MariaDB declares JSON as LONGTEXT with a check of the column's own name. Where it is that, the column is JSON and there
+/// is no check.
+fn is_of_json(table: &mut Table, check: &str, expression: &str) -> bool {
+    if expression != format!("json_valid(`{}`)", check.replace('`', "``")) {
+        return false;
+    }
+    let column = table.columns.iter_mut().find(|c| c.name == check && c.declared.eq_ignore_ascii_case("longtext"));
+    let Some(column) = column else { return false };
+    column.declared = "json".to_owned();
+    column.logical = of_declared("json", Server::MariaDb);
+    column.collation = None;
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use millrace_plugin_sdk::model::Column;
+
+    use super::*;
+
+    #[test]
+    fn mariadbs_json_is_told_from_a_text_that_somebody_checks() {
+        let column = |name: &str| Column {
+            name: name.to_owned(),
+            declared: "longtext".to_owned(),
+            collation: Some("utf8mb4_bin".to_owned()),
+            ..Column::default()
+        };
+        let mut table = Table { columns: vec![column("v"), column("w")], ..Table::default() };
+        assert!(is_of_json(&mut table, "v", "json_valid(`v`)"));
+        assert_eq!((table.columns[0].declared.as_str(), table.columns[0].logical.name.as_str()), ("json", "json"));
+        assert_eq!(table.columns[0].collation, None);
+        assert!(!is_of_json(&mut table, "w_is_json", "json_valid(`w`)"));
+        assert!(!is_of_json(&mut table, "w", "json_valid(`w`) or `v` is null"));
+        assert_eq!(table.columns[1].declared, "longtext");
+    }
 }

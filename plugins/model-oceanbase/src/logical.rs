@@ -111,8 +111,8 @@ fn decimal(parsed: &Declared<'_>) -> LogicalType {
     if parsed.is_unsigned() { decimal.with("unsigned", "true") } else { decimal }
 }
 
-/// The labels between the parentheses. MySQL and MariaDB double a quote within a label; OceanBase leaves it as it
-/// is, so that there only `','` can be taken for the end of one.
+/// The labels between the parentheses. MySQL and MariaDB double a quote within a label and escape a backslash; OceanBase
+/// leaves both as they are, so that there only `','` can be taken for the end of one.
 fn labels(list: &str, server: Server) -> Vec<String> {
     let Some(inside) = list.strip_prefix('\'').and_then(|l| l.strip_suffix('\'')) else {
         return Vec::new();
@@ -126,6 +126,12 @@ fn labels(list: &str, server: Server) -> Vec<String> {
     while let Some(c) = characters.next() {
         match c {
             '\'' if characters.next_if_eq(&'\'').is_some() => label.push('\''),
+            '\\' => label.push(match characters.next() {
+                Some('0') => '\0',
+                Some('n') => '\n',
+                Some('r') => '\r',
+                escaped => escaped.unwrap_or('\\'),
+            }),
             '\'' => {
                 labels.push(std::mem::take(&mut label));
                 // The comma and the quote that opens the next label.
@@ -210,6 +216,7 @@ mod tests {
         assert_eq!(labels_of("enum('a','it's','c,d)')", Server::OceanBase).as_deref(), Some(r#"["a","it's","c,d)"]"#));
         assert_eq!(labels_of("enum('ä','','b')", Server::OceanBase).as_deref(), Some(r#"["ä","","b"]"#));
         assert_eq!(labels_of("enum('a','it''s',''',''')", Server::MySql).as_deref(), Some(r#"["a","it's","','"]"#));
+        assert_eq!(labels_of(r"enum('a\\b','c')", Server::MariaDb).as_deref(), Some(r#"["a\\b","c"]"#));
         assert_eq!(labels_of("set('x','','y z')", Server::MySql).as_deref(), Some(r#"["x","","y z"]"#));
     }
 }

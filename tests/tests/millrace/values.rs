@@ -6,6 +6,7 @@
 //! where it is tried every time.
 
 mod cases;
+mod mariadb;
 mod properties;
 mod random;
 
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use cases::{CASES, Case, Fate, quote};
+use mariadb::MariaDb;
 use millrace_test_engines::{Database, oceanbase, postgres18};
 use random::Random;
 
@@ -71,19 +73,13 @@ fn every_row_of_the_table_of_types_is_tried() {
 async fn values_of_every_type_arrive_or_are_rejected_with_their_code() -> Result<()> {
     let seconds = std::env::var("MILLRACE_VALUES_SECONDS").map_or(Ok(5), |text| text.parse())?;
     let wanted = std::env::var("MILLRACE_VALUES").unwrap_or_default();
-    let source = postgres18().fresh_database("values").await?;
-    let mut cases: Vec<&Case> = Vec::new();
-    for case in CASES.iter().filter(|case| case.name.contains(&wanted)) {
-        match case.needs.is_empty() || !source.query_text(case.needs).await?.is_empty() {
-            true => cases.push(case),
-            false => eprintln!("{} is not tried: this server has no such type", case.declared),
-        }
-    }
+    let cases = known_cases(&wanted).await?;
     let (began, limit) = (Instant::now(), Duration::from_secs(seconds));
     let mut seed = Random::chosen_seed();
     let mut values = 0;
     loop {
-        values += Round::draw(&cases, seed).carry_out().await.with_context(|| format!("seed {seed}"))?;
+        let target = oceanbase().fresh_database("values").await?;
+        values += Round::draw(&cases, seed).carry_out(&target).await.with_context(|| format!("seed {seed}"))?;
         if began.elapsed() >= limit {
             break;
         }
@@ -95,6 +91,34 @@ async fn values_of_every_type_arrive_or_are_rejected_with_their_code() -> Result
         began.elapsed().as_secs_f64()
     );
     Ok(())
+}
+
+#[tokio::test]
+async fn values_of_every_type_but_vectors_arrive_in_mariadb() -> Result<()> {
+    let Some(server) = MariaDb::start().await? else {
+        eprintln!("MariaDB as a target was not tried: mariadbd is not installed");
+        return Ok(());
+    };
+    let mut cases = known_cases("").await?;
+    cases.retain(|case| !case.asked_in_target);
+    let seed = Random::chosen_seed();
+    let target = server.fresh_database().await?;
+    let values = Round::draw(&cases, seed).carry_out(&target).await.with_context(|| format!("seed {seed}"))?;
+    eprintln!("{values} values of {} types in MariaDB; the seed was {seed}", cases.len());
+    Ok(())
+}
+
+/// The cases whose types the source has and whose names contain a text.
+async fn known_cases(wanted: &str) -> Result<Vec<&'static Case>> {
+    let source = postgres18().fresh_database("values").await?;
+    let mut cases = Vec::new();
+    for case in CASES.iter().filter(|case| case.name.contains(wanted)) {
+        match case.needs.is_empty() || !source.query_text(case.needs).await?.is_empty() {
+            true => cases.push(case),
+            false => eprintln!("{} is not tried: this server has no such type", case.declared),
+        }
+    }
+    Ok(cases)
 }
 
 /// The folder of values that have failed once.
@@ -151,9 +175,8 @@ impl<'a> Round<'a> {
     }
 
     /// How many values were tried.
-    async fn carry_out(&self) -> Result<usize> {
+    async fn carry_out(&self, target: &Database) -> Result<usize> {
         let source = postgres18().fresh_database("values").await?;
-        let target = oceanbase().fresh_database("values").await?;
         for (case, values) in &self.tables {
             let mut script =
                 format!("{}\nCREATE TABLE {} (id integer PRIMARY KEY, v {});\n", case.setup, case.name, case.declared);
@@ -164,16 +187,16 @@ impl<'a> Round<'a> {
             }
             source.run_sql(&script).await.with_context(|| format!("{} in the source", case.name))?;
         }
-        let millrace = millrace().between(&source, &target);
+        let millrace = millrace().between(&source, target);
         let pipeline = millrace.write("values.toml", &self.pipeline());
         let ran = millrace.run(&["run", &pipeline, "--yes", "--json"]).await?.expect(0)?;
         let state = ran.json()?["state"].clone();
         ensure!(state == "done", "the run is {state}");
         millrace.run(&["run", &pipeline, "--yes"]).await?.expect(0)?.says("nothing to do")?;
-        let rejects = rejects(&target).await?;
+        let rejects = rejects(target).await?;
         let mut failures = Vec::new();
         for (case, values) in &self.tables {
-            let found = self.compare(case, &source, &target, &rejects).await;
+            let found = self.compare(case, &source, target, &rejects).await;
             for (id, what) in found.with_context(|| format!("comparing {}", case.name))? {
                 let value = &values[id];
                 keep(case, value)?;

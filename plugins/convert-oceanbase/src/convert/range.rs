@@ -130,7 +130,7 @@ impl Bounds {
     fn push(&mut self, bound: Option<&Value>) -> bool {
         let text = bound.map(bound_text);
         let text = text.as_deref();
-        let known = match self {
+        match self {
             Self::Integers(to) => push(to, text, |t| t.parse().ok(), Int64Builder::push_option),
             Self::Days(to) => push(
                 to,
@@ -162,8 +162,7 @@ impl Bounds {
                     to.push_option(text.as_deref().map(str::as_bytes));
                 },
             ),
-        };
-        known
+        }
     }
 
     fn finish(self) -> Array {

@@ -728,6 +728,7 @@ pub(crate) const CASES: &[Case] = &[
         ..case("vector(n)", "v_vector", "vector(3)")
     },
     Case {
+        setup: "CREATE EXTENSION IF NOT EXISTS vector;",
         cast: "LONGTEXT",
         same: "w = v::text",
         extremes: &["'[1,2.5,-3]'"],
