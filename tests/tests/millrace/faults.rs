@@ -4,6 +4,8 @@
 use anyhow::Result;
 use millrace_test_engines::{Database, Engine, Kind, Options, oceanbase, postgres18};
 use millrace_tests::{Millrace, Outcome, Told, live_tables};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::{QUICKSTART, Shop, millrace};
 
@@ -121,6 +123,43 @@ async fn a_target_that_is_not_mysql_is_refused() -> Result<()> {
     assert_ne!(said.code, Some(0), "{said}");
     let code = said.failure()?.unwrap_or_default();
     assert!(["database.not-mysql", "database.unreachable", "database.timeout"].contains(&code.as_str()), "{said}");
+    Ok(())
+}
+
+/// Answers every login at a MySQL server with this error, after the server's own greeting. The address.
+async fn refuses_every_login(server: &str, number: u16, state: &str, words: &str) -> Result<String> {
+    let (listener, server) = (TcpListener::bind("127.0.0.1:0").await?, server.to_owned());
+    let address = listener.local_addr()?.to_string();
+    let mut refusal = vec![0xff];
+    refusal.extend(number.to_le_bytes());
+    refusal.extend([b"#", state.as_bytes(), words.as_bytes()].concat());
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut bytes = vec![0; 4096];
+            let greeted = TcpStream::connect(&server).await.unwrap().read(&mut bytes).await.unwrap();
+            // Without the offer of TLS (0x0800): in plain sight the login is one packet. The flags lie behind the
+            // version, which ends with a zero, a number, and the first part of the salt.
+            let version_end = 5 + bytes[5..greeted].iter().position(|byte| *byte == 0).unwrap();
+            bytes[version_end + 15] &= !0x08;
+            client.write_all(&bytes[..greeted]).await.unwrap();
+            let _login = client.read(&mut bytes).await.unwrap();
+            let header = [u8::try_from(refusal.len()).unwrap(), 0, 0, bytes[3] + 1];
+            client.write_all(&[&header, refusal.as_slice()].concat()).await.unwrap();
+        }
+    });
+    Ok(address)
+}
+
+#[tokio::test]
+async fn a_tenant_in_oracle_mode_is_named_for_what_it_is() -> Result<()> {
+    let (source, target) = small().await?;
+    let (rest, database) = target.url.rsplit_once('/').unwrap();
+    let (user, server) = rest.rsplit_once('@').unwrap();
+    let words = "Oracle tenant for current client driver is not supported";
+    let address = refuses_every_login(server, 1235, "0A000", words).await?;
+    let url = format!("{user}@{address}/{database}");
+    let millrace = millrace().between(&source, &target).with("MILLRACE_TARGET_URL", &url);
+    all_fail_with(&millrace, 1, "database.oracle-mode").await?.says("MySQL mode")?;
     Ok(())
 }
 

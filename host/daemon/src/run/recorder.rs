@@ -1,11 +1,14 @@
 //! A run's journal as it is being written: checked, then kept, then told.
+//!
+//! Keeping costs a write to the disk, whatever is written. What many actions have to say at the same time is therefore
+//! kept in one transaction: whoever comes first keeps what has gathered by then, and the others wait for it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use millrace_model::Failure;
 use millrace_pipeline::{Action, Event, EventKind, Journal, Outcome, Recovery, RunState};
 use serde_json::Value;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, oneshot};
 
 use crate::clock;
 use crate::store::Store;
@@ -13,12 +16,21 @@ use crate::store::Store;
 /// Names an event at which the process stops for good, `event` or `event@action`: tests end it there.
 const HOLD_VARIABLE: &str = "MILLRACE_HOLD_AT";
 
+/// An event that is to be kept, and who waits for that.
+#[derive(Debug)]
+struct Waiting {
+    action: Option<Action>,
+    kind: EventKind,
+    kept: oneshot::Sender<Result<(), Failure>>,
+}
+
 /// Writes one run's journal.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     store: Store,
     run: String,
     journal: Mutex<Journal>,
+    waiting: Mutex<Vec<Waiting>>,
     writing: tokio::sync::Mutex<()>,
     told: broadcast::Sender<Event>,
     hold_at: Option<String>,
@@ -32,6 +44,7 @@ impl Recorder {
             store: store.clone(),
             run: run.to_owned(),
             journal: Mutex::new(journal),
+            waiting: Mutex::default(),
             writing: tokio::sync::Mutex::new(()),
             told,
             hold_at: std::env::var(HOLD_VARIABLE).ok(),
@@ -39,7 +52,7 @@ impl Recorder {
     }
 
     fn read<T>(&self, read: impl FnOnce(&Journal) -> T) -> T {
-        read(&self.journal.lock().unwrap_or_else(PoisonError::into_inner))
+        read(&lock(&self.journal))
     }
 
     /// Where the run stands.
@@ -78,26 +91,63 @@ impl Recorder {
     }
 
     async fn write(&self, action: Option<Action>, kind: EventKind) -> Result<(), Failure> {
-        let _one_at_a_time = self.writing.lock().await;
-        // The journal in memory changes only when the event has been kept.
-        let proposed = self.read(|journal| journal.propose(clock::now_text(), action, kind));
-        let (event, state) = proposed.map_err(Failure::from)?;
-        self.store.append(&self.run, event.sequence, &event, state.name(), &event.at).await?;
-        self.journal.lock().unwrap_or_else(PoisonError::into_inner).append(event.clone()).map_err(Failure::from)?;
-        tracing::info!(
-            run = self.run,
-            action = event.action.as_ref().map(Action::as_str),
-            event = event.kind.name(),
-            "journal"
-        );
-        let hold = self.hold_at.as_deref().is_some_and(|wanted| is_at(wanted, &event));
-        let _nobody_listens = self.told.send(event);
-        if hold {
-            eprintln!("held at {}", self.hold_at.as_deref().unwrap_or_default());
-            std::future::pending::<()>().await;
+        let (kept, answer) = oneshot::channel();
+        lock(&self.waiting).push(Waiting { action, kind, kept });
+        {
+            let _one_at_a_time = self.writing.lock().await;
+            let gathered = std::mem::take(&mut *lock(&self.waiting));
+            if !gathered.is_empty() {
+                self.keep(gathered).await;
+            }
         }
-        Ok(())
+        answer.await.unwrap_or_else(|_| Err(Failure::cancelled("the journal is not being written any more")))
     }
+
+    /// Keeps events in one transaction, and tells those who wait for them.
+    async fn keep(&self, gathered: Vec<Waiting>) {
+        let before = self.read(|journal| journal.events().len());
+        let (mut events, mut answers) = (Vec::new(), Vec::new());
+        let state = {
+            let mut journal = lock(&self.journal);
+            for Waiting { action, kind, kept } in gathered {
+                match journal.record(clock::now_text(), action, kind) {
+                    Ok(event) => {
+                        events.push(event);
+                        answers.push(kept);
+                    }
+                    Err(illegal) => drop(kept.send(Err(illegal.into()))),
+                }
+            }
+            journal.state()
+        };
+        if let Err(failure) = self.store.append(&self.run, &events, state.name()).await {
+            // Only what was kept has happened.
+            lock(&self.journal).truncate(before);
+            for kept in answers {
+                let _nobody_waits = kept.send(Err(failure.clone()));
+            }
+            return;
+        }
+        for (event, kept) in events.into_iter().zip(answers) {
+            tracing::info!(
+                run = self.run,
+                action = event.action.as_ref().map(Action::as_str),
+                event = event.kind.name(),
+                "journal"
+            );
+            let hold = self.hold_at.as_deref().is_some_and(|wanted| is_at(wanted, &event));
+            let _nobody_listens = self.told.send(event);
+            if hold {
+                eprintln!("held at {}", self.hold_at.as_deref().unwrap_or_default());
+                std::future::pending::<()>().await;
+            }
+            let _nobody_waits = kept.send(Ok(()));
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn is_at(wanted: &str, event: &Event) -> bool {

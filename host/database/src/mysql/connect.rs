@@ -15,7 +15,7 @@ use super::sink::MySqlSink;
 use super::{Admin, Bookkeeping, read_rows};
 use crate::bridge::Bridge;
 use crate::dialect::mysql::{quote_name, quote_table, quote_text};
-use crate::error::Place;
+use crate::error::{Place, mysql_number};
 use crate::lease::Lease;
 
 /// How long a connection may take to be made, or to become free.
@@ -339,7 +339,7 @@ fn parse(url: &SecretString, name: &str) -> Result<MySqlConnectOptions, Failure>
 
 /// One connection outside the pool, which would retry a refused one until its time is up.
 async fn first_contact(options: &MySqlConnectOptions, place: &Place) -> Result<ServerFacts, Failure> {
-    let failure = |e| place.failure("connect", &e);
+    let failure = |e| if is_oracle_mode(&e) { oracle_mode(place) } else { place.failure("connect", &e) };
     let mut connection = match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
         Ok(connection) => connection.map_err(failure)?,
         Err(_) => return Err(failure(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))),
@@ -366,11 +366,7 @@ async fn first_contact(options: &MySqlConnectOptions, place: &Place) -> Result<S
     };
     let banner = variable("version_comment").unwrap_or_default();
     if variable("ob_compatibility_mode").is_some_and(|mode| mode.eq_ignore_ascii_case("ORACLE")) {
-        return Err(Failure::unsupported(
-            "database.oracle-mode",
-            format!("database {place} is a tenant in Oracle mode; Millrace writes to tenants in MySQL mode"),
-        )
-        .with("database", place.name.clone()));
+        return Err(oracle_mode(place));
     }
     let dialect = dialect_of(&version, &banner).ok_or_else(|| {
         Failure::config(
@@ -395,6 +391,21 @@ async fn first_contact(options: &MySqlConnectOptions, place: &Place) -> Result<S
     };
     let _ = connection.close().await;
     Ok(facts)
+}
+
+/// Most tenants in Oracle mode refuse to speak with a MySQL client at all: 1235, `Oracle tenant for current client
+/// driver is not supported`.
+fn is_oracle_mode(error: &sqlx::Error) -> bool {
+    mysql_number(error) == Some(1235)
+        && error.as_database_error().is_some_and(|e| e.message().to_ascii_lowercase().contains("oracle tenant"))
+}
+
+fn oracle_mode(place: &Place) -> Failure {
+    Failure::unsupported(
+        "database.oracle-mode",
+        format!("database {place} is a tenant in Oracle mode; Millrace writes to tenants in MySQL mode"),
+    )
+    .with("database", place.name.clone())
 }
 
 fn dialect_of(version: &str, banner: &str) -> Option<&'static str> {
