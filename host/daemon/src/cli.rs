@@ -78,6 +78,11 @@ pub(crate) enum Command {
     /// Continue a run that was interrupted or failed
     #[command(after_help = "Example:\n  millrace resume last")]
     Resume(ContinueArgs),
+    /// Change how fast a run copies while it does: workers, rows a second, pause
+    #[command(
+        after_help = "Examples:\n  millrace tune last --workers 4 --rows-per-second 50000\n  millrace tune last --pause\n  millrace tune last --resume\n  millrace tune last    says how it is tuned\n\nWhat is tuned lasts until the process that carries the run out ends."
+    )]
+    Tune(TuneArgs),
     /// Approve a run that waits, and continue it
     #[command(after_help = "Example:\n  millrace approve last")]
     Approve(ContinueArgs),
@@ -101,6 +106,20 @@ pub(crate) enum Command {
         after_help = "Examples:\n  millrace clean shop.toml          says what would go, and asks\n  millrace clean shop.toml --yes"
     )]
     Clean(CleanArgs),
+    /// List and export the rows that a run has left out, or try them again
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "Examples:\n  millrace rejects last\n  millrace rejects last --format csv --out rejects.csv\n  millrace rejects retry last    after their cause was removed: insert them into the live tables"
+    )]
+    Rejects(RejectsArgs),
+    /// Compare copiers on a pipeline's databases
+    #[command(subcommand)]
+    Bench(BenchCommand),
+    /// Compare the tables that applications use with their source, and mend what differs when asked
+    #[command(
+        after_help = "Examples:\n  millrace validate shop.toml --level comprehensive    names every row that differs\n  millrace validate shop.toml --tables orders,stock --json\n  millrace validate shop.toml --repair                 shows what it would copy again, and asks"
+    )]
+    Validate(ValidateArgs),
     /// Explain an error code
     #[command(after_help = "Example:\n  millrace explain copy.rejects-exceeded")]
     Explain(ExplainArgs),
@@ -181,6 +200,26 @@ pub(crate) struct RunSelector {
     /// Print facts as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `tune`.
+#[derive(Debug, Args)]
+pub(crate) struct TuneArgs {
+    /// The run.
+    #[command(flatten)]
+    pub(crate) run: RunSelector,
+    /// Chunks copied at once over all tables, of which no table gets more than its copier allows; 0: as planned
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=64))]
+    pub(crate) workers: Option<u32>,
+    /// Rows read a second at most, over all workers; 0: as many as can be
+    #[arg(long, value_name = "N")]
+    pub(crate) rows_per_second: Option<u64>,
+    /// Read no further rows until --resume
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) pause: bool,
+    /// Go on
+    #[arg(long)]
+    pub(crate) resume: bool,
 }
 
 /// `resume` and `approve`.
@@ -281,6 +320,124 @@ pub(crate) struct CleanArgs {
     /// Remove without asking
     #[arg(long)]
     pub(crate) yes: bool,
+}
+
+/// `rejects`.
+#[derive(Debug, Args)]
+pub(crate) struct RejectsArgs {
+    /// What to do with them instead of listing them.
+    #[command(subcommand)]
+    pub(crate) command: Option<RejectsCommand>,
+    /// A run's id, the beginning of one, or `last`
+    #[arg(default_value = "last")]
+    pub(crate) run: String,
+    /// Print facts as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Export in this form
+    #[arg(long, value_enum, conflicts_with = "json")]
+    pub(crate) format: Option<RejectsFormat>,
+    /// Write to this file instead of standard output
+    #[arg(long, value_name = "FILE", requires = "format")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// What may be done with rejects.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RejectsCommand {
+    /// Read the rows from the source again, convert them, and insert them into the live tables; what fails stays
+    #[command(after_help = "Example:\n  millrace rejects retry last")]
+    Retry(RunSelector),
+}
+
+/// In which form rejects are exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RejectsFormat {
+    /// Comma-separated values with a header (RFC 4180).
+    Csv,
+    /// A JSON object a line.
+    Jsonl,
+}
+
+/// `bench`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// Let copiers copy the same rows into throw-away tables, in alternation, and compare rate, latency and cost
+    #[command(
+        after_help = "Examples:\n  millrace bench copy --pipeline shop.toml --table public.orders --copier copy-range --copier copy-adaptive\n  millrace bench copy --pipeline shop.toml --table orders --rows 1000000 --copier 'copy-range {\"workers\": 4}' --copier ./acme.wasm"
+    )]
+    Copy(BenchCopyArgs),
+}
+
+/// `bench copy`.
+#[derive(Debug, Args)]
+pub(crate) struct BenchCopyArgs {
+    /// The pipeline whose databases, tables and converters are used; nothing of it is switched
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pipeline: PathBuf,
+    /// A copier: a first-party one's name or a component's file, and perhaps its configuration as JSON. May be repeated
+    #[arg(long, value_name = "COPIER", required = true)]
+    pub(crate) copier: Vec<String>,
+    /// The source's table
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) table: String,
+    /// Only so many rows, the first ones
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) rows: Option<u64>,
+    /// How often each copier copies
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) repeat: u32,
+    /// The folder in which bench-copy.json and bench-copy.html are saved
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) out: PathBuf,
+    /// Print the figures as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `validate`.
+#[derive(Debug, Args)]
+pub(crate) struct ValidateArgs {
+    /// The pipeline and the form of output.
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArgs,
+    /// How deep to look [default: as the pipeline's validator is configured, else detailed]
+    #[arg(long, value_enum)]
+    pub(crate) level: Option<ValidationLevel>,
+    /// Only these tables, by their names in the source or in the target, with `*` as in the pipeline
+    #[arg(long, value_name = "TABLES", value_delimiter = ',')]
+    pub(crate) tables: Vec<String>,
+    /// Copy what differs from the source again: shows the plan, asks, and validates again
+    #[arg(long)]
+    pub(crate) repair: bool,
+    /// Repair without asking
+    #[arg(long, requires = "repair")]
+    pub(crate) yes: bool,
+}
+
+/// How deep a validation looks; each level finds what the one before finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ValidationLevel {
+    /// How many rows there are.
+    Basic,
+    /// Also the tables' own shape, and a sample of rows.
+    Standard,
+    /// Every row, by digests.
+    Detailed,
+    /// Every row that differs by name, and rows that break the target's own rules.
+    Comprehensive,
+}
+
+impl ValidationLevel {
+    /// The word in a validator's configuration.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Basic => "basic",
+            Self::Standard => "standard",
+            Self::Detailed => "detailed",
+            Self::Comprehensive => "comprehensive",
+        }
+    }
 }
 
 /// `explain`.

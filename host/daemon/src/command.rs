@@ -1,13 +1,17 @@
 //! What each command means.
 
+mod bench;
 mod check;
 mod clean;
 mod explain;
 mod model;
 mod plan;
 mod plugin;
+mod rejects;
 mod run;
 mod runs;
+mod tune;
+mod validate;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,7 +22,7 @@ use millrace_model::{Cancel, Failure, Fault};
 use millrace_runtime::{Limits, Runtime, RuntimeOptions};
 use serde::Serialize;
 
-use crate::cli::{Cli, Command, Global, ModelCommand, PluginCommand};
+use crate::cli::{BenchCommand, Cli, Command, Global, ModelCommand, PluginCommand, RejectsCommand};
 use crate::console;
 use crate::setup::SetupError;
 use crate::store::{self, Store};
@@ -150,9 +154,16 @@ fn asks_for_json(command: &Command) -> bool {
         Command::Apply(a) => a.json,
         Command::Run(a) => a.pipeline.json,
         Command::Resume(a) | Command::Approve(a) => a.run.json,
+        Command::Tune(a) => a.run.json,
         Command::Rollback(a) | Command::Show(a) => a.json,
         Command::Runs(a) => a.json,
         Command::Clean(a) => a.pipeline.json,
+        Command::Rejects(a) => match &a.command {
+            Some(RejectsCommand::Retry(a)) => a.json,
+            None => a.json,
+        },
+        Command::Bench(BenchCommand::Copy(a)) => a.json,
+        Command::Validate(a) => a.pipeline.json,
         Command::Explain(a) => a.json,
         Command::Model(ModelCommand::Diff { json, .. }) => *json,
         Command::Plugin(PluginCommand::List { json } | PluginCommand::Inspect { json, .. }) => *json,
@@ -168,13 +179,17 @@ async fn carry_out(cli: Cli) -> Result<Exit, Refusal> {
         Command::Apply(arguments) => run::apply(&Home::open(global).await?, &arguments).await,
         Command::Run(arguments) => run::run(&Home::open(global).await?, &arguments).await,
         Command::Resume(arguments) => run::resume(&Home::open(global).await?, &arguments).await,
+        Command::Tune(arguments) => tune::tune(&Home::open(global).await?, &arguments).await,
         Command::Approve(arguments) => run::approve(&Home::open(global).await?, &arguments).await,
         Command::Rollback(arguments) => run::rollback(&Home::open(global).await?, &arguments).await,
         Command::Runs(arguments) => runs::list(&Home::open(global).await?, &arguments).await,
         Command::Show(arguments) => runs::show(&Home::open(global).await?, &arguments).await,
         Command::Report(arguments) => runs::report(&Home::open(global).await?, &arguments).await,
         Command::Model(command) => model::model(&Home::open(global).await?, command).await,
+        Command::Bench(command) => bench::bench(&Home::open(global).await?, command).await,
         Command::Clean(arguments) => clean::clean(&Home::open(global).await?, &arguments).await,
+        Command::Rejects(arguments) => rejects::rejects(&Home::open(global).await?, &arguments).await,
+        Command::Validate(arguments) => validate::validate(&Home::open(global).await?, &arguments).await,
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Plugin(command) => plugin::plugin(&Home::open(global).await?.runtime, command),
         Command::Serve(arguments) => {

@@ -6,13 +6,14 @@ use std::time::Duration;
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use millrace_model::Failure;
+use millrace_model::comparison::percent;
 use millrace_pipeline::{Action, Color, EventKind};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Global, LogFormat};
 use crate::explain;
 use crate::report::{byte_size, grouped};
-use crate::run::{Event, Snapshot, Watch};
+use crate::run::{Event, PaceSnapshot, Snapshot, Watch};
 use crate::setup::SetupError;
 
 /// Prints a line to standard output. When nobody reads it any more (`millrace show | head`), that is the end of the
@@ -102,6 +103,7 @@ impl Follower {
         let task = tokio::spawn(async move {
             let bar = terminal.then(bar);
             let mut last_line = tokio::time::Instant::now();
+            let mut pace = PaceSnapshot::default();
             loop {
                 tokio::select! {
                     event = events.recv() => match event {
@@ -121,6 +123,15 @@ impl Follower {
                             break;
                         }
                         let snapshot = progress.borrow_and_update().clone();
+                        if let Some(snapshot) = &snapshot {
+                            for line in snapshot.pace.news(&pace) {
+                                match &bar {
+                                    Some(bar) => bar.suspend(|| eprintln!("  {line}")),
+                                    None => eprintln!("  {line}"),
+                                }
+                            }
+                            pace = snapshot.pace.clone();
+                        }
                         match (&bar, snapshot) {
                             (Some(bar), Some(snapshot)) => show(bar, &snapshot),
                             (Some(bar), None) => bar.finish_and_clear(),
@@ -155,6 +166,7 @@ fn progress_line(snapshot: &Snapshot) -> String {
     let (rows, all, rate) = (snapshot.rows(), snapshot.estimated_rows(), snapshot.rate());
     let left = if rate > 0.0 { format!(", {:.0} s left", (all - rows) as f64 / rate) } else { String::new() };
     let done = snapshot.tables.iter().filter(|t| t.chunks_done == t.chunks).count();
+    let left = if snapshot.pace.paused { ", paused".to_owned() } else { left };
     format!(
         "{} of about {} rows, {}, {} rows/s{left} ({done}/{} tables)",
         grouped(rows),
@@ -175,7 +187,10 @@ fn describe(event: &Event) -> Option<String> {
             "create-shadow" => Some(format!("  made a shadow for {subject}")),
             "copy" => Some(format!("  copied {subject}: {} rows", grouped(state["rows"].as_u64().unwrap_or(0)))),
             "complete" => Some(format!("  completed {subject}")),
-            "validate" => Some(format!("  validated {subject}")),
+            "validate" => {
+                let (rows, equal) = (state["rows"].as_u64().unwrap_or(0), state["equal"].as_u64().unwrap_or(0));
+                Some(format!("  validated {subject}: {} rows equal ({})", grouped(equal), percent(equal, rows)))
+            }
             "switch" => Some("  switched".to_owned()),
             _ => None,
         },

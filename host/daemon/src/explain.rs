@@ -85,6 +85,7 @@ mod tests {
             "serve",
             "clean",
             "hook",
+            "bench",
             "preflight",
         ]);
         let mut codes = BTreeSet::new();

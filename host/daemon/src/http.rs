@@ -108,6 +108,7 @@ fn router(daemon: Daemon) -> Router {
         .route("/v1/runs/{run}/report", get(runs::report))
         .route("/v1/runs/{run}/events", get(events::follow))
         .route("/v1/runs/{run}/approve", post(runs::approve))
+        .route("/v1/runs/{run}/tune", post(runs::tune))
         .route("/v1/runs/{run}/cancel", post(runs::cancel))
         .route("/v1/runs/{run}/resume", post(runs::resume))
         .route("/v1/runs/{run}/rollback", post(runs::rollback))

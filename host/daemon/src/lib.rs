@@ -9,6 +9,7 @@
 mod console;
 
 mod attempts;
+mod bench;
 mod carry;
 mod cli;
 mod clock;
@@ -24,6 +25,7 @@ mod run;
 mod service;
 mod setup;
 mod store;
+mod validation;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

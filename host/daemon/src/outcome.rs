@@ -1,6 +1,9 @@
 //! What a run produced, kept in the state beside its journal, and read by reports.
 
+use millrace_model::Plan;
 use millrace_model::comparison::Validation;
+use millrace_model::schema::TableName;
+use millrace_rowcopy::port::Reject;
 use serde::{Deserialize, Serialize};
 
 /// One table's copy.
@@ -14,7 +17,7 @@ pub(crate) struct CopyOutcome {
     pub(crate) bytes: u64,
     /// Rows in quarantine.
     pub(crate) rejects: u64,
-    /// The digest of all rows, in hex.
+    /// The digest of all rows, in hex. Empty: they were copied inside the target's server, where nobody hashed them.
     pub(crate) digest: String,
     /// How many target transactions.
     pub(crate) chunks: u64,
@@ -57,4 +60,19 @@ pub(crate) struct RejectedRow {
     pub(crate) code: String,
     /// One sentence.
     pub(crate) reason: String,
+}
+
+impl RejectedRow {
+    /// A row that was meant for a shadow of the plan, by its live name.
+    pub(crate) fn of(plan: &Plan, shadow: &TableName, reject: Reject) -> Self {
+        let live = plan.builds().find(|table| table.shadow.as_ref() == Some(shadow)).map(|table| &table.target);
+        Self {
+            table: live.unwrap_or(shadow).to_string(),
+            key: reject.key,
+            column: reject.column,
+            value: reject.value,
+            code: reject.code,
+            reason: reject.reason,
+        }
+    }
 }

@@ -1,18 +1,19 @@
 //! Makes the plan: reads both models, maps every column, assembles the desired tables, and asks the differ
 //! what separates them from the current ones. Changes nothing anywhere.
 
+mod collisions;
 mod fingerprint;
 mod leftovers;
 mod mapping;
 mod models;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_database::dialect::mysql as dialect;
 use millrace_model::plan::{PLAN_FORMAT, Server, Statement};
 use millrace_model::schema::{DatabaseModel, ForeignKey, Table, TableName};
-use millrace_model::{Cancel, Change, ChangeKind, Failure, Plan, StageKind, Strategy, TablePlan};
-use millrace_pipeline::{DEFAULT_RETRIES, RunId};
+use millrace_model::{Cancel, Change, ChangeKind, Failure, KeptRows, Plan, StageKind, Strategy, TablePlan};
+use millrace_pipeline::{DEFAULT_RETRIES, DatabaseName, RunId};
 
 use crate::attempts::attempted;
 use crate::clock;
@@ -67,18 +68,18 @@ async fn plan_once(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Res
         if cancel.is_cancelled() {
             return Err(Failure::cancelled("planning was stopped"));
         }
-        let decided = mapping::decide(setup, databases, table, &source.dialect, cancel).await?;
+        let (decided, queries) = mapping::decide(setup, databases, table, &source.dialect, cancel).await?;
         let mappings: Vec<_> = decided.iter().map(|d| d.mapping.clone()).collect();
         mapping::check_carried(table, &mappings)?;
         let name = names[&table.name].clone();
         let made = dialect::assemble(table, &mappings, name, &|name| names.get(name).cloned())
             .map_err(|f| f.with("table", table.name.to_string()))?;
-        decisions.push(decided);
+        decisions.push((decided, queries));
         assembled.push(made);
     }
     dialect::settle_references(&mut assembled);
     let mut tables = Vec::with_capacity(source.tables.len());
-    for ((table, mappings), made) in source.tables.iter().zip(decisions).zip(assembled) {
+    for ((table, (mappings, queries)), made) in source.tables.iter().zip(decisions).zip(assembled) {
         not_carried.extend(made.not_carried);
         desired.tables.push(made.table.clone());
         tables.push(TablePlan {
@@ -86,14 +87,17 @@ async fn plan_once(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Res
             target: made.table.name.clone(),
             strategy: Strategy::Keep,
             reason: String::new(),
+            rows: setup.pipeline.tables.rows,
             source_table: Some(table.clone()),
             desired: Some(made.table),
             shadow: None,
             backup: None,
+            rows_from: None,
             mappings,
             changes: Vec::new(),
             create: Vec::new(),
             complete: Vec::new(),
+            queries,
             notes: made.notes,
             estimated_rows: table.estimated_rows,
             estimated_bytes: table.estimated_bytes,
@@ -102,8 +106,12 @@ async fn plan_once(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Res
 
     let changes = diff(setup, &desired, &current, cancel).await?;
     decide_strategies(&mut tables, &current, &changes);
+    if setup.optional_stage(StageKind::Copier).is_some_and(|s| s.declaration.from == DatabaseName::Target) {
+        decide_origins(&mut tables, &current);
+    }
     tables.extend(left_tables(&desired, &current));
-    render(&mut tables, &stamp);
+    let colliding = collisions::probe(setup, databases, &mut tables, cancel).await?;
+    render(&mut tables, &stamp, &colliding);
     let after_switch = repoint_kept(&tables, &current, &stamp);
     Ok(Planned {
         plan: Plan {
@@ -122,6 +130,36 @@ async fn plan_once(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Res
         source,
         current,
     })
+}
+
+/// What separates the shadows of a plan from what they were planned to be.
+pub(crate) async fn changes_of_shadows(
+    setup: &Setup,
+    databases: &Databases,
+    plan: &Plan,
+    cancel: &Cancel,
+) -> Result<Vec<Change>, Failure> {
+    let mut current = models::load_model(setup, databases, millrace_pipeline::DatabaseName::Target, cancel).await?;
+    let live: BTreeMap<&TableName, &TableName> =
+        plan.builds().filter_map(|table| Some((table.shadow.as_ref()?, &table.target))).collect();
+    current.tables.retain(|table| live.contains_key(&table.name));
+    for table in &mut current.tables {
+        table.name = live[&table.name].clone();
+        for key in &mut table.foreign_keys {
+            if let Some(name) = live.get(&key.references) {
+                key.references = (*name).clone();
+            }
+        }
+    }
+    let desired = DatabaseModel {
+        tables: plan.builds().filter_map(|table| table.desired.clone()).collect(),
+        objects: Vec::new(),
+        dialect: current.dialect.clone(),
+        version: current.version.clone(),
+    };
+    // Comments are for people, and say of a shadow who made it.
+    let changes = diff(setup, &desired, &current, cancel).await?;
+    Ok(changes.into_iter().filter(|change| change.subject != "comment").collect())
 }
 
 /// The target's name of every source table; collisions are found before anything runs.
@@ -167,11 +205,33 @@ fn decide_strategies(tables: &mut [TablePlan], current: &DatabaseModel, changes:
         table.changes = changes.iter().filter(|c| c.table == table.target).cloned().collect();
         (table.strategy, table.reason) = if current.table(&table.target).is_none() {
             (Strategy::Create, "not in the target yet".to_owned())
-        } else if table.changes.is_empty() {
-            (Strategy::Keep, "the same in source and target".to_owned())
-        } else {
+        } else if !table.changes.is_empty() {
             (Strategy::Rebuild, summary(&table.changes))
+        } else {
+            match table.rows {
+                KeptRows::Trust => (Strategy::Keep, "the same in source and target".to_owned()),
+                KeptRows::Compare => {
+                    (Strategy::Keep, "the same in source and target; its rows are compared".to_owned())
+                }
+                KeptRows::Recopy => {
+                    (Strategy::Rebuild, "the same in source and target; its rows are copied anew".to_owned())
+                }
+            }
         };
+    }
+}
+
+/// Tables that are rebuilt take their rows from the table that they replace, where all of them can be carried over there.
+fn decide_origins(tables: &mut [TablePlan], current: &DatabaseModel) {
+    for table in tables.iter_mut().filter(|t| t.strategy == Strategy::Rebuild) {
+        let (Some(old), Some(desired)) = (current.table(&table.target), &table.desired) else { continue };
+        table.notes.push(match dialect::carried_in_sql(old, desired) {
+            Ok(()) => {
+                table.rows_from = Some(old.clone());
+                "its rows are copied from the table that it replaces, inside the target's server".to_owned()
+            }
+            Err(reason) => format!("its rows are read from the source, and not copied inside the target: {reason}"),
+        });
     }
 }
 
@@ -201,14 +261,17 @@ fn left_tables(desired: &DatabaseModel, current: &DatabaseModel) -> Vec<TablePla
             target: table.name.clone(),
             strategy: Strategy::Left,
             reason: "only in the target: it stays as it is".to_owned(),
+            rows: KeptRows::Trust,
             source_table: None,
             desired: None,
             shadow: None,
             backup: None,
+            rows_from: None,
             mappings: Vec::new(),
             changes: Vec::new(),
             create: Vec::new(),
             complete: Vec::new(),
+            queries: Vec::new(),
             notes: Vec::new(),
             estimated_rows: table.estimated_rows,
             estimated_bytes: table.estimated_bytes,
@@ -216,8 +279,8 @@ fn left_tables(desired: &DatabaseModel, current: &DatabaseModel) -> Vec<TablePla
         .collect()
 }
 
-/// Names shadows and backups, and writes the statements.
-fn render(tables: &mut [TablePlan], stamp: &str) {
+/// Names shadows and backups, and writes the statements. The keys of `colliding` tables must be there before their rows.
+fn render(tables: &mut [TablePlan], stamp: &str, colliding: &BTreeSet<TableName>) {
     let shadows: BTreeMap<TableName, TableName> = tables
         .iter()
         .filter(|t| t.strategy.builds())
@@ -233,7 +296,7 @@ fn render(tables: &mut [TablePlan], stamp: &str) {
         }];
         let under = |name: &TableName| shadows.get(name).unwrap_or(name).clone();
         table.complete = dialect::complete(desired, &shadow, &under, stamp);
-        if table.estimated_bytes < INDEXED_AFTERWARDS_BYTES {
+        if table.estimated_bytes < INDEXED_AFTERWARDS_BYTES || colliding.contains(&table.target) {
             let indexes = |s: &mut Statement| s.purpose == "index";
             let early: Vec<_> = table.complete.extract_if(.., indexes).collect();
             table.create.extend(early);

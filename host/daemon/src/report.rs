@@ -1,8 +1,9 @@
 //! What is told about a run afterwards: one set of facts, in JSON, Markdown and HTML.
 
-mod html;
+pub(crate) mod html;
 mod markdown;
 
+use millrace_model::comparison::consistency;
 use millrace_model::plan::NotCarried;
 use millrace_model::{Change, Failure, Plan, Strategy};
 use serde::Serialize;
@@ -66,6 +67,12 @@ pub(crate) struct Summary {
     pub(crate) seconds: f64,
     /// Of the copy alone.
     pub(crate) rows_per_second: f64,
+    /// Rows that were compared, of all tables.
+    pub(crate) rows_compared: u64,
+    /// How many of them are the same in source and target.
+    pub(crate) rows_equal: u64,
+    /// Equal rows of all rows, from 0 to 1. None: nothing was compared.
+    pub(crate) consistency: Option<f64>,
 }
 
 /// One table's part of a run.
@@ -83,6 +90,8 @@ pub(crate) struct TableReport {
     pub(crate) copy: Option<CopyOutcome>,
     /// None: not validated.
     pub(crate) validation: Option<ValidationOutcome>,
+    /// Equal rows of all rows, from 0 to 1. None: not validated.
+    pub(crate) consistency: Option<f64>,
     /// Where the old table is. None: there was none.
     pub(crate) backup: Option<String>,
     /// Column by column.
@@ -151,6 +160,7 @@ impl Report {
                     strategy: table.strategy,
                     reason: table.reason.clone(),
                     copy: copies.iter().find(|c| c.table == name).cloned(),
+                    consistency: score(validations.iter().filter(|v| v.table == name)),
                     validation: validations.iter().find(|v| v.table == name).cloned(),
                     backup: table.backup.as_ref().map(ToString::to_string),
                     mappings: mappings(table),
@@ -159,7 +169,7 @@ impl Report {
                 }
             })
             .collect();
-        let summary = summary(plan, &copies, &timings);
+        let summary = summary(plan, &copies, &validations, &timings);
         Ok(Self {
             run: run.id.clone(),
             pipeline: run.pipeline.clone(),
@@ -195,7 +205,18 @@ impl Report {
     }
 }
 
-fn summary(plan: &Plan, copies: &[CopyOutcome], timings: &[Timing]) -> Summary {
+/// The consistency score of some tables. None: there are none.
+fn score<'a>(validations: impl Iterator<Item = &'a ValidationOutcome>) -> Option<f64> {
+    let (mut any, mut equal, mut compared) = (false, 0, 0);
+    for ValidationOutcome { validation, .. } in validations {
+        any = true;
+        equal += validation.rows_equal;
+        compared += validation.rows_compared;
+    }
+    any.then(|| consistency(equal, compared))
+}
+
+fn summary(plan: &Plan, copies: &[CopyOutcome], validations: &[ValidationOutcome], timings: &[Timing]) -> Summary {
     let count = |strategy| plan.tables.iter().filter(|t| t.strategy == strategy).count();
     let rows = copies.iter().map(|c| c.rows).sum();
     let copy_seconds: f64 = timings.iter().filter(|t| t.stage == "copy").map(|t| t.seconds).sum();
@@ -211,6 +232,9 @@ fn summary(plan: &Plan, copies: &[CopyOutcome], timings: &[Timing]) -> Summary {
         rejects: copies.iter().map(|c| c.rejects).sum(),
         seconds: timings.iter().map(|t| t.seconds).sum(),
         rows_per_second: rate,
+        rows_compared: validations.iter().map(|v| v.validation.rows_compared).sum(),
+        rows_equal: validations.iter().map(|v| v.validation.rows_equal).sum(),
+        consistency: score(validations.iter()),
     }
 }
 

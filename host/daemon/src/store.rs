@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use millrace_model::{Failure, Plan};
+use millrace_pipeline::{Event, RunState};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -206,28 +207,22 @@ impl Store {
         Ok(())
     }
 
-    /// Appends an event to a run's journal, and keeps the run's state beside it, in one transaction.
-    pub(crate) async fn append(
-        &self,
-        run: &str,
-        sequence: u64,
-        body: &impl Serialize,
-        state: &str,
-        at: &str,
-    ) -> Result<(), Failure> {
-        let body = serde_json::to_string(body).expect("an event is plain data");
-        let sequence = i64::try_from(sequence).expect("a journal has fewer than 2^63 events");
+    /// Appends events to a run's journal, and keeps the run's state beside them, in one transaction.
+    pub(crate) async fn append(&self, run: &str, events: &[Event], state: &str) -> Result<(), Failure> {
+        let Some(last) = events.last() else { return Ok(()) };
         let mut transaction = self.pool.begin().await.map_err(|e| failure("keep an event", &e))?;
-        sqlx::query("INSERT INTO events VALUES (?, ?, ?)")
-            .bind(run)
-            .bind(sequence)
-            .bind(body)
-            .execute(&mut *transaction)
-            .await
-            .map_err(|e| failure("keep an event", &e))?;
+        for event in events {
+            sqlx::query("INSERT INTO events VALUES (?, ?, ?)")
+                .bind(run)
+                .bind(i64::try_from(event.sequence).expect("a journal has fewer than 2^63 events"))
+                .bind(serde_json::to_string(event).expect("an event is plain data"))
+                .execute(&mut *transaction)
+                .await
+                .map_err(|e| failure("keep an event", &e))?;
+        }
         sqlx::query("UPDATE runs SET state = ?, updated_at = ? WHERE id = ?")
             .bind(state)
-            .bind(at)
+            .bind(&last.at)
             .bind(run)
             .execute(&mut *transaction)
             .await

@@ -93,6 +93,7 @@ impl Place {
                 (Fault::Transient, "database.connection-lost")
             }
             1040 | 1203 => (Fault::Transient, "database.unreachable"),
+            4013 | 4030 => (Fault::Transient, "database.throttled"),
             1146 => (Fault::Data, "database.table-missing"),
             number if is_transient(number) => (Fault::Transient, "database.statement-failed"),
             _ => (Fault::Data, "database.statement-failed"),
@@ -124,10 +125,10 @@ fn is_connecting(cause: &std::io::Error) -> bool {
     ) || cause.raw_os_error().is_none() && cause.to_string().contains("lookup address")
 }
 
-/// MySQL's deadlock, and OceanBase's own numbers for what passes by itself: no memory (4013, 4030), not the
-/// leader (4038), a leader that moves (4023, 6002), a transaction that must be rolled back (6224, 6225).
+/// MySQL's deadlock, and OceanBase's own numbers for what passes by itself: not the leader (4038), a leader that moves
+/// (4023, 6002), an instant that it no longer keeps (4138), a transaction that must be rolled back (6224, 6225).
 fn is_transient(number: u16) -> bool {
-    matches!(number, 1213 | 4013 | 4023 | 4030 | 4038 | 6002 | 6224 | 6225)
+    matches!(number, 1213 | 4023 | 4038 | 4138 | 6002 | 6224 | 6225)
 }
 
 /// Whether the target said that it is short of memory or time: the writer should slow down.

@@ -6,16 +6,24 @@
 
 mod admin;
 mod bookkeeping;
+mod collation;
 mod connect;
 mod encode;
+mod origin;
 mod read;
+mod replacement;
+mod retry;
 mod rows;
 mod session;
 mod sink;
 mod writer;
 
 pub use admin::Admin;
-pub use bookkeeping::{BOOKKEEPING_TABLES, Bookkeeping, MadeTable, RunRow, StoredChunk, TableRole};
+pub use bookkeeping::{BOOKKEEPING_TABLES, Bookkeeping, MadeTable, RunRow, StoredChunk, StoredReject, TableRole};
+pub use collation::Folding;
 pub use connect::MySql;
+pub use origin::Origin;
 pub(crate) use read::{cell, read_rows};
+pub(crate) use replacement::Replacement;
+pub use retry::Retried;
 pub(crate) use rows::{each_batch, select_statement};

@@ -4,6 +4,7 @@
 //! dates, UTC, ISO 8601 intervals, hexadecimal bytes), whatever the role or the database has as its default.
 
 mod chunking;
+mod collision;
 mod connect;
 mod decode;
 mod preflight;
@@ -13,6 +14,8 @@ mod session;
 mod snapshot;
 mod source;
 
+pub use chunking::Cutting;
+pub use collision::{Collision, KeyProbe, folds, key_probes, shown_key};
 pub use connect::Postgres;
 pub(crate) use select::Portion;
 pub use snapshot::Snapshot;

@@ -3,13 +3,15 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::{Unchanged, Writing, column, copy, sides, table, unchanged_mappings};
 use millrace_columnar::{CanonicalKind, display};
-use millrace_database::comparison::{PairParts, table_pair};
+use millrace_database::comparison::{PairParts, Writers, table_pair};
 use millrace_model::capability::TablePair;
-use millrace_model::comparison::{Difference, KeyRange};
+use millrace_model::comparison::{Difference, KeyRange, RowDifferences};
 use millrace_model::{Column, Layout, Table, TableName};
-use millrace_rowcopy::port::{Chunk, ChunkPart};
+use millrace_rowcopy::port::{Chunk, ChunkPart, Lane};
 
 const SOURCE: &str = "
 CREATE TABLE wide (
@@ -113,20 +115,21 @@ async fn a_hundred_thousand_rows_arrive_and_every_tampered_value_is_found() {
             target: sides.target.clone(),
             target_table: target.clone(),
             mappings: unchanged_mappings(&source, &target),
-            converter: Box::new(Unchanged),
+            open_converter: Arc::new(|| Ok(Box::new(Unchanged))),
             chunks: if known { chunks.clone() } else { Vec::new() },
-            rejected: 0,
+            rejects: Vec::new(),
+            writers: if known { Writers::None } else { Writers::Any },
+            schema: Vec::new(),
         };
         let (_, ranges) = with_pair(table_pair(parts), |pair| {
             assert_eq!(pair.counts().unwrap(), (100_000, 100_000));
             let ranges = pair.ranges(30_000).unwrap();
-            for range in &ranges {
-                let (ours, theirs) = pair.digests(range).unwrap();
+            for (range, (ours, theirs)) in ranges.iter().zip(pair.digests(&ranges).unwrap()) {
                 if ours != theirs {
-                    panic!("{range:?} differs: {:?}", pair.differences(range, 20).unwrap());
+                    panic!("{range:?} differs: {:?}", pair.differences(std::slice::from_ref(range), 20).unwrap());
                 }
             }
-            assert_eq!(pair.sample(500, 7).unwrap(), Vec::<Difference>::new());
+            assert_eq!(pair.sample(500, 7).unwrap(), RowDifferences::default());
             assert_eq!(pair.violations().unwrap(), Vec::<Difference>::new());
             ranges
         })
@@ -152,23 +155,23 @@ async fn a_hundred_thousand_rows_arrive_and_every_tampered_value_is_found() {
         target: sides.target.clone(),
         target_table: target.clone(),
         mappings: unchanged_mappings(&source, &target),
-        converter: Box::new(Unchanged),
+        open_converter: Arc::new(|| Ok(Box::new(Unchanged))),
         chunks,
-        rejected: 0,
+        rejects: Vec::new(),
+        writers: Writers::None,
+        schema: Vec::new(),
     };
     let (_, found) = with_pair(table_pair(parts), |pair| {
         let ranges = pair.ranges(1).unwrap();
-        let bad: Vec<&KeyRange> = ranges
-            .iter()
-            .filter(|range| {
-                let (ours, theirs) = pair.digests(range).unwrap();
-                ours != theirs
-            })
-            .collect();
+        let digests = pair.digests(&ranges).unwrap();
+        let bad: Vec<KeyRange> =
+            ranges.iter().zip(digests).filter(|(_, (a, b))| a != b).map(|(range, _)| range.clone()).collect();
         assert_eq!(bad.len(), 1);
-        pair.differences(bad[0], 50).unwrap()
+        pair.differences(&bad, 50).unwrap()
     })
     .await;
+    assert_eq!((found.missing, found.extra, found.changed), (1, 1, 8));
+    let found = found.found;
     let mut named: Vec<(String, Option<String>)> = found.iter().map(|d| (d.key.concat(), d.column.clone())).collect();
     named.sort();
     let expected = [
@@ -186,6 +189,62 @@ async fn a_hundred_thousand_rows_arrive_and_every_tampered_value_is_found() {
     let expected: Vec<_> =
         expected.iter().map(|(key, column)| ((*key).to_owned(), column.map(str::to_owned))).collect();
     assert_eq!(named, expected);
+    let cause = |key: &str| found.iter().find(|d| d.key == [key]).map(|d| d.cause.as_str());
+    assert_eq!(cause("1"), Some("trailing-blanks"));
+    assert_eq!(cause("10"), Some("null-against-empty"));
+    assert_eq!(cause("3"), Some("precision"));
+    assert_eq!(cause("9"), Some("case"));
+    assert_eq!(cause("8"), Some("row"));
+}
+
+/// `--ignored --nocapture`; `MILLRACE_ROWS` for another size.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement over a million rows, not a check"]
+async fn ten_changed_rows_among_a_million_are_found_at_little_cost() {
+    let rows: u64 = std::env::var("MILLRACE_ROWS").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000_000);
+    let sides = sides("h_cost").await;
+    sides.source_database.run_sql(&SOURCE.replace("100000", &rows.to_string())).await.unwrap();
+    sides.target_database.run_sql(TARGET).await.unwrap();
+    let (source, target) = tables();
+    let books = sides.target.bookkeeping();
+    books.create().await.unwrap();
+    let snapshot = sides.source.snapshot().await.unwrap();
+    let writing = Writing { sides: &sides, snapshot: &snapshot, books: &books, run: "run-1" };
+    let chunks = copy(&writing, &source, &target, 50_000).await;
+    let parts = PairParts {
+        source: sides.source.clone(),
+        snapshot: snapshot.clone(),
+        source_table: source.clone(),
+        target: sides.target.clone(),
+        target_table: target.clone(),
+        mappings: unchanged_mappings(&source, &target),
+        open_converter: Arc::new(|| Ok(Box::new(Unchanged))),
+        chunks,
+        rejects: Vec::new(),
+        writers: Writers::None,
+        schema: Vec::new(),
+    };
+    let look = async || {
+        let started = std::time::Instant::now();
+        let (_, found) = with_pair(table_pair(parts.clone()), |pair| {
+            let ranges = pair.ranges(1).unwrap();
+            let digests = pair.digests(&ranges).unwrap();
+            let bad: Vec<KeyRange> =
+                ranges.iter().zip(digests).filter(|(_, (a, b))| a != b).map(|(range, _)| range.clone()).collect();
+            if bad.is_empty() { 0 } else { pair.differences(&bad, 10_000).unwrap().changed }
+        })
+        .await;
+        (found, started.elapsed().as_secs_f64())
+    };
+    // The first look warms what the second one finds warm.
+    look().await;
+    let (none, clean) = look().await;
+    let ids: Vec<String> = (0..10).map(|n| (n * rows / 10 + 77).to_string()).collect();
+    let damage = format!("UPDATE wide SET number = number + 1 WHERE id IN ({})", ids.join(", "));
+    sides.target_database.run_sql(&damage).await.unwrap();
+    let (ten, damaged) = look().await;
+    println!("{rows} rows: clean {clean:.2} s, with ten changed rows {damaged:.2} s: {:.2}", damaged / clean);
+    assert_eq!((none, ten), (0, 10));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -221,10 +280,11 @@ async fn values_are_decoded_as_the_source_prints_them() {
     let chunks = sides.source.chunks(&snapshot, &odd, 10).await.unwrap();
     assert!(matches!(&chunks[..], [Chunk { part: ChunkPart::Pages { to: None, .. }, .. }]));
     let source = sides.source.row_source(&snapshot, &odd).unwrap();
-    let batch =
-        tokio::task::spawn_blocking(move || source.open(&chunks[0]).unwrap().next(100, 1 << 20).unwrap().unwrap())
-            .await
-            .unwrap();
+    let batch = tokio::task::spawn_blocking(move || {
+        source.open(&chunks[0], &Lane::default()).unwrap().next(100, 1 << 20).unwrap().unwrap()
+    })
+    .await
+    .unwrap();
     let text = |column: usize, row: usize| {
         display::text(&batch.columns[column], row, CanonicalKind::of(&odd.columns[column].logical.name))
     };
@@ -288,7 +348,7 @@ async fn every_kind_of_table_is_cut_into_chunks_that_hold_each_row_once() {
         let read = tokio::task::spawn_blocking(move || {
             let mut read = 0;
             for chunk in &chunks {
-                let mut reader = source.open(chunk).unwrap();
+                let mut reader = source.open(chunk, &Lane::default()).unwrap();
                 while let Some(batch) = reader.next(97, 1 << 20).unwrap() {
                     batch.validate().unwrap();
                     read += batch.rows;

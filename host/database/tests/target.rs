@@ -10,6 +10,7 @@ use millrace_database::mysql::{MySql, TableRole};
 use millrace_database::postgres::Postgres;
 use millrace_model::capability::TableAdmin;
 use millrace_model::{Cancel, Fault, Layout, Measure, ProfileRequest, Table, TableName};
+use millrace_rowcopy::port::Lane;
 
 async fn blocking<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(ask).await.unwrap()
@@ -82,8 +83,8 @@ async fn a_chunk_that_is_not_committed_leaves_nothing_and_one_that_is_cannot_be_
     {
         let (rows, sink, chunk) = (rows.clone(), sink.clone(), chunk.clone());
         blocking(move || {
-            let batch = rows.open(&chunk).unwrap().next(10, 1 << 20).unwrap().unwrap();
-            let mut transaction = sink.begin(&chunk).unwrap();
+            let batch = rows.open(&chunk, &Lane::default()).unwrap().next(10, 1 << 20).unwrap().unwrap();
+            let mut transaction = sink.begin(&chunk, &Lane::default()).unwrap();
             transaction.write(&batch, &[1, 2]).unwrap();
         })
         .await;

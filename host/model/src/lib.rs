@@ -17,6 +17,7 @@ pub mod document;
 pub mod failure;
 pub mod mapping;
 pub mod plan;
+pub mod reject;
 pub mod schema;
 pub mod stage;
 pub mod switching;
@@ -25,7 +26,8 @@ pub use cancel::Cancel;
 pub use change::{Change, ChangeKind};
 pub use failure::{Failure, Fault};
 pub use mapping::{Mapping, Measure, Profile, ProfileRequest};
-pub use plan::{Plan, Strategy, TablePlan};
+pub use plan::{KeptRows, Plan, Strategy, TablePlan};
+pub use reject::RejectValues;
 pub use schema::{
     Check, Column, DatabaseModel, ForeignKey, Index, IndexKind, IndexPart, Layout, LogicalType, Object, Properties,
     Table, TableName,

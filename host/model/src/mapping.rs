@@ -16,7 +16,7 @@ pub enum Measure {
     IntegerDigits,
     /// Digits after the point of the finest number.
     Scale,
-    /// How many values are NaN or infinite.
+    /// How many values are NaN or infinite; of dates and timestamps, also those before year 1 and after year 9999.
     NonFinite,
     /// The smallest value, as text.
     Smallest,

@@ -41,6 +41,29 @@ impl Strategy {
     }
 }
 
+/// What becomes of the rows of a table whose schema did not change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeptRows {
+    /// They are taken to be the same: nobody looks.
+    #[default]
+    Trust,
+    /// They are compared; a difference stops the run.
+    Compare,
+    /// They are copied anew: the table is rebuilt.
+    Recopy,
+}
+
+impl KeptRows {
+    /// All of them, by their words.
+    pub const WORDS: [(&'static str, Self); 3] =
+        [("trust", Self::Trust), ("compare", Self::Compare), ("recopy", Self::Recopy)];
+
+    fn is_trust(&self) -> bool {
+        *self == Self::Trust
+    }
+}
+
 /// What a run would do, per table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
@@ -68,9 +91,14 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Whether a run would change anything.
+    /// Whether a run would do nothing: neither build nor compare.
     pub fn is_empty(&self) -> bool {
-        !self.tables.iter().any(|t| t.strategy.builds())
+        !self.tables.iter().any(|t| t.strategy.builds() || t.is_compared())
+    }
+
+    /// The tables that a run leaves as they are, and whose rows it compares.
+    pub fn compared(&self) -> impl Iterator<Item = &TablePlan> {
+        self.tables.iter().filter(|t| t.is_compared())
     }
 
     /// The tables of which a run makes shadows.
@@ -121,7 +149,7 @@ pub struct Server {
 /// A statement and why it is there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statement {
-    /// What it is for: `table`, `index`, `foreign-key`, `auto-increment`.
+    /// What it is for: `table`, `index`, `foreign-key`, `auto-increment`, `profile`, `key-probe`.
     pub purpose: String,
     /// The SQL, without a semicolon.
     pub sql: String,
@@ -141,6 +169,9 @@ pub struct TablePlan {
     pub strategy: Strategy,
     /// Why this strategy, in one sentence.
     pub reason: String,
+    /// What becomes of the rows of a table that is kept.
+    #[serde(default, skip_serializing_if = "KeptRows::is_trust")]
+    pub rows: KeptRows,
     /// The source's table as it was. None: only in the target.
     #[serde(default)]
     pub source_table: Option<Table>,
@@ -153,6 +184,10 @@ pub struct TablePlan {
     /// The old table after the swap. None: there is no old one.
     #[serde(default)]
     pub backup: Option<TableName>,
+    /// The target's table as it was, where the copy takes the rows from it, inside the target's server. None: it reads
+    /// them from the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows_from: Option<Table>,
     /// For each source column what it becomes, and why.
     #[serde(default)]
     pub mappings: Vec<MappingDecision>,
@@ -165,6 +200,10 @@ pub struct TablePlan {
     /// Completes it after the rows: indexes, then foreign keys.
     #[serde(default)]
     pub complete: Vec<Statement>,
+    /// What the source was asked about its values: to measure columns (`profile`), and to find keys that would be one in
+    /// the target (`key-probe`).
+    #[serde(default)]
+    pub queries: Vec<Statement>,
     /// What the operator should know.
     #[serde(default)]
     pub notes: Vec<String>,
@@ -174,6 +213,13 @@ pub struct TablePlan {
     /// The source catalog's estimate.
     #[serde(default)]
     pub estimated_bytes: u64,
+}
+
+impl TablePlan {
+    /// Whether the table is left as it is, and its rows are compared.
+    pub fn is_compared(&self) -> bool {
+        self.strategy == Strategy::Keep && self.rows == KeptRows::Compare
+    }
 }
 
 /// Which converter decided what about which columns.

@@ -11,6 +11,8 @@ const KEYS_OF_KINDS: &[(&str, &[StageKind])] = &[
     ("database", &[StageKind::ModelSource]),
     ("file", &[StageKind::ModelSource]),
     ("columns", &[StageKind::Converter]),
+    ("from", &[StageKind::Copier]),
+    ("memory", &[StageKind::Copier]),
     ("rejects", &[StageKind::Copier]),
     ("approve", &[StageKind::Copier, StageKind::Switcher, StageKind::Cleaner]),
     ("before", &[StageKind::Switcher]),

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use millrace_model::RejectValues;
 use millrace_model::stage::StageKind;
 use secrecy::SecretString;
 use serde::{Serialize, Serializer};
@@ -122,6 +123,12 @@ pub struct Stage {
     pub columns: Vec<ColumnPattern>,
     /// What the plugin is configured with; always an object.
     pub config: Value,
+    /// Of a copier: where the rows of a table that is rebuilt come from. From the target, that is from the table that is
+    /// replaced, only those whose every column can be carried over there; all other tables come from the source.
+    pub from: DatabaseName,
+    /// Of a copier: bytes of rows in memory at once.
+    #[serde(rename = "memory_bytes")]
+    pub memory: u64,
     /// Of a copier: what becomes of rows that cannot be copied.
     pub rejects: Rejects,
     /// Of a switcher: whether the run waits for an approval before anything of the switch begins.
@@ -261,12 +268,14 @@ pub struct Rejects {
     pub keep: bool,
     /// The share of a table's rows, from 0 to 1, past which the run stops.
     pub at_most: f64,
+    /// What is kept of their values.
+    pub values: RejectValues,
 }
 
 impl Default for Rejects {
-    /// Kept, and none is tolerated.
+    /// Kept with their values, and none is tolerated.
     fn default() -> Self {
-        Self { keep: true, at_most: 0.0 }
+        Self { keep: true, at_most: 0.0, values: RejectValues::Keep }
     }
 }
 
@@ -340,6 +349,27 @@ impl Places {
     }
 }
 
+/// [`Stage::memory`] where none is given.
+pub const DEFAULT_MEMORY_BYTES: u64 = 192 << 20;
+
+/// Reads a size: a whole number and one of `KiB`, `MiB`, `GiB`; at least 1 MiB.
+///
+/// # Errors
+/// One sentence that says what is wrong with it.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("`{text}` is not a size; write a whole number and KiB, MiB or GiB, such as `256MiB`");
+    let unit_at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+    let number: u64 = text[..unit_at].parse().map_err(|_| wrong())?;
+    let bytes: u64 = match &text[unit_at..] {
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(wrong()),
+    };
+    let size = number.checked_mul(bytes).ok_or_else(wrong)?;
+    if size < 1 << 20 { Err(format!("`{text}` is too little: the least is `1MiB`")) } else { Ok(size) }
+}
+
 /// Reads a duration: a whole number and one of `ms`, `s`, `m`, `h`, `d`.
 ///
 /// # Errors
@@ -362,6 +392,16 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_size_has_a_number_and_a_unit() {
+        assert_eq!(parse_size("256MiB"), Ok(256 << 20));
+        assert_eq!(parse_size("1024KiB"), Ok(1 << 20));
+        assert_eq!(parse_size("2GiB"), Ok(2 << 30));
+        for wrong in ["", "256", "MiB", "1.5GiB", "256 MiB", "256MB", "1023KiB", "0MiB", "18446744073709551615GiB"] {
+            assert!(parse_size(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_duration_has_a_number_and_a_unit() {

@@ -174,24 +174,6 @@ impl Journal {
         }
     }
 
-    /// What happened as the next event, and the run's state after it: to be kept first, and then appended.
-    ///
-    /// # Errors
-    /// When it may not follow.
-    pub fn propose(
-        &self,
-        at: impl Into<String>,
-        action: Option<Action>,
-        kind: EventKind,
-    ) -> Result<(Event, RunState), IllegalTransition> {
-        let event = Event { sequence: self.next_sequence(), at: at.into(), action, kind };
-        let state = match self.admit(&event)? {
-            Next::Progress(..) => self.state,
-            Next::State(next) => next,
-        };
-        Ok((event, state))
-    }
-
     /// Appends what happened as the next event, and gives that event to be kept.
     ///
     /// # Errors
@@ -202,9 +184,15 @@ impl Journal {
         action: Option<Action>,
         kind: EventKind,
     ) -> Result<Event, IllegalTransition> {
-        let (event, _) = self.propose(at, action, kind)?;
+        let event = Event { sequence: self.next_sequence(), at: at.into(), action, kind };
         self.append(event.clone())?;
         Ok(event)
+    }
+
+    /// Forgets all events but the first so many: those after them could not be kept.
+    pub fn truncate(&mut self, length: usize) {
+        let kept = self.events.iter().take(length).cloned();
+        *self = Self::from_events(kept).expect("the beginning of a legal journal is legal");
     }
 
     /// The number of the next event.

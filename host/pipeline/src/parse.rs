@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
+use millrace_model::plan::KeptRows;
 use secrecy::{ExposeSecret, SecretString};
 use toml::de::DeTable;
 
@@ -18,7 +19,7 @@ use crate::variable::{Resolver, Template};
 const PIPELINE_KEYS: &[&str] = &["name", "databases", "tables", "stage"];
 pub(crate) const DATABASES_KEYS: &[&str] = &["source", "target"];
 const DATABASE_KEYS: &[&str] = &["url", "dialect", "patience"];
-const TABLES_KEYS: &[&str] = &["include", "exclude", "rename"];
+const TABLES_KEYS: &[&str] = &["include", "exclude", "rename", "rows"];
 const DIALECTS: &[&str] = &["postgres", "oceanbase", "mysql", "mariadb"];
 
 /// Every key that a pipeline may have, by the table in which it stands. What stands in `tables.rename` and in
@@ -230,7 +231,8 @@ fn tables(field: &Field<'_>, report: &mut Report<'_>) -> Option<TableSelection> 
     let include = optional(section.get("include"), report, patterns);
     let exclude = optional(section.get("exclude"), report, patterns);
     let rename = optional(section.get("rename"), report, renames);
-    let (include, exclude, rename) = (include?, exclude?, rename?);
+    let rows = optional(section.get("rows"), report, kept_rows);
+    let (include, exclude, rename, rows) = (include?, exclude?, rename?, rows?);
     if let (Some([]), Some(field)) = (include.as_deref(), section.get("include")) {
         report.add(field.span, "pipeline.bad-pattern", "`include` is empty, so that no table would be migrated");
         return None;
@@ -239,7 +241,19 @@ fn tables(field: &Field<'_>, report: &mut Report<'_>) -> Option<TableSelection> 
         include: include.unwrap_or(TableSelection::default().include),
         exclude: exclude.unwrap_or_default(),
         rename: rename.unwrap_or_default(),
+        rows: rows.unwrap_or_default(),
     })
+}
+
+fn kept_rows(field: &Field<'_>, report: &mut Report<'_>) -> Option<KeptRows> {
+    let word = field.text(report)?;
+    let known = KeptRows::WORDS.iter().find(|(name, _)| *name == word).map(|(_, rows)| *rows);
+    if known.is_none() {
+        let words = KeptRows::WORDS.map(|(name, _)| name);
+        let message = format!("{word:?} is not what can become of rows: `trust`, `compare` or `recopy`");
+        report.add_with_help(field.span.clone(), "pipeline.bad-rows", message, did_you_mean(word, &words));
+    }
+    known
 }
 
 fn patterns(field: &Field<'_>, report: &mut Report<'_>) -> Option<Vec<TablePattern>> {

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use millrace_model::RejectValues;
 use serde_json::Value;
 
 use crate::declaration::{
-    ContentDigest, DEFAULT_RETRIES, DatabaseName, Health, Hook, OnFailure, Places, PluginReference, Rejects, Stage,
-    parse_duration,
+    ContentDigest, DEFAULT_MEMORY_BYTES, DEFAULT_RETRIES, DatabaseName, Health, Hook, OnFailure, Places,
+    PluginReference, Rejects, Stage, parse_duration, parse_size,
 };
 use crate::parse::{DATABASES_KEYS, checked, optional};
 use crate::raw::{Field, Report, Section, refuse_variable};
@@ -22,6 +23,8 @@ pub(crate) const STAGE_KEYS: &[&str] = &[
     "file",
     "columns",
     "config",
+    "from",
+    "memory",
     "rejects",
     "approve",
     "before",
@@ -30,7 +33,7 @@ pub(crate) const STAGE_KEYS: &[&str] = &[
     "retries",
     "on_failure",
 ];
-pub(crate) const REJECTS_KEYS: &[&str] = &["keep", "at_most"];
+pub(crate) const REJECTS_KEYS: &[&str] = &["keep", "at_most", "values"];
 pub(crate) const HEALTH_KEYS: &[&str] = &["url", "within"];
 
 pub(crate) fn stages(field: &Field<'_>, report: &mut Report<'_>) -> Option<Vec<Stage>> {
@@ -55,25 +58,17 @@ fn stage(section: &Section<'_>, report: &mut Report<'_>) -> Option<Stage> {
         places.keys.insert(field.name.clone(), field.span);
     }
     let plugin = section.required("plugin", report).and_then(|field| plugin(&field, section, report));
-    let database = optional(section.get("database"), report, |field, report| {
-        let name = field.text(report)?;
-        let known = [DatabaseName::Source, DatabaseName::Target].into_iter().find(|d| d.as_str() == name);
-        if known.is_none() {
-            let message = format!("there is no database {name:?}");
-            report.add_with_help(
-                field.span.clone(),
-                "pipeline.unknown-database",
-                message,
-                did_you_mean(name, DATABASES_KEYS),
-            );
-        }
-        known
-    });
+    let database = optional(section.get("database"), report, database_name);
     let file = optional(section.get("file"), report, |field, report| path(field, report));
     let columns = optional(section.get("columns"), report, |field, report| {
         checked(field, report, "pipeline.bad-pattern", ColumnPattern::parse)
     });
     let config = config(section, &mut places, report);
+    let from = optional(section.get("from"), report, database_name);
+    let memory = optional(section.get("memory"), report, |field, report| {
+        let size = parse_size(field.text(report)?);
+        size.map_err(|why| report.add(field.span.clone(), "pipeline.bad-size", why)).ok()
+    });
     let rejects = optional(section.get("rejects"), report, rejects);
     let approve = optional(section.get("approve"), report, super::raw::Field::boolean);
     let before = optional(section.get("before"), report, hook);
@@ -87,6 +82,8 @@ fn stage(section: &Section<'_>, report: &mut Report<'_>) -> Option<Stage> {
         file: file?,
         columns: columns?.unwrap_or_default(),
         config: config?,
+        from: from?.unwrap_or(DatabaseName::Source),
+        memory: memory?.unwrap_or(DEFAULT_MEMORY_BYTES),
         rejects: rejects?.unwrap_or_default(),
         approve: approve?.unwrap_or(false),
         before: before?,
@@ -96,6 +93,17 @@ fn stage(section: &Section<'_>, report: &mut Report<'_>) -> Option<Stage> {
         on_failure: on_failure?,
         places,
     })
+}
+
+fn database_name(field: &Field<'_>, report: &mut Report<'_>) -> Option<DatabaseName> {
+    let name = field.text(report)?;
+    let known = [DatabaseName::Source, DatabaseName::Target].into_iter().find(|d| d.as_str() == name);
+    if known.is_none() {
+        let message = format!("there is no database {name:?}");
+        let help = did_you_mean(name, DATABASES_KEYS);
+        report.add_with_help(field.span.clone(), "pipeline.unknown-database", message, help);
+    }
+    known
 }
 
 fn path(field: &Field<'_>, report: &mut Report<'_>) -> Option<PathBuf> {
@@ -166,8 +174,21 @@ fn rejects(field: &Field<'_>, report: &mut Report<'_>) -> Option<Rejects> {
         }
         Some(ratio)
     });
+    let values = optional(section.get("values"), report, |field, report| match field.text(report)? {
+        "keep" => Some(RejectValues::Keep),
+        "digest" => Some(RejectValues::Digest),
+        other => {
+            let message = format!("`values` is `keep` or `digest`, not `{other}`");
+            report.add(field.span.clone(), "pipeline.wrong-type", message);
+            None
+        }
+    });
     let default = Rejects::default();
-    Some(Rejects { keep: keep?.unwrap_or(default.keep), at_most: at_most?.unwrap_or(default.at_most) })
+    Some(Rejects {
+        keep: keep?.unwrap_or(default.keep),
+        at_most: at_most?.unwrap_or(default.at_most),
+        values: values?.unwrap_or(default.values),
+    })
 }
 
 /// More would be a loop that nobody watches.

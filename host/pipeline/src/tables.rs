@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use millrace_model::plan::KeptRows;
 use millrace_model::schema::TableName;
 use serde::{Serialize, Serializer};
 
@@ -252,13 +253,15 @@ pub struct TableSelection {
     pub exclude: Vec<TablePattern>,
     /// Names in the target that are not the source's.
     pub rename: Vec<Rename>,
+    /// What becomes of the rows of tables whose schema did not change.
+    pub rows: KeptRows,
 }
 
 impl Default for TableSelection {
     /// All tables under their own names.
     fn default() -> Self {
         let all = TablePattern { schema: NamePattern::any(), table: NamePattern::any() };
-        Self { include: vec![all], exclude: Vec::new(), rename: Vec::new() }
+        Self { include: vec![all], exclude: Vec::new(), rename: Vec::new(), rows: KeptRows::Trust }
     }
 }
 
@@ -311,6 +314,7 @@ mod tests {
             include: patterns(include),
             exclude: patterns(exclude),
             rename: rename.iter().map(|(a, b)| Rename::parse(a, b).expect(a)).collect(),
+            rows: KeptRows::Trust,
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::Instant;
 use millrace_model::Failure;
 use millrace_model::comparison::Digest;
 
+use crate::latency::Latencies;
 use crate::port::{ChunkRecord, Reject};
 use crate::progress::{CopyProgress, TableProgress};
 use crate::table::{RejectGroup, TableCopy, TableOutcome};
@@ -20,6 +21,8 @@ struct Totals {
     rejects: u64,
     bytes: u64,
     chunks: u64,
+    /// Chunks whose rows nobody hashed.
+    unhashed: u64,
     started: Option<Instant>,
     finished: Option<Instant>,
     /// Rejects, those of chunks under way included.
@@ -41,6 +44,11 @@ impl TableAccount {
 
     pub(crate) fn progress(&self) -> &TableProgress {
         self.progress.table(self.index)
+    }
+
+    /// Where the times of the target's statements are noted.
+    pub(crate) fn statements(&self) -> Arc<Latencies> {
+        self.progress.statements()
     }
 
     fn totals(&self) -> MutexGuard<'_, Totals> {
@@ -87,6 +95,7 @@ impl TableAccount {
             totals.rejects += record.rejects.len() as u64;
             totals.bytes += record.bytes;
             totals.chunks += 1;
+            totals.unhashed += u64::from(!record.is_hashed());
             totals.finished = Some(Instant::now());
             totals.chunks == self.copy.chunks.len() as u64
         };
@@ -180,6 +189,7 @@ impl TableAccount {
         TableOutcome {
             table: self.copy.table.clone(),
             digest: totals.digest,
+            is_hashed: totals.unhashed == 0,
             rows: totals.digest.rows,
             rejects: totals.rejects,
             bytes: totals.bytes,

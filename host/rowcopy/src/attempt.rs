@@ -7,8 +7,15 @@ use millrace_model::Failure;
 
 use crate::account::TableAccount;
 use crate::control::CopyControl;
-use crate::port::{Chunk, ChunkRecord, Reject};
+use crate::port::{Chunk, ChunkRecord, Lane, Reject};
 use crate::table::CopyOptions;
+
+/// Where a chunk's rows lie at once: as pages of the source, as a batch, as the batch that a conversion makes of it, as
+/// statements that wait for the target, and as the one under way, which the driver copies into a packet.
+const PLACES: u64 = 6;
+
+/// More than this between a worker and its connection makes nothing faster.
+const ROOM_AT_MOST_BYTES: usize = 4 << 20;
 
 /// What all workers of a copy share.
 pub(crate) struct Run {
@@ -45,6 +52,8 @@ pub(crate) struct Counts {
     pub(crate) record: ChunkRecord,
     /// The reader has said that there is nothing more.
     pub(crate) read_all: bool,
+    /// The rows were copied inside the target's server, and are not to be read.
+    pub(crate) in_server: bool,
     /// What was committed.
     pub(crate) committed: Option<ChunkRecord>,
     /// The first failure of source, converter or target: the cause of whatever the copier says afterwards.
@@ -56,12 +65,20 @@ pub(crate) struct Attempt {
     pub(crate) run: Arc<Run>,
     pub(crate) table: Arc<TableAccount>,
     pub(crate) chunk: Chunk,
+    /// What the chunk may use.
+    pub(crate) lane: Lane,
+    /// Bytes of a batch, at most.
+    pub(crate) batch_bytes: u64,
     counts: Mutex<Counts>,
 }
 
 impl Attempt {
-    pub(crate) fn new(run: Arc<Run>, table: Arc<TableAccount>, chunk: Chunk) -> Self {
-        Self { run, table, chunk, counts: Mutex::new(Counts::default()) }
+    /// `share`: bytes of memory that the attempt may fill.
+    pub(crate) fn new(run: Arc<Run>, table: Arc<TableAccount>, chunk: Chunk, share: u64) -> Self {
+        let room_bytes = usize::try_from(share / PLACES).unwrap_or(usize::MAX).clamp(1, ROOM_AT_MOST_BYTES);
+        let lane = Lane { room_bytes, statements: table.statements() };
+        let batch_bytes = (share / PLACES).clamp(1, run.options.batch_bytes);
+        Self { run, table, chunk, lane, batch_bytes, counts: Mutex::new(Counts::default()) }
     }
 
     pub(crate) fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -90,6 +107,17 @@ impl Attempt {
             counts.record.rejects.extend(rejects);
         }
         if rejected { self.table.check_rejects_so_far() } else { Ok(()) }
+    }
+
+    /// Counts rows that were copied inside the target's server: read and written at once.
+    pub(crate) fn count_in_server(&self, rows: u64) {
+        self.table.progress().rows_read.fetch_add(rows, Ordering::Relaxed);
+        self.count_written(rows);
+        let mut counts = self.counts();
+        counts.rows_read += rows;
+        counts.record.digest.rows += rows;
+        counts.read_all = true;
+        counts.in_server = true;
     }
 
     /// Counts rows handed to the target.

@@ -138,14 +138,32 @@ impl Crew<'_> {
     fn failed(&self, job: Job, account: &TableAccount, failure: Failure) {
         let chunk = &account.copy.chunks[job.chunk];
         let options = &self.run.options;
-        if failure.fault != Fault::Transient || job.failures >= options.retries || self.run.is_over() {
+        let is_throttled = is_throttling(&failure);
+        let others = job.failures - job.throttled;
+        let is_worth_it =
+            if is_throttled { job.throttled < options.throttled_retries } else { others < options.retries };
+        if failure.fault != Fault::Transient || !is_worth_it || self.run.is_over() {
             let failure = failure.with("table", &account.copy.table).with("chunk", chunk.number.to_string());
             let failure =
                 if job.failures > 0 { failure.with("attempts", (job.failures + 1).to_string()) } else { failure };
             self.queue.fail(failure);
             return;
         }
-        let wait = scattered(options.retry_wait * 4u32.saturating_pow(job.failures));
+        let wait = if is_throttled {
+            let slowed = self.run.control.slow_down(options, &failure);
+            tracing::warn!(
+                table = account.copy.table,
+                workers = slowed.workers,
+                rest = ?slowed.rest,
+                "the target is short of memory or time, and the copy slows down: {}",
+                failure.message
+            );
+            self.observer.slowed_down(&account.copy.table, &failure, &slowed);
+            scattered(slowed.rest)
+        } else {
+            scattered(options.retry_wait * 4u32.saturating_pow(others))
+        };
+        let job = Job { failures: job.failures + 1, throttled: job.throttled + u32::from(is_throttled), ..job };
         tracing::warn!(
             table = account.copy.table,
             chunk = chunk.number,
@@ -172,7 +190,7 @@ impl Crew<'_> {
             let complete = account.add_found(&record);
             return self.settle(account, job, &record, complete);
         }
-        let attempt = Arc::new(Attempt::new(Arc::clone(&self.run), Arc::clone(account), chunk.clone()));
+        let attempt = Arc::new(Attempt::new(Arc::clone(&self.run), Arc::clone(account), chunk.clone(), job.share));
         let result = catch_unwind(AssertUnwindSafe(|| self.copy(&attempt, tools)))
             .unwrap_or_else(|panic| Err(attempt.named(panicked(&account.copy.table, &*panic))));
         let committed = attempt.counts().committed.take();
@@ -209,8 +227,10 @@ impl Crew<'_> {
             Some(copier) => copier,
             empty => empty.insert(self.factory.copier()?),
         };
-        let reader = copy.source.open(&attempt.chunk)?;
-        let transaction = copy.sink.begin(&attempt.chunk)?;
+        // Begun before the transaction, so that the first rows come meanwhile; not begun where they may never be read.
+        let is_read = !copy.sink.is_in_server();
+        let reader = is_read.then(|| copy.source.open(&attempt.chunk, &attempt.lane)).transpose()?;
+        let transaction = copy.sink.begin(&attempt.chunk, &attempt.lane)?;
         let stream = ConvertedStream::new(Arc::clone(attempt), reader, converter);
         let writer = TransactionWriter::new(Arc::clone(attempt), transaction);
         copier.copy(&attempt.chunk.part.key_range(), Box::new(stream), Box::new(writer)).map(|_| ())
@@ -243,6 +263,11 @@ impl Tools {
         self.converters.push(entry);
         Ok(converter)
     }
+}
+
+/// Whether the target (or the source) says that it is short of memory or time, so that going on as fast would not help.
+fn is_throttling(failure: &Failure) -> bool {
+    failure.fault == Fault::Transient && matches!(failure.code.as_str(), "database.throttled" | "database.timeout")
 }
 
 /// The wait, half more or less by chance, so that chunks that failed together do not come back together.

@@ -5,7 +5,11 @@
 //! [`port::BatchStream`] and a [`port::BatchWriter`]. On the way through the stream every batch is
 //! converted ([`port::BatchConverter`]), loses its rejected rows, and has the digest of every row taken; the
 //! commit writes the rows, the rejects and the chunk's record in one target transaction.
-
+//!
+//! Before it begins, a chunk gets its share of the memory, which bounds everything that it holds on its way
+//! ([`port::Lane`]). Rows that live in the target's server already need not come out of it:
+//! [`port::ChunkTransaction::insert_select`]. A target that says that it is short of memory or time is given rest, and
+//! fewer workers for a while ([`control`]).
 //!
 //! [`copy_tables`] is the way in; a [`CopyControl`] changes its pace, a [`CopyProgress`] tells how far it is.
 
@@ -13,6 +17,7 @@ mod account;
 mod attempt;
 pub mod control;
 mod copy;
+pub mod latency;
 pub mod port;
 pub mod progress;
 mod queue;
@@ -23,7 +28,8 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use control::CopyControl;
+pub use control::{CopyControl, Slowed};
 pub use copy::copy_tables;
+pub use latency::{Latencies, LatencySummary};
 pub use progress::{CopyProgress, TableProgress, TableSnapshot};
 pub use table::{CopyObserver, CopyOptions, RejectGroup, TableCopy, TableOutcome, WorkerFactory, canonical_kinds};

@@ -1,10 +1,14 @@
 //! What the core needs from databases and from plugins: traits that other crates implement. All calls block
 //! and are made on the core's workers; all return early with `run.cancelled` when the run is cancelled.
 
-use millrace_columnar::Batch;
+use std::sync::Arc;
+
+use millrace_columnar::{Batch, display};
 use millrace_model::comparison::{Digest, KeyRange};
 use millrace_model::{Column, Failure};
 use serde::{Deserialize, Serialize};
+
+use crate::latency::Latencies;
 
 /// The unit of copying, committing and resuming: one key range of one table (or of one of its partitions).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,15 +63,53 @@ pub struct Reject {
     pub reason: String,
 }
 
+impl Reject {
+    /// The reject of a private value: its digest, and no word that may hold it.
+    #[must_use]
+    pub fn hidden(self) -> Self {
+        let reason = match &self.column {
+            Some(column) => format!("column {column}: the value is private, and what was said of it is left out"),
+            None => "the row's values are private, and what was said of them is left out".to_owned(),
+        };
+        Self { value: self.value.map(|value| display::digest(&value)), reason, ..self }
+    }
+}
+
 /// What the row that says "chunk done" says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChunkRecord {
-    /// Rows written and their digest, rejects left out.
+    /// Rows written and their digest, rejects left out. Its hash is 0 where the rows never came out of the target's
+    /// server: see [`ChunkRecord::is_hashed`].
     pub digest: Digest,
     /// Rejected rows.
     pub rejects: Vec<Reject>,
     /// Bytes read, as batches hold them.
     pub bytes: u64,
+}
+
+impl ChunkRecord {
+    /// Whether the digest is that of the rows: it is not where they were copied inside the target's server, and nobody
+    /// saw their values.
+    pub fn is_hashed(&self) -> bool {
+        self.digest.rows == 0 || self.digest.value() != 0
+    }
+}
+
+/// What one chunk may use while it is copied.
+#[derive(Clone, Debug)]
+pub struct Lane {
+    /// Bytes that may wait between the chunk's worker and each of its two connections; one row or one statement may be
+    /// larger.
+    pub room_bytes: usize,
+    /// Where the times of the target's statements are noted.
+    pub statements: Arc<Latencies>,
+}
+
+impl Default for Lane {
+    /// 4 MiB each way, and times that nobody reads.
+    fn default() -> Self {
+        Self { room_bytes: 4 << 20, statements: Arc::default() }
+    }
 }
 
 /// How the target keeps up.
@@ -79,6 +121,8 @@ pub struct Pace {
     pub statement_microseconds: u64,
     /// Whether the target said that it is short of memory or time.
     pub throttled: bool,
+    /// Chunks of the run that are copied at once now; the core knows, and a transaction leaves 0.
+    pub workers: u32,
 }
 
 /// Decoded rows of one chunk, with the source's columns, in an order that does not matter.
@@ -92,7 +136,7 @@ pub trait RowSource: Send + Sync {
     /// The columns of the batches, in order.
     fn columns(&self) -> &[Column];
     /// Starts reading a chunk, at the snapshot that all chunks of the run share.
-    fn open(&self, chunk: &Chunk) -> Result<Box<dyn BatchReader>, Failure>;
+    fn open(&self, chunk: &Chunk, lane: &Lane) -> Result<Box<dyn BatchReader>, Failure>;
 }
 
 /// One shadow table at the target.
@@ -102,7 +146,11 @@ pub trait RowSink: Send + Sync {
     /// Numbers of the chunks that are committed, with what they recorded.
     fn committed(&self) -> Result<Vec<(u64, ChunkRecord)>, Failure>;
     /// Begins a chunk's transaction. Dropping it without a commit rolls it back.
-    fn begin(&self, chunk: &Chunk) -> Result<Box<dyn ChunkTransaction>, Failure>;
+    fn begin(&self, chunk: &Chunk, lane: &Lane) -> Result<Box<dyn ChunkTransaction>, Failure>;
+    /// Whether the rows live in the target's server already, and can be copied there without being read.
+    fn is_in_server(&self) -> bool {
+        false
+    }
 }
 
 /// One chunk's transaction on the target: nothing is visible before its commit.
@@ -110,6 +158,10 @@ pub trait ChunkTransaction: Send {
     /// Queues the batch; `hashes` are the rows' hashes, so that a row which the target refuses can be taken
     /// out of the chunk's digest. Blocks while too much is queued.
     fn write(&mut self, batch: &Batch, hashes: &[u128]) -> Result<(), Failure>;
+    /// Copies all rows of the chunk inside the target's server; how many. None: they do not live there.
+    fn insert_select(&mut self) -> Result<Option<u64>, Failure> {
+        Ok(None)
+    }
     /// How the target keeps up.
     fn pace(&self) -> Pace;
     /// Waits for what is queued, writes the rejects and the chunk's record, and commits. `record` is what the
@@ -145,10 +197,13 @@ pub trait BatchStream: Send {
 pub trait BatchWriter: Send {
     /// Queues the batch.
     fn write(&mut self, batch: Batch) -> Result<(), Failure>;
-    /// Copies the chunk inside the target's server; `copy.not-in-server` where its rows do not live there.
+    /// Copies the chunk inside the target's server; `copy.not-in-server` where its rows do not live there, and
+    /// `copy.two-ways` where some of it was read before.
     fn insert_select(&mut self) -> Result<u64, Failure>;
     /// How the target keeps up.
     fn pace(&self) -> Pace;
+    /// Wishes for so many chunks of the run to be copied at once from now on.
+    fn ask_for_workers(&self, workers: u32);
     /// Commits; the rows written.
     fn commit(&mut self) -> Result<u64, Failure>;
 }

@@ -1,15 +1,18 @@
 //! How far a copy has come: counters that workers move and that anybody may sample.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
+use crate::latency::Latencies;
 use crate::table::TableCopy;
 
 /// The counters of all tables of one copy.
 #[derive(Debug, Default)]
 pub struct CopyProgress {
     tables: Vec<TableProgress>,
+    statements: Arc<Latencies>,
 }
 
 /// The counters of one table. Rows count when they are handed to the target; those of a chunk that fails are taken
@@ -57,7 +60,12 @@ impl CopyProgress {
                 ..TableProgress::default()
             })
             .collect();
-        Self { tables }
+        Self { tables, statements: Arc::default() }
+    }
+
+    /// How long the target's statements took.
+    pub fn statements(&self) -> Arc<Latencies> {
+        Arc::clone(&self.statements)
     }
 
     /// One table's counters, in the order of the tables.

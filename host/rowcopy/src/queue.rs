@@ -24,10 +24,14 @@ pub(crate) struct Job {
     pub(crate) chunk: usize,
     /// How often it has failed.
     pub(crate) failures: u32,
+    /// How often of these because the target was short of memory or time.
+    pub(crate) throttled: u32,
+    /// Bytes of memory that it may fill.
+    pub(crate) share: u64,
 }
 
 struct TableQueue {
-    /// Ascending by size: the largest is popped.
+    /// Ascending by size: the largest is popped. Where chunks are copied one by one, the first of them in the key's order.
     fresh: Vec<usize>,
     retries: Vec<(Instant, Job)>,
     rows_left: u64,
@@ -38,6 +42,8 @@ struct TableQueue {
 struct State {
     tables: Vec<TableQueue>,
     running: u32,
+    /// Bytes of memory that chunks under way may fill.
+    reserved: u64,
     /// Chunks that are not committed.
     left: usize,
     failure: Option<Failure>,
@@ -56,12 +62,14 @@ impl Queue {
         let left = open.iter().map(Vec::len).sum();
         let queue = |(table, mut fresh): (&Arc<TableAccount>, Vec<usize>)| {
             let rows = |chunk: &usize| table.copy.chunks[*chunk].estimated_rows;
-            fresh.sort_by_key(|chunk| (rows(chunk), std::cmp::Reverse(*chunk)));
+            let in_order = table.copy.parallel <= 1;
+            let size = |chunk: &usize| if in_order { 0 } else { rows(chunk) };
+            fresh.sort_by_key(|chunk| (size(chunk), std::cmp::Reverse(*chunk)));
             let rows_left = fresh.iter().map(rows).sum();
             TableQueue { fresh, retries: Vec::new(), rows_left, running: 0, parallel: table.copy.parallel.max(1) }
         };
         let tables = tables.iter().zip(open).map(queue).collect();
-        let state = State { tables, running: 0, left, failure: None };
+        let state = State { tables, running: 0, reserved: 0, left, failure: None };
         Self { run, state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -78,16 +86,20 @@ impl Queue {
             }
             let control = &self.run.control;
             let options = &self.run.options;
-            let workers = control.workers().unwrap_or(options.workers).min(options.workers_at_most.max(1));
+            let workers = control.workers_now(options);
+            let share = options.memory_bytes.max(1) / u64::from(workers);
+            // Chunks that began when there were fewer workers have larger shares until they end.
+            let has_room = state.running == 0 || state.reserved.saturating_add(share) <= options.memory_bytes;
             let mut wait = GLANCE;
-            if state.running < workers && !control.is_paused() {
+            if state.running < workers && has_room && !control.is_paused() && !control.is_resting() {
                 let now = Instant::now();
                 if let Some(job) = state.choose(now) {
                     let table = &mut state.tables[job.table];
                     table.running += 1;
                     table.rows_left = table.rows_left.saturating_sub(rows_of(job));
                     state.running += 1;
-                    return Some(job);
+                    state.reserved += share;
+                    return Some(Job { share, ..job });
                 }
                 let retries = state.tables.iter().flat_map(|table| &table.retries);
                 let next = retries.map(|(due, _)| due.saturating_duration_since(now)).min();
@@ -100,6 +112,7 @@ impl Queue {
     fn release(&self, job: Job, change: impl FnOnce(&mut State)) {
         let mut state = self.state();
         state.running -= 1;
+        state.reserved -= job.share;
         state.tables[job.table].running -= 1;
         change(&mut state);
         drop(state);
@@ -111,11 +124,11 @@ impl Queue {
         self.release(job, |state| state.left -= 1);
     }
 
-    /// The chunk is to be tried again, no earlier than `due`.
+    /// The chunk, whose failures were counted, is to be tried again, no earlier than `due`.
     pub(crate) fn retry(&self, job: Job, due: Instant, rows: u64) {
         self.release(job, |state| {
             let table = &mut state.tables[job.table];
-            table.retries.push((due, Job { failures: job.failures + 1, ..job }));
+            table.retries.push((due, job));
             table.rows_left += rows;
         });
     }
@@ -151,6 +164,6 @@ impl State {
         if let Some(position) = table.retries.iter().position(|(due, _)| *due <= now) {
             return Some(table.retries.swap_remove(position).1);
         }
-        table.fresh.pop().map(|chunk| Job { table: index, chunk, failures: 0 })
+        table.fresh.pop().map(|chunk| Job { table: index, chunk, failures: 0, throttled: 0, share: 0 })
     }
 }

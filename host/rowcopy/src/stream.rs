@@ -18,12 +18,14 @@ pub(crate) type SharedConverter = Arc<Mutex<Box<dyn BatchConverter>>>;
 /// One chunk's rows on their way to a copier.
 pub(crate) struct ConvertedStream {
     attempt: Arc<Attempt>,
-    reader: Box<dyn BatchReader>,
+    /// None: not opened yet.
+    reader: Option<Box<dyn BatchReader>>,
     converter: SharedConverter,
 }
 
 impl ConvertedStream {
-    pub(crate) fn new(attempt: Arc<Attempt>, reader: Box<dyn BatchReader>, converter: SharedConverter) -> Self {
+    /// `reader`: None to open the source only when the copier reads, which it may never do.
+    pub(crate) fn new(attempt: Arc<Attempt>, reader: Option<Box<dyn BatchReader>>, converter: SharedConverter) -> Self {
         Self { attempt, reader, converter }
     }
 
@@ -31,13 +33,20 @@ impl ConvertedStream {
     fn advance(&mut self, max_rows: u32, max_bytes: u64) -> Result<Option<Batch>, Failure> {
         let run = Arc::clone(&self.attempt.run);
         let stopped = || run.is_over();
+        if self.attempt.counts().in_server {
+            return Ok(None);
+        }
         loop {
             run.control.wait_while_paused(&stopped);
             run.check()?;
             let rows = u64::from(max_rows.min(run.options.batch_rows)).min(run.control.rows_at_once()).max(1);
-            let bytes = max_bytes.min(run.options.batch_bytes).max(1);
+            let bytes = max_bytes.min(self.attempt.batch_bytes).max(1);
             let fits = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-            let Some(batch) = self.reader.next(fits(rows), fits(bytes))? else {
+            let reader = match &mut self.reader {
+                Some(reader) => reader,
+                empty => empty.insert(self.attempt.table.copy.source.open(&self.attempt.chunk, &self.attempt.lane)?),
+            };
+            let Some(batch) = reader.next(fits(rows), fits(bytes))? else {
                 self.attempt.counts().read_all = true;
                 return Ok(None);
             };

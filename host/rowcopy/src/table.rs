@@ -8,6 +8,7 @@ use millrace_model::comparison::Digest;
 use millrace_model::{Column, Failure};
 use serde::{Deserialize, Serialize};
 
+use crate::control::Slowed;
 use crate::port::{BatchConverter, Chunk, ChunkCopier, ChunkRecord, RowSink, RowSource};
 
 /// One table to copy.
@@ -43,19 +44,34 @@ pub fn canonical_kinds(columns: &[Column]) -> Vec<CanonicalKind> {
 /// What holds for all tables of a copy.
 #[derive(Clone, Debug)]
 pub struct CopyOptions {
-    /// Chunks copied at once over all tables, until [`crate::CopyControl::set_workers`] says otherwise.
+    /// Chunks copied at once over all tables, until [`crate::CopyControl::set_workers`] or a copier says otherwise.
     pub workers: u32,
-    /// The most that it may say.
+    /// The most that a copier may ask for.
+    pub planned_at_most: u32,
+    /// The most that an operator may ask for.
     pub workers_at_most: u32,
     /// Rows of a batch, at most.
     pub batch_rows: u32,
-    /// Bytes of a batch as the source gives it, at most: memory is about twice as much for each worker.
+    /// Bytes of a batch as the source gives it, at most.
     pub batch_bytes: u64,
+    /// Bytes of rows in memory at once, over all workers, wherever they lie: in the source's pages, in batches, in
+    /// statements. Workers are fewer where it leaves less than [`SHARE_AT_LEAST_BYTES`] for each. Only a single row that
+    /// is larger than its worker's share goes beyond.
+    pub memory_bytes: u64,
     /// How often a chunk is tried again after a transient failure.
     pub retries: u32,
     /// The wait before the first time; four times as long before each further one, half more or less by chance.
     pub retry_wait: Duration,
+    /// How often a chunk is tried again after the target said that it is short of memory or time.
+    pub throttled_retries: u32,
+    /// No chunk is begun for so long after the target said so for the first time; twice as long for each further time.
+    pub rest: Duration,
+    /// After so long without being told so, the copy goes twice as fast again, until it is as fast as before.
+    pub ease_after: Duration,
 }
+
+/// Less memory than this for a worker is not worth having the worker.
+pub const SHARE_AT_LEAST_BYTES: u64 = 1 << 20;
 
 impl CopyOptions {
     /// The defaults, with so many workers.
@@ -63,11 +79,16 @@ impl CopyOptions {
         let workers = workers.max(1);
         Self {
             workers,
+            planned_at_most: workers,
             workers_at_most: workers.max(16),
             batch_rows: 8_192,
             batch_bytes: 8 << 20,
+            memory_bytes: 192 << 20,
             retries: 3,
             retry_wait: Duration::from_millis(250),
+            throttled_retries: 20,
+            rest: Duration::from_millis(500),
+            ease_after: Duration::from_secs(5),
         }
     }
 }
@@ -96,6 +117,10 @@ pub trait CopyObserver: Send + Sync {
     /// A chunk failed and is tried again after `wait`.
     fn chunk_retried(&self, table: &str, chunk: &Chunk, failure: &Failure, wait: Duration) {
         let _ = (table, chunk, failure, wait);
+    }
+    /// The target said that it is short of memory or time: for `slowed.rest` no chunk is begun, and then fewer at once.
+    fn slowed_down(&self, table: &str, failure: &Failure, slowed: &Slowed) {
+        let _ = (table, failure, slowed);
     }
     /// All chunks of a table are committed, and no more rows rejected than allowed.
     fn table_copied(&self, outcome: &TableOutcome) {
@@ -126,6 +151,8 @@ pub struct TableOutcome {
     pub table: String,
     /// Of all chunks, those of earlier attempts included.
     pub digest: Digest,
+    /// Whether the digest is that of the rows: see [`ChunkRecord::is_hashed`].
+    pub is_hashed: bool,
     /// Written.
     pub rows: u64,
     /// Rejected.

@@ -197,3 +197,91 @@ fn the_rate_is_kept_and_can_be_lifted() {
     assert_eq!(outcome.unwrap().rows, 10_000);
     assert!(start.elapsed() < Duration::from_secs(5), "lifted: it would have taken ten");
 }
+
+#[test]
+fn a_chunk_that_lives_in_the_target_is_copied_there_and_never_read() {
+    let stage = Stage { manner: Manner::Inside, in_server: true, ..Stage::new(5) };
+    let outcome = stage.copy().unwrap();
+    assert_eq!(stage.rows(), (0..5_000).collect::<Vec<_>>());
+    assert_eq!((outcome.rows, outcome.is_hashed), (5_000, false), "nobody saw the rows");
+    assert_eq!(stage.source.opened.load(Ordering::SeqCst), 0);
+    assert_eq!(stage.done(), 5_000);
+    // The other way is open to it as well, and then the rows are seen.
+    let stage = Stage { in_server: true, manner: Manner::Both, ..Stage::new(1) };
+    assert_eq!(stage.copy().unwrap_err().code, "copy.two-ways");
+    assert_eq!(stage.rows(), Vec::<i64>::new());
+}
+
+#[test]
+fn a_target_that_is_short_of_memory_slows_the_copy_down_and_lets_it_go_again() {
+    let stage = Stage { workers: 4, ..Stage::slow(40) };
+    stage.faults.throttles.store(6, Ordering::SeqCst);
+    let outcome = stage.copy().unwrap();
+    assert_eq!(outcome.digest, digest(0..40_000), "every row arrived once");
+    let slowed = stage.slowed.lock().unwrap().clone();
+    assert_eq!(slowed.len(), 6, "every time it was told: {slowed:?}");
+    assert_eq!(slowed[0].workers, 2, "half of four");
+    assert!(slowed.iter().any(|slowed| slowed.workers == 1), "and half again: {slowed:?}");
+    assert!(slowed.iter().all(|slowed| slowed.reason == "no memory left" && slowed.rest > Duration::ZERO));
+    let quiet = Instant::now();
+    while stage.control.slowed().is_some() {
+        assert!(quiet.elapsed() < Duration::from_secs(20), "{:?}", stage.control.slowed());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn one_distress_of_many_chunks_counts_once() {
+    let options = crate::CopyOptions::new(8);
+    let control = crate::CopyControl::new(millrace_model::Cancel::new());
+    let failure = Failure::transient("database.throttled", "no memory left");
+    let workers: Vec<u32> = (0..5).map(|_| control.slow_down(&options, &failure).workers).collect();
+    assert_eq!(workers, [4; 5]);
+}
+
+#[test]
+fn a_target_that_stays_short_of_memory_ends_the_copy_with_the_cause() {
+    let stage = Stage { workers: 1, ..Stage::new(1) };
+    stage.faults.throttles.store(u32::MAX, Ordering::SeqCst);
+    let copying = std::thread::scope(|scope| {
+        let copy = scope.spawn(|| stage.copy());
+        // The rests grow to minutes: what is tested is that it is tried more often than other failures are.
+        while stage.slowed.lock().unwrap().len() < 5 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        stage.control.cancel().cancel();
+        copy.join().unwrap()
+    });
+    assert_eq!(copying.unwrap_err().code, "run.cancelled");
+    assert_eq!(stage.rows(), Vec::<i64>::new());
+}
+
+#[test]
+fn a_copier_gets_the_workers_that_it_asks_for_within_the_plan_and_below_an_operator() {
+    let stage = Stage { manner: Manner::Greedy, workers: 1, planned_at_most: 3, parallel: 8, ..Stage::slow(16) };
+    assert_eq!(stage.copy().unwrap().rows, 16_000);
+    assert_eq!(stage.busy.most.load(Ordering::SeqCst), 3);
+    let stage = Stage { manner: Manner::Greedy, workers: 1, planned_at_most: 3, parallel: 8, ..Stage::slow(16) };
+    stage.control.set_workers(2);
+    assert_eq!(stage.copy().unwrap().rows, 16_000);
+    assert_eq!(stage.busy.most.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn memory_is_shared_out_among_the_workers_and_bounds_their_number() {
+    // Twelve MiB for four workers: three each, half a MiB in each of six places.
+    let stage = Stage { memory_bytes: 12 << 20, ..Stage::new(12) };
+    stage.copy().unwrap();
+    assert_eq!(*stage.rooms.lock().unwrap(), [1 << 19; 12]);
+    // Two MiB are enough for two.
+    let stage = Stage { memory_bytes: 2 << 20, workers: 8, parallel: 8, ..Stage::slow(12) };
+    assert_eq!(stage.copy().unwrap().rows, 12_000);
+    assert_eq!(stage.busy.most.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn chunks_of_one_worker_are_copied_in_the_order_of_the_key() {
+    let stage = Stage { workers: 1, parallel: 1, ..Stage::new(5) };
+    stage.copy().unwrap();
+    assert_eq!(*stage.order.lock().unwrap(), [0, 1, 2, 3, 4]);
+}

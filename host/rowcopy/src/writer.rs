@@ -17,6 +17,8 @@ pub(crate) struct TransactionWriter {
     attempt: Arc<Attempt>,
     /// None: committed.
     transaction: Option<Box<dyn ChunkTransaction>>,
+    /// Of the transaction, when it was committed.
+    last_pace: Pace,
     hasher: RowHasher,
     hashes: Vec<u128>,
 }
@@ -24,7 +26,7 @@ pub(crate) struct TransactionWriter {
 impl TransactionWriter {
     pub(crate) fn new(attempt: Arc<Attempt>, transaction: Box<dyn ChunkTransaction>) -> Self {
         let hasher = RowHasher::new(attempt.table.copy.kinds.clone());
-        Self { attempt, transaction: Some(transaction), hasher, hashes: Vec::new() }
+        Self { attempt, transaction: Some(transaction), last_pace: Pace::default(), hasher, hashes: Vec::new() }
     }
 
     fn name(&self) -> String {
@@ -34,6 +36,12 @@ impl TransactionWriter {
     fn over(&self) -> Failure {
         let message = format!("the copier used the writer of {} after its commit", self.name());
         Failure::internal("copy.after-commit", message)
+    }
+
+    fn two_ways(&self) -> Failure {
+        let message =
+            format!("the copier copied {} inside the target's server and wrote rows of it as well", self.name());
+        Failure::internal("copy.two-ways", message)
     }
 
     fn send(&mut self, batch: &Batch) -> Result<(), Failure> {
@@ -47,6 +55,9 @@ impl TransactionWriter {
             let message = format!("a batch of {} is broken: {error}", self.name());
             return Err(Failure::internal("copy.wrong-batch", message));
         }
+        if self.attempt.counts().in_server {
+            return Err(self.two_ways());
+        }
         let Some(transaction) = &mut self.transaction else {
             return Err(self.over());
         };
@@ -57,6 +68,28 @@ impl TransactionWriter {
         self.attempt.count_written(rows);
         self.attempt.counts().record.digest.add(Digest::of(rows, sum));
         Ok(())
+    }
+
+    fn copy_in_server(&mut self) -> Result<Option<u64>, Failure> {
+        let run = std::sync::Arc::clone(&self.attempt.run);
+        run.control.wait_while_paused(&|| run.is_over());
+        run.check()?;
+        {
+            let counts = self.attempt.counts();
+            if counts.in_server || counts.rows_read > 0 {
+                drop(counts);
+                return Err(self.two_ways());
+            }
+        }
+        let Some(transaction) = &mut self.transaction else {
+            return Err(self.over());
+        };
+        let Some(rows) = transaction.insert_select()? else {
+            return Ok(None);
+        };
+        self.attempt.count_in_server(rows);
+        run.control.admit(rows, &|| run.is_over());
+        Ok(Some(rows))
     }
 
     fn finish(&mut self) -> Result<u64, Failure> {
@@ -78,6 +111,7 @@ impl TransactionWriter {
         let (sent, rejects_sent) = (record.digest.rows, record.rejects.len());
         let mut transaction = self.transaction.take().ok_or_else(|| self.over())?;
         let committed = transaction.commit(record)?;
+        self.last_pace = transaction.pace();
         let rows = committed.digest.rows;
         self.attempt.count_committed(sent, rejects_sent, committed);
         Ok(rows)
@@ -91,13 +125,29 @@ impl BatchWriter for TransactionWriter {
     }
 
     fn insert_select(&mut self) -> Result<u64, Failure> {
-        // Not kept as a cause: a copier may ask and then read and write instead.
-        let message = format!("the rows of {} do not live in the target's server", self.name());
-        Err(Failure::unsupported("copy.not-in-server", message))
+        let copied = self.copy_in_server();
+        match self.attempt.caused(copied)? {
+            Some(rows) => Ok(rows),
+            // Not kept as a cause: a copier may ask and then read and write instead.
+            None => {
+                let message = format!("the rows of {} do not live in the target's server", self.name());
+                Err(Failure::unsupported("copy.not-in-server", message))
+            }
+        }
     }
 
     fn pace(&self) -> Pace {
-        self.transaction.as_ref().map(|transaction| transaction.pace()).unwrap_or_default()
+        let control = &self.attempt.run.control;
+        let pace = self.transaction.as_ref().map_or(self.last_pace, |transaction| transaction.pace());
+        Pace {
+            throttled: pace.throttled || control.slowed().is_some(),
+            workers: control.workers_now(&self.attempt.run.options),
+            ..pace
+        }
+    }
+
+    fn ask_for_workers(&self, workers: u32) {
+        self.attempt.run.control.ask_for_workers(workers);
     }
 
     fn commit(&mut self) -> Result<u64, Failure> {

@@ -35,7 +35,7 @@ fn every_first_party_plugin_loads_and_says_who_it_is() {
         let expected = match *name {
             "clean-expired" => StageKind::Cleaner,
             "convert-oceanbase" => StageKind::Converter,
-            "copy-range" => StageKind::Copier,
+            "copy-adaptive" | "copy-in-server" | "copy-range" | "copy-stream" => StageKind::Copier,
             "differ" => StageKind::Differ,
             "switch-rename" => StageKind::Switcher,
             "validate" => StageKind::Validator,
@@ -120,6 +120,7 @@ impl BatchStream for Rows {
 #[derive(Clone, Default)]
 struct Written {
     rows: Arc<Mutex<(u64, bool)>>,
+    asked: Arc<Mutex<Vec<u32>>>,
     refuse: bool,
 }
 
@@ -137,7 +138,11 @@ impl BatchWriter for Written {
     }
 
     fn pace(&self) -> Pace {
-        Pace::default()
+        Pace { workers: 2, statement_microseconds: 1_000, ..Pace::default() }
+    }
+
+    fn ask_for_workers(&self, workers: u32) {
+        self.asked.lock().unwrap().push(workers);
     }
 
     fn commit(&mut self) -> Result<u64, Failure> {
@@ -159,15 +164,20 @@ fn rows() -> Rows {
 
 #[test]
 fn a_copier_moves_every_batch_and_commits() {
-    let mut copier = plugin("copy-range").copier(&context()).unwrap();
-    let chunking = copier.plan(&Table::default(), 1_000_000, 100_000_000, &["id".to_owned()], 4).unwrap();
-    assert!(chunking.rows_per_chunk >= 1 && (1..=4).contains(&chunking.parallel), "{chunking:?}");
-    let written = Written::default();
-    let mut worker = copier.instance();
-    for _ in 0..2 {
-        *written.rows.lock().unwrap() = (0, false);
-        let copied = worker.copy(&KeyRange::default(), Box::new(rows()), Box::new(written.clone())).unwrap();
-        assert_eq!((copied, *written.rows.lock().unwrap()), (6, (6, true)));
+    for name in ["copy-range", "copy-stream", "copy-adaptive", "copy-in-server"] {
+        let mut copier = plugin(name).copier(&context()).unwrap();
+        let chunking = copier.plan(&Table::default(), 1_000_000, 100_000_000, &["id".to_owned()], 4).unwrap();
+        assert!(chunking.rows_per_chunk >= 1 && (1..=4).contains(&chunking.parallel), "{name}: {chunking:?}");
+        let written = Written::default();
+        let mut worker = copier.instance();
+        for _ in 0..2 {
+            *written.rows.lock().unwrap() = (0, false);
+            let copied = worker.copy(&KeyRange::default(), Box::new(rows()), Box::new(written.clone())).unwrap();
+            assert_eq!((copied, *written.rows.lock().unwrap()), (6, (6, true)), "{name}");
+        }
+        // The target answers in a millisecond: only the copier that adapts asks for more.
+        let asked = written.asked.lock().unwrap().clone();
+        assert_eq!(asked, if name == "copy-adaptive" { vec![3, 3] } else { vec![] }, "{name}");
     }
 }
 

@@ -21,7 +21,10 @@ mod tests {
         for expected in [
             "clean-expired",
             "convert-oceanbase",
+            "copy-adaptive",
+            "copy-in-server",
             "copy-range",
+            "copy-stream",
             "differ",
             "model-file",
             "model-oceanbase",

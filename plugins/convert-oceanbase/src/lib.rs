@@ -5,6 +5,7 @@
 //! written the same way on both sides are left to the host; the others ([`convert`]) are checked batch by batch, and come
 //! back as they are unless something is wrong with them.
 
+mod cast;
 mod configuration;
 mod convert;
 mod key;
@@ -12,7 +13,10 @@ mod map;
 mod profile;
 mod target;
 
-pub use configuration::{ArrayAs, Configuration, Infinity, JsonAs, NumericAs, TextAs, TimestamptzAs, UuidAs};
+pub use configuration::{
+    ArrayAs, BitAs, CompositeAs, Configuration, EnumAs, Infinity, IntervalAs, JsonAs, NumericAs, Overrides, RangeAs,
+    SearchAs, TextAs, TimestamptzAs, UuidAs,
+};
 
 use millrace_plugin_sdk::kind::{Converter, Plugin};
 use millrace_plugin_sdk::model::{Column, Failure, Mapping, Problem, Profile, ProfileRequest, Table};
@@ -44,11 +48,11 @@ impl Converter for ConvertOceanbase {
 
     fn map_table(&self, table: &Table, profiles: &[Profile], dialect: &str) -> Result<Vec<Mapping>, Failure> {
         refuse_other_dialects(dialect)?;
-        Ok(map::table(table, profiles, &self.configuration))
+        map::table(table, profiles, &self.configuration)
     }
 
     fn open(&self, sources: &[Column], targets: &[Column]) -> Result<Self::Conversion, Failure> {
-        convert::open(sources, targets, &self.configuration)
+        convert::open(sources, targets)
     }
 }
 

@@ -1,137 +1,259 @@
 //! What each column becomes, and why.
 
+mod nested;
+mod number;
+mod text;
+
 use std::collections::BTreeSet;
 
-use millrace_plugin_sdk::model::{Column, Layout, LogicalType, Mapping, Measure, Profile, Table};
+use millrace_plugin_sdk::model::{Column, Failure, Layout, LogicalType, Mapping, Measure, Profile, Table};
 
-use crate::configuration::{ArrayAs, Configuration, JsonAs, NumericAs, TextAs, TimestamptzAs, UuidAs};
+use crate::cast;
+use crate::configuration::{Choices, Configuration, Infinity, IntervalAs, JsonAs, SearchAs, TimestamptzAs, UuidAs};
 use crate::key;
-use crate::profile::{number, tier};
-use crate::target::{self, text};
+use crate::profile::number as number_found;
+use crate::target::{self, text as text_type};
 
 /// VARCHAR(4096) is the longest that fills a key by itself.
 const KEY_CHARACTERS: &[u32] = &[255, 1_024, 4_096];
-const KEY_BYTES: &[u32] = &[255, 1_024, 4_096, 16_384];
 /// A longer text is a MEDIUMTEXT: it would take most of a row, which has 1.5 MB.
 const VARCHAR_AT_MOST: u32 = 16_383;
 /// Bytes that all VARCHARs of a row may take together; LOBs do not count.
 const ROW_BYTES: u64 = 1_400_000;
-/// The widest DECIMAL.
-const DECIMAL_DIGITS: u32 = 65;
-const DECIMAL_SCALE: u32 = 30;
 
 /// A decision about one column.
-struct Decision {
-    declared: String,
-    logical: LogicalType,
-    converts: bool,
-    note: String,
-    collation: Option<&'static str>,
+pub(crate) struct Decision {
+    pub(crate) declared: String,
+    pub(crate) logical: LogicalType,
+    pub(crate) converts: bool,
+    pub(crate) note: String,
+    pub(crate) collation: Option<&'static str>,
+    /// What [`crate::convert`] must know besides the types.
+    pub(crate) form: Option<(&'static str, &'static str)>,
+    /// Columns beside the first one: the ends of their names, and what they are.
+    pub(crate) beside: Vec<(&'static str, String, LogicalType)>,
 }
 
 impl Decision {
     /// The host carries the values over by itself.
-    fn carried(declared: impl Into<String>, logical: LogicalType, note: impl Into<String>) -> Self {
-        Self { declared: declared.into(), logical, converts: false, note: note.into(), collation: None }
+    pub(crate) fn carried(declared: impl Into<String>, logical: LogicalType, note: impl Into<String>) -> Self {
+        Self {
+            declared: declared.into(),
+            logical,
+            converts: false,
+            note: note.into(),
+            collation: None,
+            form: None,
+            beside: Vec::new(),
+        }
     }
 
     /// Values pass through [`crate::convert`].
-    fn converted(declared: impl Into<String>, logical: LogicalType, note: impl Into<String>) -> Self {
+    pub(crate) fn converted(declared: impl Into<String>, logical: LogicalType, note: impl Into<String>) -> Self {
         Self { converts: true, ..Self::carried(declared, logical, note) }
+    }
+
+    /// [`Decision::converted`] in a form that the types alone do not say.
+    pub(crate) fn formed(self, key: &'static str, form: &'static str) -> Self {
+        Self { converts: true, form: Some((key, form)), ..self }
     }
 }
 
-/// All columns of a table.
-pub(crate) fn table(table: &Table, profiles: &[Profile], configuration: &Configuration) -> Vec<Mapping> {
-    let in_keys = key::columns(table);
-    let mut mappings: Vec<Mapping> = table
-        .columns
-        .iter()
-        .map(|column| map(column, in_keys.contains(column.name.as_str()), profiles, configuration))
-        .collect();
-    fit_row(&mut mappings, &in_keys);
-    mappings
+/// What becomes of one column.
+enum Verdict {
+    /// It is carried over.
+    Mapped(Box<Decision>),
+    /// It is left out; why.
+    Dropped(String),
+    /// It is nobody's, unless another converter claims it.
+    Unclaimed,
 }
 
-fn map(column: &Column, in_key: bool, profiles: &[Profile], configuration: &Configuration) -> Mapping {
-    let sources = vec![column.name.clone()];
-    let Some(decision) = decide(column, in_key, profiles, configuration) else {
-        return Mapping {
-            sources,
-            targets: Vec::new(),
-            converts: false,
-            note: Some(format!(
-                "{}: dropped, because the target searches texts by indexes of its own",
-                column.declared
-            )),
+/// One column and all that is known of it.
+pub(crate) struct Subject<'a> {
+    pub(crate) column: &'a Column,
+    pub(crate) in_key: bool,
+    pub(crate) profiles: &'a [Profile],
+    pub(crate) choices: Choices,
+}
+
+/// All columns of a table.
+///
+/// # Errors
+/// `convert.cast-unsupported` and `convert.unknown-column`, for the pipeline's own words about columns.
+pub(crate) fn table(
+    table: &Table,
+    profiles: &[Profile],
+    configuration: &Configuration,
+) -> Result<Vec<Mapping>, Failure> {
+    refuse_unknown_columns(table, configuration)?;
+    let in_keys = key::columns(table);
+    let mut mappings = Vec::with_capacity(table.columns.len());
+    for column in &table.columns {
+        let choices = configuration.of(&table.name, column);
+        let subject = Subject { column, in_key: in_keys.contains(column.name.as_str()), profiles, choices };
+        let verdict = match configuration.cast_of(&table.name, &column.name) {
+            Some(declared) => Verdict::Mapped(Box::new(cast::decide(&table.name, column, declared)?)),
+            None => decide(&subject),
         };
+        mappings.extend(mapping(&subject, verdict));
+    }
+    fit_row(&mut mappings, &in_keys);
+    Ok(mappings)
+}
+
+/// Whether the column may hold values that the target's counterpart does not have.
+pub(crate) fn may_be_beyond(column: &Column) -> bool {
+    matches!(column.logical.name.as_str(), "decimal" | "float" | "date" | "timestamp" | "timestamp-tz")
+}
+
+/// A name without stars that begins with the table's must be one of its columns.
+fn refuse_unknown_columns(table: &Table, configuration: &Configuration) -> Result<(), Failure> {
+    let prefix = format!("{}.{}.", table.name.schema, table.name.name);
+    let mut named = configuration.cast.keys().chain(configuration.columns.keys());
+    let unknown = named.find(|name| {
+        let column = name.strip_prefix(&prefix).filter(|c| !c.contains('*'));
+        column.is_some_and(|column| table.column(column).is_none())
+    });
+    match unknown {
+        None => Ok(()),
+        Some(name) => Err(Failure::config(
+            "convert.unknown-column",
+            format!("the configuration names {name}, and {} has no such column", table.name),
+        )
+        .with("table", table.name.to_string())),
+    }
+}
+
+fn mapping(subject: &Subject<'_>, verdict: Verdict) -> Option<Mapping> {
+    let column = subject.column;
+    let sources = vec![column.name.clone()];
+    let decision = match verdict {
+        Verdict::Unclaimed => return None,
+        Verdict::Dropped(why) => {
+            let note = Some(format!("{}: dropped, because {why}", column.declared));
+            return Some(Mapping { sources, targets: Vec::new(), converts: false, note });
+        }
+        Verdict::Mapped(decision) => *decision,
     };
     let mut target = target::column(column, decision.declared, decision.logical);
     if let Some(collation) = decision.collation {
         target.collation = Some(collation.to_owned());
     }
-    let mut note = format!("{} → {}: {}", column.declared, target.declared, decision.note);
-    if target.name != column.name {
-        note.push_str(&format!("; named {} because the target takes no such name", target.name));
+    let mut policy = String::new();
+    if decision.converts {
+        let infinity = match subject.choices.infinity {
+            _ if decision.form == Some(cast::FORM) || !may_be_beyond(column) => None,
+            Infinity::Reject => None,
+            Infinity::Null => Some(("infinity", "null", "become NULL")),
+            Infinity::Clamp => Some(("infinity", "clamp", "become the nearest one")),
+        };
+        if let Some((_, _, what)) = infinity {
+            let count = number_found(subject.profiles, &column.name, Measure::NonFinite);
+            let counted = count.map_or_else(String::new, |count| format!(": {count} now"));
+            policy = format!("; values that it does not have {what}{counted}");
+        }
+        for (key, value) in decision.form.into_iter().chain(infinity.map(|(key, value, _)| (key, value))) {
+            target.properties.insert(key.to_owned(), value.to_owned());
+        }
     }
-    Mapping { sources, targets: vec![target], converts: decision.converts, note: Some(note) }
+    let mut note = format!("{} → {}", column.declared, target.declared);
+    let mut targets = Vec::with_capacity(1 + decision.beside.len());
+    if decision.beside.is_empty() {
+        note.push_str(&format!(": {}{policy}", decision.note));
+        if target.name != column.name {
+            note.push_str(&format!("; named {} because the target takes no such name", target.name));
+        }
+    } else {
+        target.name = target::name(&format!("{}_lower", column.name));
+    }
+    targets.push(target);
+    for (end, declared, logical) in decision.beside {
+        let mut beside = target::column(column, declared, logical);
+        beside.name = target::name(&format!("{}_{end}", column.name));
+        note.push_str(&format!(", {}", beside.declared));
+        targets.push(beside);
+    }
+    if targets.len() > 1 {
+        // None of them is the source's column: what is said of that is said of no one of them.
+        for (at, part) in targets.iter_mut().enumerate() {
+            part.nullable |= at < 2;
+            (part.default_expression, part.generated_expression, part.identity) = (None, None, false);
+        }
+        note.push_str(&format!(": {}", decision.note));
+    }
+    Some(Mapping { sources, targets, converts: decision.converts, note: Some(note) })
 }
 
-/// None: the column is dropped.
-fn decide(column: &Column, in_key: bool, profiles: &[Profile], configuration: &Configuration) -> Option<Decision> {
+fn decide(subject: &Subject<'_>) -> Verdict {
+    let (column, choices) = (subject.column, subject.choices);
     let logical = &column.logical;
-    let decision = match logical.name.as_str() {
-        "boolean" => Decision::carried("tinyint(1)", plain(logical), "0 and 1"),
-        "integer" => integer(logical),
-        "decimal" => decimal(column, profiles, configuration),
-        "float" => {
-            let double = LogicalType::new("float", Layout::Float64);
-            let note = match logical.layout {
-                Layout::Float32 => "FLOAT loses digits there; written with the digits that the source shows",
-                _ => "the same numbers; NaN and infinities are not among them",
-            };
-            Decision::converted("double", double, note)
-        }
-        "text" => texts(column, in_key, profiles, configuration),
-        "citext" => citext(column, in_key, profiles, configuration),
-        "bytes" => bytes(column, in_key, profiles),
+    let mapped = |decision: Decision| Verdict::Mapped(Box::new(decision));
+    mapped(match logical.name.as_str() {
+        "boolean" => Decision::carried("tinyint(1)", plain(logical), "0 and 1, and a check that it is nothing else"),
+        "integer" => number::integer(logical),
+        "decimal" => number::decimal(subject),
+        "money" => number::money(),
+        "float" => number::float(logical),
+        "text" => text::texts(subject),
+        "citext" => text::citext(subject),
+        "bytes" => text::bytes(subject),
         "date" => Decision::converted("date", plain(logical), "years 1 to 9999"),
         "time" => Decision::carried("time(6)", plain(logical), "microseconds are kept"),
         "timestamp" => Decision::converted("datetime(6)", plain(logical), "years 1 to 9999, microseconds are kept"),
-        "timestamp-tz" => match configuration.timestamptz {
+        "timestamp-tz" => match choices.timestamptz {
             TimestamptzAs::Datetime => Decision::converted("datetime(6)", plain(logical), "the instant in UTC"),
             TimestamptzAs::Timestamp => {
                 Decision::converted("timestamp(6)", plain(logical), "asked for; from 1970 to 2038 only")
             }
         },
-        "time-tz" | "interval" => Decision::carried("varchar(64)", text(Some(64)), "the text that the source prints"),
-        "uuid" => match configuration.uuid {
+        "time-tz" => Decision::carried("varchar(64)", text_type(Some(64)), "ISO 8601, with the offset from UTC"),
+        "interval" => match choices.interval {
+            IntervalAs::Text => Decision::carried("varchar(64)", text_type(Some(64)), "ISO 8601"),
+            IntervalAs::Microseconds => Decision::converted(
+                "bigint(20)",
+                LogicalType::new("integer", Layout::Int64).with("bits", "64"),
+                "asked for; microseconds, a day being 24 hours; months have no length and are rejected",
+            ),
+        },
+        "uuid" => match choices.uuid {
             UuidAs::Char => Decision::carried("char(36)", plain(logical), "small letters, with hyphens"),
             UuidAs::Binary => {
                 let sixteen = LogicalType::new("bytes", Layout::Varlen).with("length", "16");
                 Decision::converted("binary(16)", sixteen, "asked for; the bytes in their order")
             }
         },
-        "json" => match configuration.json {
+        "json" => match choices.json {
             JsonAs::Json => {
                 Decision::converted("json", plain(logical), "documents that JSON would change are rejected")
             }
-            JsonAs::Text => Decision::carried("longtext", text(None), "asked for; the text that the source prints"),
-        },
-        "array" => match configuration.array {
-            ArrayAs::Json => {
-                let json = LogicalType::new("json", Layout::Varlen).with("binary", "true");
-                Decision::converted("json", json, "the elements as a JSON array")
-            }
-            ArrayAs::Text => {
-                Decision::carried("longtext", text(None), "asked for; the elements as the text of a JSON array")
+            JsonAs::Text => {
+                Decision::carried("longtext", text_type(None), "asked for; the text that the source prints")
             }
         },
-        "enum" => labels(logical),
-        "tsvector" | "tsquery" => return None,
-        other => written_out(other, logical, in_key),
-    };
-    Some(decision)
+        "enum" => text::labels(logical, choices.r#enum),
+        "bit" => text::bits(logical, choices.bit),
+        "array" => nested::array(subject),
+        "hstore" => nested::composite(choices.composite, "the pairs as a JSON object; the values are texts"),
+        "tsvector" | "tsquery" => match choices.search {
+            SearchAs::Drop => return Verdict::Dropped("the target searches texts by indexes of its own".to_owned()),
+            SearchAs::Text => {
+                Decision::carried("longtext", text_type(None), "asked for; the text that the source prints")
+            }
+        },
+        "vector" => match nested::vector(logical) {
+            Some(decision) => decision,
+            None => text::written_out("vector without dimensions", logical, subject.in_key),
+        },
+        // Half precision and sparse vectors have no counterpart, and their texts are no vectors there.
+        "halfvec" | "sparsevec" => return Verdict::Unclaimed,
+        other => match logical.param("kind") {
+            Some("composite") => nested::composite(choices.composite, "the fields as a JSON object"),
+            Some("range") => nested::range(subject),
+            Some("multirange") => nested::multirange(subject),
+            _ => text::written_out(other, logical, subject.in_key),
+        },
+    })
 }
 
 /// The type's own meaning, without what only the source knows.
@@ -139,184 +261,6 @@ fn plain(logical: &LogicalType) -> LogicalType {
     let mut logical = logical.clone();
     logical.params.retain(|name, _| name != "domain");
     logical
-}
-
-fn integer(logical: &LogicalType) -> Decision {
-    let unsigned = logical.param("unsigned") == Some("true");
-    let declared = match (logical.number("bits"), unsigned) {
-        (Some(..=16), false) => "smallint(6)",
-        (Some(17..=32), false) => "int(11)",
-        (_, false) => "bigint(20)",
-        (Some(..=32), true) => "int(10) unsigned",
-        (_, true) => "bigint(20) unsigned",
-    };
-    Decision::carried(declared, plain(logical), "the same range")
-}
-
-fn decimal(column: &Column, profiles: &[Profile], configuration: &Configuration) -> Decision {
-    let wide = |precision: u32, scale: u32, note: String| {
-        let logical = LogicalType::new("decimal", Layout::Varlen)
-            .with("precision", precision.to_string())
-            .with("scale", scale.to_string());
-        Decision::converted(format!("decimal({precision},{scale})"), logical, note)
-    };
-    if let Some(precision) = column.logical.number("precision") {
-        // A negative scale rounds before the point; a scale beyond the precision leaves zeros after it.
-        let scale: i64 = column.logical.param("scale").and_then(|s| s.parse().ok()).unwrap_or(0);
-        let digits_before = i64::from(precision) - scale;
-        let digits_after = u32::try_from(scale.max(0)).unwrap_or(u32::MAX);
-        let all = u32::try_from(digits_before.max(0)).unwrap_or(u32::MAX).saturating_add(digits_after);
-        if all <= DECIMAL_DIGITS && digits_after <= DECIMAL_SCALE {
-            return wide(all.max(1), digits_after, "as declared".to_owned());
-        }
-        return written_number(all.saturating_add(2), "wider than DECIMAL(65,30); the exact text");
-    }
-    let found = |measure| number(profiles, &column.name, measure);
-    let digits_found = (found(Measure::IntegerDigits), found(Measure::Scale));
-    let (before, after) = match digits_found {
-        _ if configuration.numeric == NumericAs::Profile && !profiles.iter().any(|p| p.column == column.name) => {
-            let note = "without precision, and nobody could look at the values: the widest";
-            return wide(DECIMAL_DIGITS, DECIMAL_SCALE, note.to_owned());
-        }
-        (None, None) if configuration.numeric == NumericAs::Profile => {
-            return wide(38, 10, "without precision, and there are no values yet".to_owned());
-        }
-        (before, after) => (before.unwrap_or(0), after.unwrap_or(0)),
-    };
-    let needed = before.saturating_add(after).saturating_add(2);
-    if configuration.numeric == NumericAs::Text {
-        return written_number(needed, "asked for; the exact text");
-    }
-    let strange = match found(Measure::NonFinite) {
-        None | Some(0) => String::new(),
-        Some(count) => format!("; {count} values are NaN or infinite"),
-    };
-    let room = tier(before, &[20, 35, DECIMAL_DIGITS]).unwrap_or(before).min(DECIMAL_DIGITS.saturating_sub(after));
-    if before <= room && after <= DECIMAL_SCALE {
-        let precision = (room + after).max(1);
-        return wide(
-            precision,
-            after,
-            format!("without precision: the longest values have {before} + {after} digits{strange}"),
-        );
-    }
-    written_number(
-        needed,
-        &format!(
-            "without precision: the longest values have {before} + {after} digits, more than DECIMAL has{strange}"
-        ),
-    )
-}
-
-/// A number as its exact text.
-fn written_number(characters: u32, note: &str) -> Decision {
-    match tier(characters, KEY_CHARACTERS) {
-        Some(length) => Decision::carried(format!("varchar({length})"), text(Some(length)), note),
-        None => Decision::carried("longtext", text(None), note),
-    }
-}
-
-fn texts(column: &Column, in_key: bool, profiles: &[Profile], configuration: &Configuration) -> Decision {
-    let logical = &column.logical;
-    if let Some(length) = logical.number("length") {
-        if length <= VARCHAR_AT_MOST || (in_key && length <= 65_535) {
-            let declared = format!("varchar({length})");
-            return match logical.param("fixed") {
-                Some("true") => {
-                    Decision::converted(declared, text(Some(length)), "blanks at the end do not count at the source")
-                }
-                _ => Decision::carried(declared, text(Some(length)), "as declared"),
-            };
-        }
-        return large_text(configuration, "longer than a row has room for");
-    }
-    if in_key {
-        let found = number(profiles, &column.name, Measure::LongestChars);
-        return match tier(found.unwrap_or(0), KEY_CHARACTERS) {
-            Some(length) => {
-                let why = match found {
-                    Some(found) => format!("in a key or an index; the longest value has {found} characters"),
-                    None => "in a key or an index; there are no values yet".to_owned(),
-                };
-                Decision::carried(format!("varchar({length})"), text(Some(length)), why)
-            }
-            None => large_text(configuration, "in a key or an index, and longer than a key has room for"),
-        };
-    }
-    large_text(configuration, "without a length, in no key and no index")
-}
-
-fn large_text(configuration: &Configuration, note: &str) -> Decision {
-    let declared = match configuration.text {
-        TextAs::Profile | TextAs::Mediumtext => "mediumtext",
-        TextAs::Longtext => "longtext",
-    };
-    Decision::carried(declared, text(None), note)
-}
-
-fn citext(column: &Column, in_key: bool, profiles: &[Profile], configuration: &Configuration) -> Decision {
-    let mut decision = texts(column, in_key, profiles, configuration);
-    decision.collation = Some("utf8mb4_general_ci");
-    decision.note.push_str("; compared without case, and there without accents too");
-    decision
-}
-
-fn bytes(column: &Column, in_key: bool, profiles: &[Profile]) -> Decision {
-    let logical = || LogicalType::new("bytes", Layout::Varlen);
-    if in_key {
-        let found = number(profiles, &column.name, Measure::LongestBytes).unwrap_or(0);
-        if let Some(length) = tier(found, KEY_BYTES) {
-            return Decision::carried(
-                format!("varbinary({length})"),
-                logical().with("length", length.to_string()),
-                format!("in a key or an index; the longest value has {found} bytes"),
-            );
-        }
-    }
-    Decision::carried("longblob", logical(), "any bytes")
-}
-
-fn labels(logical: &LogicalType) -> Decision {
-    let labels: Vec<String> = logical.param("labels").and_then(|l| serde_json::from_str(l).ok()).unwrap_or_default();
-    // Compared without regard to blanks at their ends, two labels could be one.
-    let usable = !labels.is_empty()
-        && labels.len() <= 65_535
-        && labels.iter().all(|l| !l.is_empty() && !l.ends_with(' ') && l.chars().count() <= 255);
-    if usable {
-        let spelled: Vec<String> =
-            labels.iter().map(|l| format!("'{}'", l.replace('\\', "\\\\").replace('\'', "''"))).collect();
-        return Decision::carried(
-            format!("enum({})", spelled.join(",")),
-            plain(logical),
-            "the same labels in their order",
-        );
-    }
-    let longest = labels.iter().map(|l| l.chars().count()).max().and_then(|l| u32::try_from(l).ok()).unwrap_or(0);
-    let length = longest.max(64);
-    Decision::carried(
-        format!("varchar({length})"),
-        text(Some(length)),
-        "an enum of such labels cannot be declared there",
-    )
-}
-
-/// Types without a counterpart: the text that the source prints.
-fn written_out(name: &str, logical: &LogicalType, in_key: bool) -> Decision {
-    let length = match name {
-        "inet" | "cidr" => Some(43),
-        "macaddr" | "pg_lsn" => Some(17),
-        "macaddr8" => Some(23),
-        "money" => Some(40),
-        "bit" => logical.number("length").map(|bits| bits.max(1)).filter(|bits| *bits <= VARCHAR_AT_MOST),
-        "int4range" | "int8range" | "numrange" | "daterange" | "tsrange" | "tstzrange" => Some(255),
-        _ if in_key => Some(255),
-        _ => None,
-    };
-    let note = format!("{name} has no counterpart; the text that the source prints");
-    match length {
-        Some(length) => Decision::carried(format!("varchar({length})"), text(Some(length)), note),
-        None => Decision::carried("longtext", text(None), note),
-    }
 }
 
 /// Turns the longest VARCHARs that are in no key into MEDIUMTEXTs until a row has room for all.

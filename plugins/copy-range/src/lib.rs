@@ -10,8 +10,6 @@ use millrace_plugin_sdk::model::Table;
 use millrace_plugin_sdk::model::comparison::KeyRange;
 use millrace_plugin_sdk::{Copier, Failure, Plugin, Problem, schemars, serde};
 
-/// A chunk is one transaction of the target. Wide rows make smaller chunks, so that none is larger than this.
-const CHUNK_BYTES: u64 = 16 * 1024 * 1024;
 /// Below this, the cost of a chunk (a query, a transaction, a bookkeeping row) is what counts.
 const FEWEST_ROWS: u64 = 500;
 
@@ -23,9 +21,12 @@ pub struct Config {
     /// Chunks that are copied at once.
     #[schemars(range(min = 1, max = 64))]
     pub workers: u32,
-    /// Rows in a chunk; fewer where rows are wide, so that a chunk stays below about 16 MiB.
+    /// Most rows in a chunk, which is one transaction of the target.
     #[schemars(range(min = 1))]
     pub rows_per_chunk: u64,
+    /// Most bytes in a chunk, about: wide rows make chunks of fewer rows.
+    #[schemars(range(min = 1024))]
+    pub bytes_per_chunk: u64,
     /// Most rows in a batch.
     #[schemars(range(min = 1))]
     pub batch_rows: u32,
@@ -36,7 +37,13 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { workers: 8, rows_per_chunk: 50_000, batch_rows: 4_096, batch_bytes: 4 * 1024 * 1024 }
+        Self {
+            workers: 8,
+            rows_per_chunk: 50_000,
+            bytes_per_chunk: 16 * 1024 * 1024,
+            batch_rows: 4_096,
+            batch_bytes: 4 * 1024 * 1024,
+        }
     }
 }
 
@@ -66,6 +73,7 @@ impl Plugin for CopyRange {
         let problems: Vec<Problem> = [
             within("workers", config.workers.into(), 1, 64),
             within("rows_per_chunk", config.rows_per_chunk, 1, u64::MAX),
+            within("bytes_per_chunk", config.bytes_per_chunk, 1024, u64::MAX),
             within("batch_rows", config.batch_rows.into(), 1, u64::MAX),
             within("batch_bytes", config.batch_bytes, 1024, u64::MAX),
         ]
@@ -79,10 +87,11 @@ impl Plugin for CopyRange {
 impl Copier for CopyRange {
     fn plan(&self, _table: &Table, workload: &Workload) -> Result<Chunking, Failure> {
         let row_bytes = workload.bytes.checked_div(workload.rows).unwrap_or(0).max(1);
-        let rows_that_fit = (CHUNK_BYTES / row_bytes).max(FEWEST_ROWS);
+        let bytes_per_chunk = self.config.bytes_per_chunk;
+        let rows_that_fit = (bytes_per_chunk / row_bytes).max(FEWEST_ROWS);
         let rows_per_chunk = self.config.rows_per_chunk.min(rows_that_fit);
         let parallel = self.config.workers.min(workload.workers).max(1);
-        Ok(Chunking { rows_per_chunk, parallel })
+        Ok(Chunking { rows_per_chunk, bytes_per_chunk, parallel, begin_with: parallel })
     }
 
     fn copy(&self, _chunk: &KeyRange, source: &dyn BatchReader, target: &dyn BatchWriter) -> Result<u64, Failure> {
@@ -116,18 +125,22 @@ mod tests {
 
     #[test]
     fn narrow_rows_make_chunks_of_the_configured_size() {
-        assert_eq!(plan(&workload(1_000_000, 100_000_000, 16)), Chunking { rows_per_chunk: 50_000, parallel: 8 });
+        let chunking = plan(&workload(1_000_000, 100_000_000, 16));
+        assert_eq!((chunking.rows_per_chunk, chunking.parallel, chunking.begin_with), (50_000, 8, 8));
     }
 
     #[test]
     fn wide_rows_make_smaller_chunks() {
-        assert_eq!(plan(&workload(10_000, 10_000 * 16_384, 2)), Chunking { rows_per_chunk: 1_024, parallel: 2 });
+        let chunking = plan(&workload(10_000, 10_000 * 16_384, 2));
+        assert_eq!((chunking.rows_per_chunk, chunking.parallel), (1_024, 2));
+        assert_eq!(chunking.bytes_per_chunk, 16 << 20, "whatever the estimate says");
         assert_eq!(plan(&workload(10, 10 << 30, 2)).rows_per_chunk, FEWEST_ROWS);
     }
 
     #[test]
     fn a_table_without_estimates_is_planned_too() {
-        assert_eq!(plan(&workload(0, 0, 0)), Chunking { rows_per_chunk: 50_000, parallel: 1 });
+        let chunking = plan(&workload(0, 0, 0));
+        assert_eq!((chunking.rows_per_chunk, chunking.parallel, chunking.begin_with), (50_000, 1, 1));
     }
 
     #[test]
@@ -190,6 +203,9 @@ mod tests {
         }
         fn pace(&self) -> Pace {
             Pace::default()
+        }
+        fn ask_for_workers(&self, _workers: u32) {
+            unreachable!("it takes what it is given")
         }
         fn commit(&self) -> Result<u64, Failure> {
             *self.committed.borrow_mut() = true;

@@ -142,7 +142,9 @@ impl Types {
     }
 
     fn logical(&self, oid: Oid, found: &Type, modifier: i32, depth: u8) -> LogicalType {
-        if found.category == "A" && found.element != 0 {
+        // The catalogs' own vectors count from 0 and are no arrays that anybody declares.
+        let is_vector = found.schema == "pg_catalog" && matches!(found.name.as_str(), "int2vector" | "oidvector");
+        if found.category == "A" && found.element != 0 && !is_vector {
             let element = self.meaning_at(found.element, modifier, depth + 1).logical;
             let array = LogicalType::new("array", Layout::Varlen).with("element", element.name);
             return match element.params.is_empty() {

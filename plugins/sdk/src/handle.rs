@@ -4,7 +4,7 @@ use std::any::Any;
 
 use millrace_columnar::Array;
 use millrace_model::Failure;
-use millrace_model::comparison::{Difference, Digest, KeyRange};
+use millrace_model::comparison::{Difference, Digest, KeyRange, RowDifferences};
 use millrace_model::schema::{Column, TableName};
 
 /// Catalog queries, read-only by construction.
@@ -46,18 +46,23 @@ pub struct Pace {
     pub statements_in_flight: u32,
     /// Of the last statement.
     pub statement_microseconds: u64,
-    /// Whether the target said that it is short of memory or time.
+    /// Whether the target said that it is short of memory or time: to the chunk, or a short while ago to the run.
     pub throttled: bool,
+    /// Chunks of the run that are copied at once now.
+    pub workers: u32,
 }
 
 /// One target transaction: nothing is visible before `commit`.
 pub trait BatchWriter {
     /// Queues the batch.
     fn write(&self, batch: Box<dyn BatchHandle>) -> Result<(), Failure>;
-    /// Copies the chunk inside the target's server.
+    /// Copies the chunk inside the target's server, instead of reading and writing; `commit` still follows. The rows
+    /// copied. Where that cannot be done it is `copy.not-in-server`, which breaks nothing.
     fn insert_select(&self) -> Result<u64, Failure>;
     /// How the target keeps up.
     fn pace(&self) -> Pace;
+    /// Wishes for so many chunks of the run to be copied at once from now on; those under way are finished.
+    fn ask_for_workers(&self, workers: u32);
     /// Commits, and records the chunk as done; the rows written.
     fn commit(&self) -> Result<u64, Failure>;
 }
@@ -72,12 +77,14 @@ pub trait Pair {
     fn counts(&self) -> Result<(u64, u64), Failure>;
     /// Ranges that together hold every row once.
     fn ranges(&self, rows_each: u64) -> Result<Vec<KeyRange>, Failure>;
-    /// Digests of one range: source, target.
-    fn digests(&self, range: &KeyRange) -> Result<(Digest, Digest), Failure>;
-    /// What differs within the range.
-    fn differences(&self, range: &KeyRange, limit: u32) -> Result<Vec<Difference>, Failure>;
+    /// Digests of each range: source, target. The host reads several ranges at once: ask for many.
+    fn digests(&self, ranges: &[KeyRange]) -> Result<Vec<(Digest, Digest)>, Failure>;
+    /// What differs within the ranges, listed up to the limit.
+    fn differences(&self, ranges: &[KeyRange], limit: u32) -> Result<RowDifferences, Failure>;
     /// Compares rows drawn with the seed.
-    fn sample(&self, rows: u32, seed: u64) -> Result<Vec<Difference>, Failure>;
+    fn sample(&self, rows: u32, seed: u64) -> Result<RowDifferences, Failure>;
+    /// What separates the target's table from the one that was planned.
+    fn schema(&self) -> Result<Vec<Difference>, Failure>;
     /// Rows of the target that break its own keys, checks and references.
     fn violations(&self) -> Result<Vec<Difference>, Failure>;
 }

@@ -81,10 +81,15 @@ pub struct Workload {
 /// How a table is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chunking {
-    /// About so many rows a chunk.
+    /// About so many rows a chunk, at most.
     pub rows_per_chunk: u64,
+    /// About so many bytes a chunk, at most, as the source spells its values; a row may be larger.
+    pub bytes_per_chunk: u64,
     /// At most so many chunks of the table at once.
     pub parallel: u32,
+    /// So many chunks of the run at once at its beginning, until [`BatchWriter::ask_for_workers`] says otherwise. A
+    /// copier that does not adapt says the same as in `parallel`.
+    pub begin_with: u32,
 }
 
 /// Moves rows through handles.

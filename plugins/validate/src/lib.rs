@@ -1,27 +1,60 @@
-//! Validator: counts and a digest of every row.
+//! Validator: four levels, each finding what the one before finds, and more.
 //!
-//! The host reads and hashes; this plugin decides how deep to look. `basic` compares how many rows there are;
-//! `detailed` compares, range by range, how many rows there are and the digest of every value of every row. A
-//! range that differs is looked into, so that the finding names rows; where the host cannot do that (a table
-//! without a key), the range is all that is known.
+//! The host reads and hashes; this plugin decides how deep to look, and says what was found.
+//!
+//! | level | compares |
+//! |---|---|
+//! | `basic` | how many rows there are |
+//! | `standard` | also the table itself (columns, indexes, keys, checks, defaults) with the one that was planned, and a sample of rows, drawn with a seed, column by column |
+//! | `detailed` | instead of a sample every row, by digests of ranges; what differs is looked into, up to a bound |
+//! | `comprehensive` | every row that differs is named, and the target's own rules (keys, NOT NULL, checks, references) are asked for rows that break them |
+//!
+//! Differences are grouped into findings by what they are (missing, extra, changed), by column and by cause. Where the
+//! host cannot name rows, the range is all that is known.
+
+mod finding;
 
 use millrace_plugin_sdk::handle::Pair;
-use millrace_plugin_sdk::model::comparison::{Difference, Digest, Finding, KeyRange, Validation, Verdict};
+use millrace_plugin_sdk::model::comparison::{
+    Difference, Digest, Finding, KeyRange, RowDifferences, Validation, Verdict,
+};
 use millrace_plugin_sdk::{Failure, Fault, Plugin, Problem, Validator, progress, schemars, serde};
 
-/// Findings past this many are only counted: a table in which everything differs needs no longer list.
-const MOST_FINDINGS: usize = 50;
+/// Ranges whose digests are asked for at once: the host reads several of them in parallel.
+const RANGES_AT_ONCE: usize = 64;
+
+/// Ranges that `detailed` looks into: a table in which everything differs needs no longer list.
+const RANGES_LOOKED_INTO: usize = 50;
+
+/// Differences that `detailed` groups by cause.
+const DIFFERENCES_GROUPED: u32 = 1_000;
 
 /// How deep to look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, schemars::JsonSchema)]
 #[serde(crate = "serde", rename_all = "kebab-case")]
 #[schemars(crate = "schemars")]
 pub enum Level {
     /// Row counts.
     Basic,
-    /// Row counts and a digest of every row.
+    /// Row counts, the table's own shape, and a sample of rows.
+    Standard,
+    /// The table's own shape, and a digest of every row.
     #[default]
     Detailed,
+    /// Every row that differs, by name, and rows that break the target's own rules.
+    Comprehensive,
+}
+
+impl Level {
+    /// The word in the configuration and in reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Basic => "basic",
+            Self::Standard => "standard",
+            Self::Detailed => "detailed",
+            Self::Comprehensive => "comprehensive",
+        }
+    }
 }
 
 /// What to compare, and how much to say about what differs.
@@ -34,13 +67,26 @@ pub struct Config {
     /// Rows in a range, where the ranges of the copy are not known.
     #[schemars(range(min = 1))]
     pub rows_per_range: u64,
-    /// Most differences that a range's finding names.
+    /// Most differences that a finding shows as examples; `comprehensive` shows all that it names.
     pub differences: u32,
+    /// Most differences that `comprehensive` names in a table.
+    pub located: u32,
+    /// Rows that `standard` draws.
+    pub sample: u32,
+    /// What decides which rows those are: the same seed draws the same rows.
+    pub seed: u64,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { level: Level::Detailed, rows_per_range: 100_000, differences: 20 }
+        Self {
+            level: Level::Detailed,
+            rows_per_range: 100_000,
+            differences: 20,
+            located: 10_000,
+            sample: 1_000,
+            seed: 1,
+        }
     }
 }
 
@@ -53,7 +99,7 @@ pub struct Validate {
 impl Plugin for Validate {
     const NAME: &'static str = "validate";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-    const SUMMARY: &'static str = "Compares row counts and a digest of every row, range by range.";
+    const SUMMARY: &'static str = "Compares tables at four levels: row counts, a sample, every row, every row by name.";
     type Config = Config;
 
     fn configure(config: Config) -> Result<Self, Vec<Problem>> {
@@ -65,112 +111,141 @@ impl Plugin for Validate {
     }
 }
 
+/// How many rows were compared, and how many of them are equal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Tally {
+    compared: u64,
+    equal: u64,
+}
+
 impl Validator for Validate {
     fn validate(&self, pair: &dyn Pair) -> Result<Validation, Failure> {
-        match self.config.level {
-            Level::Basic => basic(pair),
-            Level::Detailed => self.detailed(pair),
+        let level = self.config.level;
+        let mut findings = Vec::new();
+        if level >= Level::Standard {
+            findings.extend(pair.schema()?.into_iter().map(|d| finding::of_schema(pair, d)));
         }
+        let tally = match level {
+            Level::Basic => count(pair, &mut findings)?,
+            Level::Standard => self.sample(pair, &mut findings)?,
+            Level::Detailed | Level::Comprehensive => self.every_row(pair, &mut findings)?,
+        };
+        if level == Level::Comprehensive {
+            findings.extend(finding::of_rules(pair, pair.violations()?));
+        }
+        let verdict = if findings.is_empty() { Verdict::Passed } else { Verdict::Failed };
+        Ok(Validation {
+            verdict,
+            level: level.word().to_owned(),
+            rows_compared: tally.compared,
+            rows_equal: tally.equal,
+            findings,
+        })
     }
 }
 
-fn basic(pair: &dyn Pair) -> Result<Validation, Failure> {
+fn count(pair: &dyn Pair, findings: &mut Vec<Finding>) -> Result<Tally, Failure> {
     let (source, target) = pair.counts()?;
-    let findings = count_finding(pair, source, target).into_iter().collect();
-    Ok(validation("basic", source, findings))
-}
-
-fn validation(level: &str, rows_compared: u64, findings: Vec<Finding>) -> Validation {
-    let verdict = if findings.is_empty() { Verdict::Passed } else { Verdict::Failed };
-    Validation { verdict, level: level.to_owned(), rows_compared, findings }
-}
-
-fn count_finding(pair: &dyn Pair, source: u64, target: u64) -> Option<Finding> {
-    (source != target).then(|| Finding {
-        code: "validate.count".to_owned(),
-        message: format!(
-            "{} has {source} rows and {} has {target}: {}",
-            pair.source_name(),
-            pair.target_name(),
-            surplus(source, target),
-        ),
-        differences: Vec::new(),
-    })
-}
-
-fn surplus(source: u64, target: u64) -> String {
-    if source > target {
-        format!("{} did not arrive", source - target)
-    } else {
-        format!("{} are too many", target - source)
-    }
+    findings.extend(finding::of_count(pair, source, target));
+    Ok(Tally { compared: source.max(target), equal: source.min(target) })
 }
 
 impl Validate {
-    fn detailed(&self, pair: &dyn Pair) -> Result<Validation, Failure> {
-        let ranges = pair.ranges(self.config.rows_per_range)?;
-        let mut findings = Vec::new();
-        let mut unlisted = 0_usize;
-        let (mut source, mut target) = (Digest::default(), Digest::default());
-        for (done, range) in ranges.iter().enumerate() {
-            let (here, there) = pair.digests(range)?;
-            source.add(here);
-            target.add(there);
-            if here != there {
-                if findings.len() < MOST_FINDINGS {
-                    findings.push(self.range_finding(pair, range, here, there)?);
-                } else {
-                    unlisted += 1;
-                }
-            }
-            progress::report(done as u64 + 1, Some(ranges.len() as u64));
-        }
-        if unlisted > 0 {
-            findings.push(Finding {
-                code: "validate.digest".to_owned(),
-                message: format!("{unlisted} more of {} ranges differ", ranges.len()),
-                differences: Vec::new(),
-            });
-        }
-        findings.splice(0..0, count_finding(pair, source.rows, target.rows));
-        Ok(validation("detailed", source.rows, findings))
+    fn sample(&self, pair: &dyn Pair, findings: &mut Vec<Finding>) -> Result<Tally, Failure> {
+        let mut tally = count(pair, findings)?;
+        let found = pair.sample(self.config.sample, self.config.seed)?;
+        // A row that is missing here is missing from the count, too, unless another one is in its place.
+        let known = tally.compared - tally.equal;
+        tally.equal = tally.equal.saturating_sub(found.changed + found.missing.saturating_sub(known));
+        findings.extend(finding::of_rows(pair, found, self.config.differences, finding::Extent::Sample));
+        Ok(tally)
     }
 
-    fn range_finding(
-        &self,
-        pair: &dyn Pair,
-        range: &KeyRange,
-        source: Digest,
-        target: Digest,
-    ) -> Result<Finding, Failure> {
+    fn every_row(&self, pair: &dyn Pair, findings: &mut Vec<Finding>) -> Result<Tally, Failure> {
+        let ranges = pair.ranges(self.config.rows_per_range)?;
+        let mut differing: Vec<Differing> = Vec::new();
+        let mut all = Digest::default();
+        let mut done = 0;
+        for group in ranges.chunks(RANGES_AT_ONCE) {
+            let digests = pair.digests(group)?;
+            for (range, (source, target)) in group.iter().zip(digests) {
+                all.add(source);
+                if source != target {
+                    differing.push(Differing { range: range.clone(), source, target });
+                }
+            }
+            done += group.len() as u64;
+            progress::report(done, Some(ranges.len() as u64));
+        }
+        if differing.is_empty() {
+            return Ok(Tally { compared: all.rows, equal: all.rows });
+        }
+        let (looked_into, limit, shown) = match self.config.level {
+            Level::Comprehensive => (differing.len(), self.config.located, self.config.located),
+            _ => (RANGES_LOOKED_INTO.min(differing.len()), DIFFERENCES_GROUPED, self.config.differences),
+        };
+        let (near, far) = differing.split_at(looked_into);
+        let asked: Vec<KeyRange> = near.iter().map(|d| d.range.clone()).collect();
+        let (found, unknown) = match pair.differences(&asked, limit) {
+            Ok(found) => (found, far),
+            Err(failure) if failure.fault == Fault::Unsupported => {
+                findings.extend(near.iter().map(|d| d.finding(pair, &failure.message)));
+                (RowDifferences::default(), differing.as_slice())
+            }
+            Err(failure) => return Err(failure),
+        };
+        // Of a range that was not looked into, it is only known that it has a row that is not equal.
+        let uneven: u64 = unknown.iter().map(Differing::at_least).sum();
+        let lost: u64 = unknown.iter().map(|d| d.source.rows.saturating_sub(d.target.rows)).sum();
+        let gained: u64 = unknown.iter().map(|d| d.target.rows.saturating_sub(d.source.rows)).sum();
+        let target = (all.rows + found.extra + gained).saturating_sub(found.missing + lost);
+        let tally = Tally {
+            compared: all.rows + found.extra + gained,
+            equal: all.rows.saturating_sub(found.missing + found.changed + uneven - gained.min(uneven)),
+        };
+        let mut about_rows: Vec<Finding> = finding::of_count(pair, all.rows, target).into_iter().collect();
+        about_rows.extend(finding::of_rows(pair, found, shown, finding::Extent::Ranges));
+        if !far.is_empty() {
+            about_rows.push(finding::of_ranges_not_looked_into(far.len(), ranges.len()));
+        }
+        findings.extend(about_rows);
+        Ok(tally)
+    }
+}
+
+/// A range whose digests differ.
+#[derive(Clone, Debug)]
+struct Differing {
+    range: KeyRange,
+    source: Digest,
+    target: Digest,
+}
+
+impl Differing {
+    /// How many rows are not equal, at least.
+    fn at_least(&self) -> u64 {
+        self.source.rows.abs_diff(self.target.rows).max(1)
+    }
+
+    fn finding(&self, pair: &dyn Pair, why: &str) -> Finding {
+        let Self { range, source, target } = self;
         let bounds = bounds(range);
         let what = if source.rows == target.rows {
             format!("the {} rows {bounds} are not the same: digest {source} became {target}", source.rows)
         } else {
             format!("of {} rows {bounds}, {} are in the target", source.rows, target.rows)
         };
-        let (differences, known) = self.look_into(pair, range)?;
-        Ok(Finding {
+        Finding {
             code: "validate.digest".to_owned(),
-            message: format!("{} and {} differ: {what}{known}", pair.source_name(), pair.target_name()),
-            differences,
-        })
-    }
-
-    /// The rows that differ, and what the sentence says about them.
-    fn look_into(&self, pair: &dyn Pair, range: &KeyRange) -> Result<(Vec<Difference>, String), Failure> {
-        if self.config.differences == 0 {
-            return Ok((Vec::new(), String::new()));
-        }
-        match pair.differences(range, self.config.differences) {
-            Ok(found) if found.is_empty() => {
-                Ok((found, "; a second look found no row that differs: somebody is writing".to_owned()))
-            }
-            Ok(found) => Ok((found, String::new())),
-            Err(failure) if failure.fault == Fault::Unsupported => {
-                Ok((Vec::new(), format!("; which rows differ is not known: {}", failure.message)))
-            }
-            Err(failure) => Err(failure),
+            message: format!(
+                "{} and {} differ: {what}; which rows differ is not known: {why}",
+                pair.source_name(),
+                pair.target_name()
+            ),
+            cause: None,
+            rows: 0,
+            repair: Some(finding::COPY_AGAIN.to_owned()),
+            differences: Vec::<Difference>::new(),
         }
     }
 }

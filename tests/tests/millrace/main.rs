@@ -2,17 +2,22 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod copiers;
 mod endings;
 mod faults;
 mod folders;
 mod incremental;
 mod kills;
+mod mutations;
 mod networks;
 mod plans;
 mod policies;
 mod preflights;
+mod rejects;
 mod serving;
 mod states;
+mod validating;
+mod values;
 mod whole;
 
 use anyhow::Result;

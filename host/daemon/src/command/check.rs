@@ -31,6 +31,10 @@ pub(super) async fn check(home: &Home, arguments: &PipelineArgs) -> Result<Exit,
     let checks = preflight::before_plan(&setup, &databases, &source.tables, &cancel).await?;
     let problems = checks.iter().filter_map(|finding| finding.failure.clone()).collect();
     planner::selected_target(&setup, &databases, &cancel).await?;
+    // What a plan would be refused for (an unclaimed column, keys that collide) is known before anybody asks for one.
+    if problems.is_empty() {
+        problems.extend(planner::plan(&setup, &databases, &cancel).await.err());
+    }
     let findings = Findings {
         pipeline: setup.pipeline.name.clone(),
         stages: setup

@@ -90,6 +90,9 @@ fn write_plan(out: &mut String, plan: &Plan, detail: Detail) -> std::fmt::Result
             for note in &table.notes {
                 writeln!(out, "      note: {note}")?;
             }
+            for query in &table.queries {
+                writeln!(out, "      asked the source ({}): {}", query.purpose, shortened(&query.sql))?;
+            }
         }
     }
     if !plan.not_carried.is_empty() {
@@ -102,6 +105,15 @@ fn write_plan(out: &mut String, plan: &Plan, detail: Detail) -> std::fmt::Result
         writeln!(out, "\nnothing to do: source and target have the same schema")?;
     }
     Ok(())
+}
+
+/// The beginning of a long query; the plan's JSON has all of it.
+fn shortened(sql: &str) -> String {
+    const CHARACTERS: usize = 400;
+    match sql.char_indices().nth(CHARACTERS) {
+        Some((end, _)) => format!("{} …", &sql[..end]),
+        None => sql.to_owned(),
+    }
 }
 
 /// The SQL of a plan, one text a table.

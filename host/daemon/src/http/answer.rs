@@ -35,9 +35,15 @@ impl From<SetupError> for Refused {
 fn status(failure: &Failure) -> StatusCode {
     match (failure.code.as_str(), failure.fault) {
         ("run.unknown" | "serve.unknown-pipeline", _) => StatusCode::NOT_FOUND,
-        ("run.busy" | "run.not-waiting" | "run.over" | "run.cannot-roll-back" | "run.cannot-cancel", _) => {
-            StatusCode::CONFLICT
-        }
+        (
+            "run.busy"
+            | "run.not-running"
+            | "run.not-waiting"
+            | "run.over"
+            | "run.cannot-roll-back"
+            | "run.cannot-cancel",
+            _,
+        ) => StatusCode::CONFLICT,
         (_, Fault::Config | Fault::Data | Fault::Unsupported) => StatusCode::UNPROCESSABLE_ENTITY,
         (_, Fault::Transient | Fault::Cancelled) => StatusCode::SERVICE_UNAVAILABLE,
         (_, Fault::Internal) => StatusCode::INTERNAL_SERVER_ERROR,

@@ -15,7 +15,7 @@ use super::Daemon;
 use super::answer::Refused;
 use crate::databases::Databases;
 use crate::report::Report;
-use crate::run::{Approval, Recorder};
+use crate::run::{self, Approval, Recorder, Tuned, TuningChange};
 use crate::service;
 use crate::setup::{Setup, blocking};
 use crate::store::RunRecord;
@@ -164,6 +164,17 @@ pub(super) async fn rollback(State(daemon): State<Daemon>, Path(run): Path<Strin
         }
     });
     Ok(answer)
+}
+
+/// Changes how fast a run copies, whichever process carries it out.
+pub(super) async fn tune(
+    State(daemon): State<Daemon>,
+    Path(run): Path<String>,
+    body: Option<Json<TuningChange>>,
+) -> Result<Json<Tuned>, Refused> {
+    let record = daemon.store.run(&run).await?;
+    let change = body.map(|Json(change)| change).unwrap_or_default();
+    Ok(Json(run::tune(&daemon.store, &record, change).await?))
 }
 
 /// Stops a run where it is, and gives it up if nothing of it can be seen by applications.

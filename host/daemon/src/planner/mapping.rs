@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use millrace_database::postgres::Postgres;
-use millrace_model::plan::MappingDecision;
+use millrace_model::plan::{MappingDecision, Statement};
 use millrace_model::schema::{DatabaseModel, Table};
 use millrace_model::{Cancel, Failure, Mapping, Profile, ProfileRequest, StageKind};
 
@@ -11,23 +11,24 @@ use crate::carry::Carry;
 use crate::databases::Databases;
 use crate::setup::{LoadedStage, Setup, blocking};
 
-/// One decision for every column of the table, in the order of the columns.
+/// One decision for every column of the table, in the order of the columns; and the queries that were asked to make them.
 pub(super) async fn decide(
     setup: &Setup,
     databases: &Databases,
     table: &Table,
     dialect: &str,
     cancel: &Cancel,
-) -> Result<Vec<MappingDecision>, Failure> {
+) -> Result<(Vec<MappingDecision>, Vec<Statement>), Failure> {
     let mut unclaimed: BTreeSet<String> = table.columns.iter().map(|c| c.name.clone()).collect();
     let mut decisions = Vec::new();
+    let mut queries = Vec::new();
     for stage in setup.stages(StageKind::Converter) {
         let allowed: BTreeSet<String> =
             unclaimed.iter().filter(|column| stage.may_claim(&table.name, column)).cloned().collect();
         if allowed.is_empty() {
             continue;
         }
-        for decision in ask(stage, databases, table, dialect, &allowed, cancel).await? {
+        for decision in ask(stage, databases, table, dialect, &allowed, &mut queries, cancel).await? {
             let sources = &decision.mapping.sources;
             if sources.is_empty() || !sources.iter().all(|name| unclaimed.contains(name) && allowed.contains(name)) {
                 continue;
@@ -50,7 +51,7 @@ pub(super) async fn decide(
     let position =
         |decision: &MappingDecision| table.columns.iter().position(|c| decision.mapping.sources.contains(&c.name));
     decisions.sort_by_key(position);
-    Ok(decisions)
+    Ok((decisions, queries))
 }
 
 async fn ask(
@@ -59,6 +60,7 @@ async fn ask(
     table: &Table,
     dialect: &str,
     allowed: &BTreeSet<String>,
+    queries: &mut Vec<Statement>,
     cancel: &Cancel,
 ) -> Result<Vec<MappingDecision>, Failure> {
     let mut converter = stage.plugin.converter(&stage.context(cancel))?;
@@ -69,6 +71,10 @@ async fn ask(
     })
     .await?;
     let requests: Vec<_> = requests.into_iter().filter(|r| allowed.contains(&r.column)).collect();
+    if databases.source.is_some() && requests.iter().any(|r| !r.measures.is_empty()) {
+        let sql = Postgres::profile_sql(table, &requests);
+        queries.push(Statement { purpose: "profile".to_owned(), sql, undo: None });
+    }
     let profiles = match &databases.source {
         Some(source) => source.with_cancel(cancel).profile(table, &requests).await?,
         None => requests.iter().filter_map(|request| exported_profile(table, request)).collect(),

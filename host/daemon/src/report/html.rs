@@ -2,11 +2,11 @@
 
 use std::fmt::{self, Write as _};
 
-use millrace_model::comparison::Verdict;
+use millrace_model::comparison::{Verdict, percent};
 
 use super::{Report, byte_size, grouped};
 
-const STYLE: &str = "
+pub(crate) const STYLE: &str = "
 :root { color-scheme: light dark; --line: #8884; --weak: #888; --good: #2a7d46; --bad: #b3261e; }
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
@@ -22,7 +22,7 @@ details { margin: 0.4rem 0; } summary { cursor: pointer; }
 ";
 
 /// Text in HTML.
-struct Escaped<'a>(&'a str);
+pub(crate) struct Escaped<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -41,7 +41,7 @@ impl fmt::Display for Escaped<'_> {
 
 /// A heading, its table's columns and rows; nothing when there are no rows. Columns named with a leading `#`
 /// hold numbers, with a leading backtick code.
-fn table(out: &mut String, title: &str, columns: &[&str], rows: &[Vec<String>]) -> fmt::Result {
+pub(crate) fn table(out: &mut String, title: &str, columns: &[&str], rows: &[Vec<String>]) -> fmt::Result {
     if rows.is_empty() {
         return Ok(());
     }
@@ -111,7 +111,13 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
         report.updated_at
     )?;
     writeln!(out, "<div class=\"facts\">")?;
+    let consistent = if summary.consistency.is_some() {
+        percent(summary.rows_equal, summary.rows_compared)
+    } else {
+        "–".to_owned()
+    };
     for (value, name) in [
+        (consistent, "consistent"),
         (grouped(summary.rows), "rows"),
         (byte_size(summary.bytes), "copied"),
         (format!("{:.1} s", summary.seconds), "in all"),
@@ -208,9 +214,12 @@ fn tables(out: &mut String, report: &Report) -> fmt::Result {
         .iter()
         .map(|t| {
             let copy = t.copy.as_ref();
-            let verdict = t.validation.as_ref().map_or("", |v| match v.validation.verdict {
-                Verdict::Passed => "passed",
-                Verdict::Failed => "FAILED",
+            let verdict = t.validation.as_ref().map_or_else(String::new, |v| {
+                let score = percent(v.validation.rows_equal, v.validation.rows_compared);
+                match v.validation.verdict {
+                    Verdict::Passed => format!("passed, {score}"),
+                    Verdict::Failed => format!("FAILED, {score}"),
+                }
             });
             #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
             // a rate for people
@@ -222,7 +231,7 @@ fn tables(out: &mut String, report: &Report) -> fmt::Result {
                 copy.map(|c| byte_size(c.bytes)).unwrap_or_default(),
                 rate.unwrap_or_default(),
                 copy.map(|c| c.digest.clone()).unwrap_or_default(),
-                verdict.to_owned(),
+                verdict,
                 t.backup.clone().unwrap_or_default(),
             ]
         })
@@ -237,10 +246,12 @@ fn tables(out: &mut String, report: &Report) -> fmt::Result {
         for finding in entry.validation.iter().flat_map(|v| &v.validation.findings) {
             writeln!(
                 out,
-                "<p class=\"bad\">{}: {} <code>{}</code></p>",
+                "<p class=\"bad\">{}: {} <code>{} {}</code></p><p>{}</p>",
                 Escaped(&entry.target),
                 Escaped(&finding.message),
-                finding.code
+                Escaped(&finding.code),
+                Escaped(finding.cause.as_deref().unwrap_or_default()),
+                Escaped(finding.repair.as_deref().unwrap_or_default()),
             )?;
             let rows: Vec<_> = finding
                 .differences

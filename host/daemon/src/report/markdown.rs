@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use millrace_model::comparison::Verdict;
+use millrace_model::comparison::{Verdict, percent};
 
 use super::{Report, TableReport, byte_size, grouped};
 
@@ -39,6 +39,15 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
         summary.rows_per_second,
         grouped(summary.rejects),
     )?;
+    if summary.consistency.is_some() {
+        writeln!(
+            out,
+            "Consistency: {} of {} compared rows are equal ({}).\n",
+            grouped(summary.rows_equal),
+            grouped(summary.rows_compared),
+            percent(summary.rows_equal, summary.rows_compared),
+        )?;
+    }
     if let Some(failure) = &report.failure {
         writeln!(out, "**It stopped:** {failure}\n")?;
     }
@@ -117,9 +126,12 @@ fn tables(out: &mut String, report: &Report) -> std::fmt::Result {
         let copy = table.copy.as_ref();
         #[allow(clippy::cast_precision_loss)] // a rate for people
         let rate = copy.filter(|c| c.seconds > 0.0).map(|c| format!("{:.0}", c.rows as f64 / c.seconds));
-        let validated = table.validation.as_ref().map_or("", |v| match v.validation.verdict {
-            Verdict::Passed => "passed",
-            Verdict::Failed => "FAILED",
+        let validated = table.validation.as_ref().map_or_else(String::new, |v| {
+            let score = percent(v.validation.rows_equal, v.validation.rows_compared);
+            match v.validation.verdict {
+                Verdict::Passed => format!("passed, {score}"),
+                Verdict::Failed => format!("FAILED, {score}"),
+            }
         });
         writeln!(
             out,
@@ -135,7 +147,8 @@ fn tables(out: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(out)?;
     for table in &report.tables {
         for finding in table.validation.iter().flat_map(|v| &v.validation.findings) {
-            writeln!(out, "- **{}**: {} [{}]", table.target, finding.message, finding.code)?;
+            let cause = finding.cause.as_deref().map(|cause| format!(", {cause}")).unwrap_or_default();
+            writeln!(out, "- **{}**: {} [{}{cause}]", table.target, finding.message, finding.code)?;
             for difference in finding.differences.iter().take(10) {
                 writeln!(
                     out,
@@ -145,6 +158,9 @@ fn tables(out: &mut String, report: &Report) -> std::fmt::Result {
                     difference.source.as_deref().unwrap_or("nothing"),
                     difference.target.as_deref().unwrap_or("nothing"),
                 )?;
+            }
+            if let Some(repair) = &finding.repair {
+                writeln!(out, "  - to mend it: {repair}")?;
             }
         }
     }

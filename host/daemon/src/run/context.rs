@@ -12,6 +12,7 @@ use tokio::sync::{broadcast, watch};
 
 use super::progress::Snapshot;
 use super::recorder::Recorder;
+use super::tuning;
 use crate::attempts::attempted;
 use crate::databases::Databases;
 use crate::outcome::Timing;
@@ -84,8 +85,10 @@ impl RunContext {
         watch: Watch,
     ) -> Result<Self, Failure> {
         let ownership = [store.own(&record.id)?, store.own_pipeline(&record.pipeline, &record.id)?];
+        tuning::forget(store, &record.id).await?;
         let (source, target) = Databases::open(&setup, &cancel).await?.both()?;
-        let books = target.bookkeeping();
+        let values = setup.optional_stage(StageKind::Copier).map(|stage| stage.declaration.rejects.values);
+        let books = target.bookkeeping().keeping(values.unwrap_or_default());
         let recorder = Recorder::open(store, &record.id, watch.events.clone()).await?;
         let timings = store.kept(&record.id, "timings").await?.unwrap_or_default();
         Ok(Self {

@@ -3,22 +3,27 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::future::try_join_all;
+use millrace_columnar::Batch;
 use millrace_database::dialect::mysql as dialect;
-use millrace_database::postgres::Snapshot as SourceSnapshot;
+use millrace_database::postgres::{Cutting, Snapshot as SourceSnapshot};
 use millrace_model::plan::Statement;
-use millrace_model::{Failure, StageKind, TablePlan};
-use millrace_pipeline::Action;
-use millrace_rowcopy::port::{BatchConverter, Chunk, ChunkCopier};
+use millrace_model::{Failure, StageKind, Table, TablePlan};
+use millrace_pipeline::{Action, EventKind};
+use millrace_rowcopy::port::{BatchConverter, Chunk, ChunkCopier, Converted};
 use millrace_rowcopy::{
-    CopyControl, CopyOptions, CopyProgress, TableCopy, TableOutcome, WorkerFactory, canonical_kinds, copy_tables,
+    CopyControl, CopyObserver, CopyOptions, CopyProgress, TableCopy, TableOutcome, WorkerFactory, canonical_kinds,
+    copy_tables,
 };
-use millrace_runtime::{Plugin, StageContext};
+use millrace_runtime::{Chunking, Plugin, StageContext};
 use serde_json::json;
+use tokio::sync::mpsc;
 
 use super::context::RunContext;
 use super::execute::no_shadow;
-use super::progress::{Snapshot, TableSnapshot};
+use super::progress::{PaceSnapshot, Snapshot, TableSnapshot};
 use super::rows::TableRows;
+use super::tuning;
 use crate::outcome::{CopyOutcome, RejectedRow};
 use crate::setup::blocking;
 
@@ -44,10 +49,13 @@ pub(super) async fn kept_chunks(run: &RunContext, table: &TablePlan) -> Result<O
 }
 
 /// Makes the workers' copiers and converters.
-struct Factory {
-    copier: Plugin,
-    context: StageContext,
-    rows: Vec<TableRows>,
+pub(crate) struct Factory {
+    /// The copier.
+    pub(crate) copier: Plugin,
+    /// What it is told.
+    pub(crate) context: StageContext,
+    /// Table by table. None: the rows are the target's already, and stay as they are.
+    pub(crate) ways: Vec<Option<TableRows>>,
 }
 
 impl WorkerFactory for Factory {
@@ -56,56 +64,91 @@ impl WorkerFactory for Factory {
     }
 
     fn converter(&self, table: usize) -> Result<Box<dyn BatchConverter>, Failure> {
-        self.rows[table].open()
+        match &self.ways[table] {
+            Some(way) => way.open(),
+            None => Ok(Box::new(Unchanged)),
+        }
+    }
+}
+
+/// Gives rows over as they are.
+struct Unchanged;
+
+impl BatchConverter for Unchanged {
+    fn convert(&mut self, batch: Batch) -> Result<Converted, Failure> {
+        Ok(Converted { batch, rejects: Vec::new() })
+    }
+}
+
+/// Hands each table that is done to who writes the journal.
+struct Tables(mpsc::UnboundedSender<TableOutcome>);
+
+impl CopyObserver for Tables {
+    fn table_copied(&self, outcome: &TableOutcome) {
+        // Nobody listens any more when the journal could not be written: the run ends with that.
+        let _ = self.0.send(outcome.clone());
     }
 }
 
 /// Copies every table that is not copied yet.
 pub(super) async fn copy(run: &RunContext) -> Result<(), Failure> {
-    let pending: Vec<&TablePlan> =
-        run.record.plan.builds().filter(|t| run.recorder.succeeded(&Action::copy(&t.target)).is_none()).collect();
+    let is_pending = |t: &&TablePlan| run.recorder.succeeded(&Action::copy(&t.target)).is_none();
+    let pending: Vec<&TablePlan> = run.record.plan.builds().filter(is_pending).collect();
     if pending.is_empty() {
         return Ok(());
     }
     let stage = run.setup.stage(StageKind::Copier)?;
     let snapshot = snapshot(run).await?;
     let mut tables = Vec::with_capacity(pending.len());
-    let mut rows = Vec::with_capacity(pending.len());
-    let mut workers = 1;
+    let mut ways = Vec::with_capacity(pending.len());
+    let (mut begin_with, mut parallel) = (1, 1);
     for table in &pending {
         run.check_cancelled()?;
         let way = TableRows::new(&run.setup, table, &run.cancel)?;
-        let copy = table_copy(run, table, &way, &snapshot).await?;
-        workers = workers.max(copy.parallel);
+        let (copy, chunking) = table_copy(run, table, &way, &snapshot).await?;
+        begin_with = begin_with.max(chunking.begin_with);
+        parallel = parallel.max(chunking.parallel);
         tables.push(copy);
-        rows.push(way);
+        ways.push(table.rows_from.is_none().then_some(way));
     }
-    for table in &pending {
-        let action = Action::copy(&table.target);
-        run.recorder.action(&action, millrace_pipeline::EventKind::ActionStarted).await?;
-    }
-    let factory = Factory { copier: stage.plugin.clone(), context: stage.context(&run.cancel), rows };
+    let begun: Vec<Action> = pending.iter().map(|table| Action::copy(&table.target)).collect();
+    try_join_all(begun.iter().map(|action| run.recorder.action(action, EventKind::ActionStarted))).await?;
+    let factory = Factory { copier: stage.plugin.clone(), context: stage.context(&run.cancel), ways };
+    let options = CopyOptions {
+        workers: begin_with,
+        planned_at_most: parallel,
+        memory_bytes: stage.declaration.memory,
+        retries: stage.declaration.retries,
+        ..CopyOptions::new(parallel)
+    };
+    let control = CopyControl::new(run.cancel.clone());
     let progress = Arc::new(CopyProgress::new(&tables));
-    let teller = tell(run, &progress);
-    let options = CopyOptions { retries: stage.declaration.retries, ..CopyOptions::new(workers) };
-    let (control, watched) = (CopyControl::new(run.cancel.clone()), Arc::clone(&progress));
-    let result = blocking(move || copy_tables(tables, options, &control, &factory, &(), &watched)).await;
+    let teller = tell(run, &progress, &control);
+    let (done, mut copied) = mpsc::unbounded_channel();
+    let (reins, watched) = (control.clone(), Arc::clone(&progress));
+    let copying = blocking(move || copy_tables(tables, options, &reins, &factory, &Tables(done), &watched));
+    let noting = async {
+        while let Some(outcome) = copied.recv().await {
+            note_copied(run, &outcome).await?;
+        }
+        Ok::<(), Failure>(())
+    };
+    let (result, noted) = tokio::select! {
+        both = async { tokio::join!(copying, noting) } => both,
+        () = tuning::follow(run, &control) => unreachable!("it follows for ever"),
+    };
     teller.abort();
     run.watch.progress.send_replace(None);
     // What cannot be read now is read when the copy goes on; why it failed is what counts.
     let rejects = keep_rejects(run).await;
-    match result.and_then(|outcomes| rejects.map(|()| outcomes)) {
-        Ok(outcomes) => note_copied(run, &pending, &outcomes).await,
-        Err(failure) => {
-            if failure.fault != millrace_model::Fault::Cancelled {
-                for table in &pending {
-                    let kind = millrace_pipeline::EventKind::ActionFailed { failure: failure.clone() };
-                    run.recorder.action(&Action::copy(&table.target), kind).await?;
-                }
-            }
-            Err(failure)
+    let Err(failure) = result else { return noted.and(rejects) };
+    if failure.fault != millrace_model::Fault::Cancelled {
+        for table in pending.into_iter().filter(is_pending) {
+            let kind = EventKind::ActionFailed { failure: failure.clone() };
+            run.recorder.action(&Action::copy(&table.target), kind).await?;
         }
     }
+    Err(failure)
 }
 
 async fn table_copy(
@@ -113,42 +156,66 @@ async fn table_copy(
     table: &TablePlan,
     way: &TableRows,
     snapshot: &SourceSnapshot,
-) -> Result<TableCopy, Failure> {
+) -> Result<(TableCopy, Chunking), Failure> {
     let shadow = table.shadow.as_ref().ok_or_else(|| no_shadow(table))?;
     let source = table.source_table.as_ref().ok_or_else(|| no_shadow(table))?;
     let stage = run.setup.stage(StageKind::Copier)?;
-    let key = source.key_columns();
-    let mut copier = stage.plugin.copier(&stage.context(&run.cancel))?;
-    let (asked, asked_key) = (source.clone(), key.clone());
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let workers = u32::try_from(processors * 4).unwrap_or(4);
-    let chunking =
-        blocking(move || copier.plan(&asked, asked.estimated_rows, asked.estimated_bytes, &asked_key, workers)).await?;
-    let chunks = match kept_chunks(run, table).await? {
-        Some(chunks) => chunks,
-        None => {
-            let chunks = run.source.chunks(snapshot, source, chunking.rows_per_chunk).await?;
-            run.store.keep(run.id(), &format!("chunks:{}", table.target), &chunks).await?;
-            chunks
-        }
-    };
+    let read = table.rows_from.as_ref().unwrap_or(source);
+    let key = read.key_columns();
+    let chunking = chunking(&stage.plugin, &stage.context(&run.cancel), read).await?;
     let target_key = table.desired.as_ref().map(millrace_model::Table::key_columns).unwrap_or_default();
-    let sink = run.target.row_sink(&run.books, run.id(), shadow, way.targets(), &target_key, snapshot.marker());
-    Ok(TableCopy {
+    let kept = kept_chunks(run, table).await?;
+    let (source, sink, chunks) = if let Some(old) = &table.rows_from {
+        let origin = run.target.origin(old, way.targets()).await?;
+        let chunks = match &kept {
+            Some(chunks) => chunks.clone(),
+            None => origin.chunks(chunking.rows_per_chunk, None).await?,
+        };
+        let sink = run.target.row_sink_from(&origin, &run.books, run.id(), shadow, &target_key);
+        (origin.row_source(), sink, chunks)
+    } else {
+        let chunks = match &kept {
+            Some(chunks) => chunks.clone(),
+            None => run.source.cut(snapshot, source, &cutting(&chunking)).await?,
+        };
+        let sink = run.target.row_sink(&run.books, run.id(), shadow, way.targets(), &target_key, snapshot.marker());
+        (run.source.row_source(snapshot, source)?, sink, chunks)
+    };
+    if kept.is_none() {
+        run.store.keep(run.id(), &format!("chunks:{}", table.target), &chunks).await?;
+    }
+    let position = |name: &String| source.columns().iter().position(|c| c.name.eq_ignore_ascii_case(name));
+    let copy = TableCopy {
         table: table.target.to_string(),
-        source: run.source.row_source(snapshot, source)?,
+        key: key.iter().filter_map(position).collect(),
+        source,
         sink,
         chunks,
-        key: key.iter().filter_map(|name| source.columns.iter().position(|c| c.name == *name)).collect(),
-        parallel: chunking.parallel.max(1),
+        parallel: chunking.parallel,
         rejects_at_most: stage.declaration.rejects.at_most,
         kinds: canonical_kinds(way.targets()),
-    })
+    };
+    Ok((copy, chunking))
+}
+
+/// How a copier wants a table to be cut.
+pub(crate) async fn chunking(copier: &Plugin, context: &StageContext, table: &Table) -> Result<Chunking, Failure> {
+    let mut copier = copier.copier(context)?;
+    let (asked, key) = (table.clone(), table.key_columns());
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = u32::try_from(processors * 4).unwrap_or(4);
+    blocking(move || copier.plan(&asked, asked.estimated_rows, asked.estimated_bytes, &key, workers)).await
+}
+
+/// The same, as the source is told.
+pub(crate) fn cutting(chunking: &Chunking) -> Cutting {
+    Cutting { rows: chunking.rows_per_chunk, bytes: Some(chunking.bytes_per_chunk), first_rows: None }
 }
 
 /// Tells those who watch how far the copy is, until it is aborted.
-fn tell(run: &RunContext, progress: &Arc<CopyProgress>) -> tokio::task::JoinHandle<()> {
+fn tell(run: &RunContext, progress: &Arc<CopyProgress>, control: &CopyControl) -> tokio::task::JoinHandle<()> {
     let (watch, progress, started) = (run.watch.progress.clone(), Arc::clone(progress), Instant::now());
+    let control = control.clone();
     tokio::spawn(async move {
         loop {
             tokio::time::sleep(TELL_EVERY).await;
@@ -165,58 +232,49 @@ fn tell(run: &RunContext, progress: &Arc<CopyProgress>) -> tokio::task::JoinHand
                     rejects: t.rejects,
                 })
                 .collect();
-            watch.send_replace(Some(Snapshot { tables, seconds: started.elapsed().as_secs_f64() }));
+            let pace = PaceSnapshot {
+                workers: control.granted_workers(),
+                tuned_workers: control.workers(),
+                rows_per_second: control.rows_per_second(),
+                paused: control.is_paused(),
+                slowed: control.slowed().map(|slowed| slowed.reason),
+            };
+            watch.send_replace(Some(Snapshot { tables, pace, seconds: started.elapsed().as_secs_f64() }));
         }
     })
 }
 
-async fn keep_rejects(run: &RunContext) -> Result<(), Failure> {
-    let live = |shadow: &millrace_model::TableName| {
-        run.record
-            .plan
-            .builds()
-            .find(|t| t.shadow.as_ref() == Some(shadow))
-            .map_or_else(|| shadow.to_string(), |t| t.target.to_string())
-    };
+/// Keeps the first rejects for reports.
+pub(super) async fn keep_rejects(run: &RunContext) -> Result<(), Failure> {
     let rejects: Vec<RejectedRow> = run
         .books
         .rejects(run.id())
         .await?
         .into_iter()
         .take(REJECTS_SHOWN)
-        .map(|(table, reject)| RejectedRow {
-            table: live(&table),
-            key: reject.key,
-            column: reject.column,
-            value: reject.value,
-            code: reject.code,
-            reason: reject.reason,
-        })
+        .map(|(shadow, reject)| RejectedRow::of(&run.record.plan, &shadow, reject))
         .collect();
     run.store.keep(run.id(), "rejects", &rejects).await
 }
 
-async fn note_copied(run: &RunContext, tables: &[&TablePlan], outcomes: &[TableOutcome]) -> Result<(), Failure> {
+/// Keeps what came of a table, and says in the journal that it is copied.
+async fn note_copied(run: &RunContext, outcome: &TableOutcome) -> Result<(), Failure> {
+    let digest = if outcome.is_hashed { outcome.digest.to_string() } else { String::new() };
     let mut kept: Vec<CopyOutcome> = run.store.kept(run.id(), "copies").await?.unwrap_or_default();
-    for outcome in outcomes {
-        kept.retain(|c| c.table != outcome.table);
-        kept.push(CopyOutcome {
-            table: outcome.table.clone(),
-            rows: outcome.rows,
-            bytes: outcome.bytes,
-            rejects: outcome.rejects,
-            digest: outcome.digest.to_string(),
-            chunks: outcome.chunks,
-            seconds: outcome.elapsed.as_secs_f64(),
-        });
-    }
+    kept.retain(|c| c.table != outcome.table);
+    kept.push(CopyOutcome {
+        table: outcome.table.clone(),
+        rows: outcome.rows,
+        bytes: outcome.bytes,
+        rejects: outcome.rejects,
+        digest: digest.clone(),
+        chunks: outcome.chunks,
+        seconds: outcome.elapsed.as_secs_f64(),
+    });
     run.store.keep(run.id(), "copies", &kept).await?;
-    for (table, outcome) in tables.iter().zip(outcomes) {
-        let state = json!({ "rows": outcome.rows, "digest": outcome.digest.to_string() });
-        let kind = millrace_pipeline::EventKind::ActionSucceeded { state };
-        run.recorder.action(&Action::copy(&table.target), kind).await?;
-    }
-    Ok(())
+    let Some(table) = run.record.plan.builds().find(|t| t.target.to_string() == outcome.table) else { return Ok(()) };
+    let kind = EventKind::ActionSucceeded { state: json!({ "rows": outcome.rows, "digest": digest }) };
+    run.recorder.action(&Action::copy(&table.target), kind).await
 }
 
 /// Lets a shadow number on from behind both its largest number and what its source would give next.

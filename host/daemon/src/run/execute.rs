@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
 use millrace_database::dialect::mysql as dialect;
 use millrace_database::mysql::TableRole;
 use millrace_model::plan::Statement;
@@ -79,7 +82,9 @@ async fn phases(run: &RunContext, approval: Approval) -> Result<End, Stopped> {
     if run.setup.optional_stage(Validator).is_some() {
         run.phase(Validator, "validate", validate::validate).await.map_err(stopped(Validator))?;
     }
-    if run.setup.optional_stage(Switcher).is_some() {
+    // A run that only compares has no names to swap.
+    let builds = run.record.plan.builds().next().is_some();
+    if builds && run.setup.optional_stage(Switcher).is_some() {
         if !approved(run, approval).await? {
             return Ok(End::WaitingApproval);
         }
@@ -103,6 +108,23 @@ async fn phases(run: &RunContext, approval: Approval) -> Result<End, Stopped> {
     }
     run.recorder.run(EventKind::RunFinished).await?;
     Ok(End::Done)
+}
+
+/// How many tables are worked on at once where each waits for an answer of the target, and for the journal.
+const TABLES_AT_ONCE: usize = 4;
+
+/// Does many things, several at once. After a failure nothing more is begun, and what was begun ends.
+async fn several(work: Vec<BoxFuture<'_, Result<(), Failure>>>) -> Result<(), Failure> {
+    let mut waiting = work.into_iter();
+    let mut going: FuturesUnordered<_> = waiting.by_ref().take(TABLES_AT_ONCE).collect();
+    let mut result = Ok(());
+    while let Some(done) = going.next().await {
+        result = result.and(done);
+        if result.is_ok() {
+            going.extend(waiting.next());
+        }
+    }
+    result
 }
 
 /// What the pipeline, or else the kind, says about a stage that failed.
@@ -140,30 +162,33 @@ async fn prepare(run: &RunContext) -> Result<(), Failure> {
 
 /// Makes the shadows: complete but for what is faster after the rows.
 async fn shadows(run: &RunContext) -> Result<(), Failure> {
-    for table in run.record.plan.builds() {
-        let shadow = table.shadow.as_ref().ok_or_else(|| no_shadow(table))?;
-        let action = Action::create_shadow(&table.target);
-        let again = was_begun(run, &action);
-        run.action(
-            &action,
-            async || Ok(None),
-            async || {
-                if !again && run.target.table_exists(shadow).await? {
-                    return Err(Failure::data(
-                        "tables.shadow-in-the-way",
-                        format!("{shadow} exists already, and this run did not make it"),
-                    )
-                    .with("table", shadow.to_string()));
-                }
-                // The books first: a table that stands in them and does not exist does no harm, the reverse would.
-                let role = TableRole::Shadow;
-                run.books.record_table(run.id(), &run.record.pipeline, role, shadow, &table.target).await?;
-                make(run, table, shadow, again).await?;
-                Ok(Value::Null)
-            },
-        )
-        .await?;
-    }
+    let work: Vec<_> = run.record.plan.builds().map(|table| shadow(run, table).boxed()).collect();
+    several(work).await
+}
+
+async fn shadow(run: &RunContext, table: &TablePlan) -> Result<(), Failure> {
+    let shadow = table.shadow.as_ref().ok_or_else(|| no_shadow(table))?;
+    let action = Action::create_shadow(&table.target);
+    let again = was_begun(run, &action);
+    run.action(
+        &action,
+        async || Ok(None),
+        async || {
+            if !again && run.target.table_exists(shadow).await? {
+                return Err(Failure::data(
+                    "tables.shadow-in-the-way",
+                    format!("{shadow} exists already, and this run did not make it"),
+                )
+                .with("table", shadow.to_string()));
+            }
+            // The books first: a table that stands in them and does not exist does no harm, the reverse would.
+            let role = TableRole::Shadow;
+            run.books.record_table(run.id(), &run.record.pipeline, role, shadow, &table.target).await?;
+            make(run, table, shadow, again).await?;
+            Ok(Value::Null)
+        },
+    )
+    .await?;
     Ok(())
 }
 
@@ -204,40 +229,56 @@ pub(super) fn no_shadow(table: &TablePlan) -> Failure {
 /// Gives the shadows their indexes and foreign keys, and lets them number on from where the source stands. All
 /// indexes before all foreign keys: a key of one shadow may refer to another shadow.
 async fn complete(run: &RunContext) -> Result<(), Failure> {
-    let plan = &run.record.plan;
-    for table in plan.builds() {
-        let action = Action::complete(&table.target);
-        let again = run.recorder.succeeded(&action).is_none() && was_begun(run, &action);
-        run.action(
-            &action,
-            async || Ok(None),
-            async || {
-                for statement in table.complete.iter().filter(|s| s.purpose != "foreign-key") {
-                    add(run, statement, again).await?;
-                }
-                if let Some(statement) = copy::auto_increment(run, table).await? {
-                    run.target.execute(&statement.sql).await?;
-                }
-                Ok(Value::Null)
-            },
-        )
-        .await?;
+    let numbers_itself = |table: &TablePlan| table.desired.iter().flat_map(|t| &t.columns).any(|c| c.identity);
+    let unfinished =
+        run.record.plan.builds().filter(|table| numbers_itself(table) || statements(table, false).next().is_some());
+    let work: Vec<_> = unfinished.map(|table| complete_table(run, table).boxed()).collect();
+    several(work).await?;
+    for table in run.record.plan.builds().filter(|table| statements(table, true).next().is_some()) {
+        refer(run, table).await?;
     }
-    for table in plan.builds().filter(|t| t.complete.iter().any(|s| s.purpose == "foreign-key")) {
-        let action = Action::new(format!("refer:{}", table.target));
-        let again = was_begun(run, &action);
-        run.action(
-            &action,
-            async || Ok(None),
-            async || {
-                for statement in table.complete.iter().filter(|s| s.purpose == "foreign-key") {
-                    add(run, statement, again).await?;
-                }
-                Ok(json!({ "foreign_keys": true }))
-            },
-        )
-        .await?;
-    }
+    Ok(())
+}
+
+/// What is done to a shadow after its rows are in: the foreign keys, or everything else.
+fn statements(table: &TablePlan, foreign_keys: bool) -> impl Iterator<Item = &Statement> {
+    table.complete.iter().filter(move |statement| (statement.purpose == "foreign-key") == foreign_keys)
+}
+
+async fn complete_table(run: &RunContext, table: &TablePlan) -> Result<(), Failure> {
+    let action = Action::complete(&table.target);
+    let again = was_begun(run, &action);
+    run.action(
+        &action,
+        async || Ok(None),
+        async || {
+            for statement in statements(table, false) {
+                add(run, statement, again).await?;
+            }
+            if let Some(statement) = copy::auto_increment(run, table).await? {
+                run.target.execute(&statement.sql).await?;
+            }
+            Ok(Value::Null)
+        },
+    )
+    .await?;
+    Ok(())
+}
+
+async fn refer(run: &RunContext, table: &TablePlan) -> Result<(), Failure> {
+    let action = Action::new(format!("refer:{}", table.target));
+    let again = was_begun(run, &action);
+    run.action(
+        &action,
+        async || Ok(None),
+        async || {
+            for statement in statements(table, true) {
+                add(run, statement, again).await?;
+            }
+            Ok(json!({ "foreign_keys": true }))
+        },
+    )
+    .await?;
     Ok(())
 }
 

@@ -1,11 +1,14 @@
 //! A run's journal as it is being written: checked, then kept, then told.
+//!
+//! Keeping costs a write to the disk, whatever is written. What many actions have to say at the same time is therefore
+//! kept in one transaction: whoever comes first keeps what has gathered by then, and the others wait for it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use millrace_model::Failure;
 use millrace_pipeline::{Action, Event, EventKind, Journal, Outcome, Recovery, RunState};
 use serde_json::Value;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, oneshot};
 
 use crate::clock;
 use crate::store::Store;
@@ -14,12 +17,21 @@ use crate::store::Store;
 /// the event was kept, or, with `before:` in front, when it has only been decided on.
 const HOLD_VARIABLE: &str = "MILLRACE_HOLD_AT";
 
+/// An event that is to be kept, and who waits for that.
+#[derive(Debug)]
+struct Waiting {
+    action: Option<Action>,
+    kind: EventKind,
+    kept: oneshot::Sender<Result<(), Failure>>,
+}
+
 /// Writes one run's journal.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     store: Store,
     run: String,
     journal: Mutex<Journal>,
+    waiting: Mutex<Vec<Waiting>>,
     writing: tokio::sync::Mutex<()>,
     told: broadcast::Sender<Event>,
     hold_at: Option<String>,
@@ -33,6 +45,7 @@ impl Recorder {
             store: store.clone(),
             run: run.to_owned(),
             journal: Mutex::new(journal),
+            waiting: Mutex::default(),
             writing: tokio::sync::Mutex::new(()),
             told,
             hold_at: std::env::var(HOLD_VARIABLE).ok(),
@@ -40,7 +53,7 @@ impl Recorder {
     }
 
     fn read<T>(&self, read: impl FnOnce(&Journal) -> T) -> T {
-        read(&self.journal.lock().unwrap_or_else(PoisonError::into_inner))
+        read(&lock(&self.journal))
     }
 
     /// Where the run stands.
@@ -79,22 +92,57 @@ impl Recorder {
     }
 
     async fn write(&self, action: Option<Action>, kind: EventKind) -> Result<(), Failure> {
-        let _one_at_a_time = self.writing.lock().await;
-        // The journal in memory changes only when the event has been kept.
-        let proposed = self.read(|journal| journal.propose(clock::now_text(), action, kind));
-        let (event, state) = proposed.map_err(Failure::from)?;
-        self.hold(Moment::Before, &event).await;
-        self.store.append(&self.run, event.sequence, &event, state.name(), &event.at).await?;
-        self.journal.lock().unwrap_or_else(PoisonError::into_inner).append(event.clone()).map_err(Failure::from)?;
-        tracing::info!(
-            run = self.run,
-            action = event.action.as_ref().map(Action::as_str),
-            event = event.kind.name(),
-            "journal"
-        );
-        let _nobody_listens = self.told.send(event.clone());
-        self.hold(Moment::After, &event).await;
-        Ok(())
+        let (kept, answer) = oneshot::channel();
+        lock(&self.waiting).push(Waiting { action, kind, kept });
+        {
+            let _one_at_a_time = self.writing.lock().await;
+            let gathered = std::mem::take(&mut *lock(&self.waiting));
+            if !gathered.is_empty() {
+                self.keep(gathered).await;
+            }
+        }
+        answer.await.unwrap_or_else(|_| Err(Failure::cancelled("the journal is not being written any more")))
+    }
+
+    /// Keeps events in one transaction, and tells those who wait for them.
+    async fn keep(&self, gathered: Vec<Waiting>) {
+        let before = self.read(|journal| journal.events().len());
+        let (mut events, mut answers) = (Vec::new(), Vec::new());
+        let state = {
+            let mut journal = lock(&self.journal);
+            for Waiting { action, kind, kept } in gathered {
+                match journal.record(clock::now_text(), action, kind) {
+                    Ok(event) => {
+                        events.push(event);
+                        answers.push(kept);
+                    }
+                    Err(illegal) => drop(kept.send(Err(illegal.into()))),
+                }
+            }
+            journal.state()
+        };
+        for event in &events {
+            self.hold(Moment::Before, event).await;
+        }
+        if let Err(failure) = self.store.append(&self.run, &events, state.name()).await {
+            // Only what was kept has happened.
+            lock(&self.journal).truncate(before);
+            for kept in answers {
+                let _nobody_waits = kept.send(Err(failure.clone()));
+            }
+            return;
+        }
+        for (event, kept) in events.into_iter().zip(answers) {
+            tracing::info!(
+                run = self.run,
+                action = event.action.as_ref().map(Action::as_str),
+                event = event.kind.name(),
+                "journal"
+            );
+            let _nobody_listens = self.told.send(event.clone());
+            self.hold(Moment::After, &event).await;
+            let _nobody_waits = kept.send(Ok(()));
+        }
     }
 
     /// Stops for good, if this is where.
@@ -104,6 +152,10 @@ impl Recorder {
             std::future::pending::<()>().await;
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// On which side of an event's being kept.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use millrace_columnar::{Array, Batch};
 use millrace_model::schema::{Column, Table};
-use millrace_model::{Cancel, Failure, StageKind, TablePlan};
-use millrace_rowcopy::port::{BatchConverter, Converted};
+use millrace_model::{Cancel, Failure, RejectValues, StageKind, TablePlan};
+use millrace_rowcopy::port::{BatchConverter, Converted, Reject};
 use millrace_runtime::{ConversionId, Converter, Plugin, StageContext};
 
 use crate::carry::Carry;
@@ -16,6 +16,7 @@ use crate::setup::Setup;
 pub(crate) struct TableRows {
     steps: Arc<Vec<Step>>,
     targets: Arc<Vec<Column>>,
+    values: RejectValues,
 }
 
 enum Step {
@@ -82,7 +83,9 @@ impl TableRows {
                 });
             }
         }
-        Ok(Self { steps: Arc::new(steps), targets: Arc::new(targets) })
+        let copier = setup.optional_stage(StageKind::Copier);
+        let values = copier.map(|stage| stage.declaration.rejects.values).unwrap_or_default();
+        Ok(Self { steps: Arc::new(steps), targets: Arc::new(targets), values })
     }
 
     /// The columns that are written, in order.
@@ -101,6 +104,23 @@ impl TableRows {
             }
         }
         Ok(Box::new(RowConverter { rows: self.clone(), open }))
+    }
+}
+
+/// A failure of which no word holds the value.
+fn hidden(failure: &Failure, column: &str) -> Failure {
+    let reject = Reject {
+        key: String::new(),
+        column: Some(column.to_owned()),
+        value: failure.field("value").map(str::to_owned),
+        code: failure.code.clone(),
+        reason: String::new(),
+    };
+    let reject = reject.hidden();
+    let hidden = Failure::data(&reject.code, reject.reason).with("column", column);
+    match reject.value {
+        Some(value) => hidden.with("value", value),
+        None => hidden,
     }
 }
 
@@ -140,7 +160,11 @@ impl BatchConverter for RowConverter {
                 }
             }
             let column = conversion.source_columns.first().map(|c| c.name.as_str()).unwrap_or_default();
-            rejects.extend(converted.rejects.into_iter().map(|(row, failure)| (row, failure.with("column", column))));
+            let named = converted.rejects.into_iter().map(|(row, failure)| (row, failure.with("column", column)));
+            match self.rows.values {
+                RejectValues::Keep => rejects.extend(named),
+                RejectValues::Digest => rejects.extend(named.map(|(row, failure)| (row, hidden(&failure, column)))),
+            }
         }
         for step in self.rows.steps.iter() {
             let Step::Carry { source, target, carry } = step else { continue };

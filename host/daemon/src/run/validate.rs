@@ -2,32 +2,36 @@
 
 use std::time::Instant;
 
-use millrace_database::comparison::{CopiedChunk, PairParts, table_pair};
+use millrace_database::comparison::{CopiedChunk, Writers, table_pair};
 use millrace_database::postgres::Snapshot;
 use millrace_model::comparison::{Validation, Verdict};
-use millrace_model::{Failure, StageKind, TablePlan};
+use millrace_model::{Change, Failure, StageKind, TablePlan};
 use millrace_pipeline::Action;
 
 use super::context::RunContext;
 use super::copy;
 use super::execute::no_shadow;
-use super::rows::TableRows;
+use crate::databases::Databases;
 use crate::outcome::ValidationOutcome;
+use crate::planner;
 use crate::setup::blocking;
+use crate::validation::{Whereabouts, pair_parts, rejects_of_live, schema_differences};
 
-/// Validates every table that was built.
+/// Validates every table that was built, and every kept one whose rows the plan compares.
 pub(super) async fn validate(run: &RunContext) -> Result<(), Failure> {
     let mut outcomes: Vec<ValidationOutcome> = run.store.kept(run.id(), "validations").await?.unwrap_or_default();
-    let pending: Vec<&TablePlan> = run
-        .record
-        .plan
+    let plan = &run.record.plan;
+    let pending: Vec<&TablePlan> = plan
         .builds()
+        .chain(plan.compared())
         .filter(|table| run.recorder.succeeded(&Action::validate(&table.target)).is_none())
         .collect();
     if pending.is_empty() {
         return Ok(());
     }
     let snapshot = copy::snapshot(run).await?;
+    let databases = Databases { source: Some(run.source.clone()), target: Some(run.target.clone()) };
+    let changes = planner::changes_of_shadows(&run.setup, &databases, plan, &run.cancel).await?;
     let mut failed: Vec<String> = Vec::new();
     for table in pending {
         let name = table.target.to_string();
@@ -37,9 +41,9 @@ pub(super) async fn validate(run: &RunContext) -> Result<(), Failure> {
                 &Action::validate(&table.target),
                 async || Ok(None),
                 async || {
-                    let validation = validate_table(run, table, &snapshot).await?;
+                    let validation = validate_table(run, table, &snapshot, &changes).await?;
                     let passed = validation.verdict == Verdict::Passed;
-                    let rows = validation.rows_compared;
+                    let (rows, equal) = (validation.rows_compared, validation.rows_equal);
                     outcomes.retain(|o| o.table != name);
                     outcomes.push(ValidationOutcome {
                         table: name.clone(),
@@ -51,7 +55,7 @@ pub(super) async fn validate(run: &RunContext) -> Result<(), Failure> {
                         return Err(Failure::data("validate.differences", format!("{name} differs from its source"))
                             .with("table", &name));
                     }
-                    Ok(serde_json::json!({ "rows": rows }))
+                    Ok(serde_json::json!({ "rows": rows, "equal": equal }))
                 },
             )
             .await;
@@ -70,28 +74,46 @@ pub(super) async fn validate(run: &RunContext) -> Result<(), Failure> {
         format!(
             "{} of {} tables differ from their source: {}; nothing was switched, and the shadows are kept",
             failed.len(),
-            run.record.plan.builds().count(),
+            plan.builds().chain(plan.compared()).count(),
             failed.join(", ")
         ),
     ))
 }
 
-async fn validate_table(run: &RunContext, table: &TablePlan, snapshot: &Snapshot) -> Result<Validation, Failure> {
-    let shadow = table.shadow.as_ref().ok_or_else(|| no_shadow(table))?;
-    let rows = TableRows::new(&run.setup, table, &run.cancel)?;
-    let committed = run.books.chunks(run.id(), shadow).await?;
-    let chunks = copy::kept_chunks(run, table).await?.unwrap_or_default();
-    let rejected = committed.iter().map(|chunk| chunk.record.rejects.len() as u64).sum();
-    let mut target_table = table.desired.clone().ok_or_else(|| no_shadow(table))?;
-    target_table.name = shadow.clone();
-    target_table.columns = rows.targets().to_vec();
-    for key in &mut target_table.foreign_keys {
-        let referred = run.record.plan.builds().find(|t| t.target == key.references);
-        if let Some(shadow) = referred.and_then(|t| t.shadow.clone()) {
-            key.references = shadow;
-        }
-    }
-    let source_table = table.source_table.clone().ok_or_else(|| no_shadow(table))?;
+async fn validate_table(
+    run: &RunContext,
+    table: &TablePlan,
+    snapshot: &Snapshot,
+    changes: &[Change],
+) -> Result<Validation, Failure> {
+    let at = if table.is_compared() {
+        let rejects = rejects_of_live(&run.store, &run.target, table).await?;
+        Whereabouts::live(table, rejects, Vec::new())
+    } else {
+        shadow(run, table, snapshot, changes).await?
+    };
+    let parts = pair_parts(&run.setup, table, &run.source, &run.target, snapshot, at, &run.cancel)?;
+    let stage = run.setup.stage(StageKind::Validator)?;
+    let mut validator = stage.plugin.validator(&stage.context(&run.cancel))?;
+    blocking(move || validator.validate(table_pair(parts))).await
+}
+
+/// What is known of a table that this run has built and not switched.
+async fn shadow(
+    run: &RunContext,
+    table: &TablePlan,
+    snapshot: &Snapshot,
+    changes: &[Change],
+) -> Result<Whereabouts, Failure> {
+    let name = table.shadow.clone().ok_or_else(|| no_shadow(table))?;
+    let committed = run.books.chunks(run.id(), &name).await?;
+    let rejects = committed.iter().flat_map(|chunk| chunk.record.rejects.clone()).collect();
+    // Rows that were copied inside the target are compared with the source all the same: it says what should be there.
+    // Their chunks are ranges of the old table, which mean nothing to the source.
+    let chunks = match table.rows_from {
+        Some(_) => Vec::new(),
+        None => copy::kept_chunks(run, table).await?.unwrap_or_default(),
+    };
     let chunks = chunks
         .into_iter()
         .map(|chunk| {
@@ -102,23 +124,7 @@ async fn validate_table(run: &RunContext, table: &TablePlan, snapshot: &Snapshot
             CopiedChunk { chunk, record }
         })
         .collect();
-    let stage = run.setup.stage(StageKind::Validator)?;
-    let mut validator = stage.plugin.validator(&stage.context(&run.cancel))?;
-    let (source, target, snapshot) = (run.source.clone(), run.target.clone(), snapshot.clone());
-    let mappings = table.mappings.iter().map(|d| d.mapping.clone()).collect();
-    blocking(move || {
-        let converter = rows.open()?;
-        validator.validate(table_pair(PairParts {
-            source,
-            snapshot,
-            source_table,
-            target,
-            target_table,
-            mappings,
-            converter,
-            chunks,
-            rejected,
-        }))
-    })
-    .await
+    let renamed = run.record.plan.builds().filter_map(|t| Some((t.target.clone(), t.shadow.clone()?))).collect();
+    let schema = schema_differences(table, changes, &millrace_model::DatabaseModel::default());
+    Ok(Whereabouts { name, renamed, chunks, rejects, writers: Writers::None, schema })
 }

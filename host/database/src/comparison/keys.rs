@@ -69,6 +69,11 @@ impl Keys {
         Some(if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) })
     }
 
+    /// Whether the target can hold a key that the source has.
+    pub(super) fn can_spell(&self, key: &[String]) -> bool {
+        self.tuple(key).is_some()
+    }
+
     /// ` WHERE … IN …` for the target. None: one of the keys cannot be spelled there.
     pub(super) fn target_among(&self, keys: &[Vec<String>]) -> Option<String> {
         let tuples: Option<Vec<String>> = keys.iter().map(|key| self.tuple(key)).collect();
@@ -114,7 +119,12 @@ fn literal(from: &Column, to: &Column, text: &str) -> Option<String> {
         }
         "uuid" if is_binary => Some(format!("x'{}'", text.replace('-', ""))),
         "bytes" => text.strip_prefix("\\x").map(|digits| format!("x'{digits}'")),
-        "boolean" => Some(if text == "t" { "1" } else { "0" }.to_owned()),
+        // Prints with the locale's currency.
+        "money" => None,
+        "bit" if declared.starts_with("bit") => {
+            text.bytes().all(|b| matches!(b, b'0' | b'1')).then(|| format!("b'{text}'"))
+        }
+        "boolean" => Some(if matches!(text, "t" | "true") { "1" } else { "0" }.to_owned()),
         _ if is_binary => None,
         _ => Some(quote_text(text)),
     }

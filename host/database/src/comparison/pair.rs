@@ -1,269 +1,248 @@
-//! One table's two sides.
+//! What a validator is lent: one table's two sides, and the verbs to compare them with.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use millrace_columnar::{Batch, CanonicalKind, RowHasher};
 use millrace_model::Failure;
 use millrace_model::capability::TablePair;
-use millrace_model::comparison::{Difference, Digest, KeyRange};
-use millrace_rowcopy::port::ChunkPart;
-use millrace_rowcopy::table::canonical_kinds;
+use millrace_model::comparison::{Difference, Digest, KeyRange, RowDifferences};
 
-use super::difference::{Balance, Pairing, Shape};
-use super::keys::Keys;
-use super::{PairParts, violation};
-use crate::mysql::{each_batch, select_statement};
-use crate::postgres::Portion;
+use super::rows::{Disparate, Found};
+use super::search::{LOOKED_UP_AT_ONCE, search};
+use super::sides::{HELD_ROWS, Scope, Sides, Tools};
+use super::{PairParts, Writers, crew, violation};
+use crate::postgres::Snapshot;
 
-/// Rows of a batch that is read from the source.
-const BATCH_ROWS: usize = 8192;
+/// How long it is waited before what was found is read again. Once is enough where nothing of it has changed; what has,
+/// is being written, and is read again until it rests, at most so often.
+const READ_AGAIN_AFTER: [Duration; 4] =
+    [Duration::from_millis(300), Duration::from_millis(300), Duration::from_millis(600), Duration::from_millis(1_200)];
 
-/// Bytes of such a batch.
-const BATCH_BYTES: usize = 8 << 20;
-
-/// Rows that are looked up with one statement.
-const LOOKED_UP: usize = 200;
+/// Rows of all ranges whose hashes are kept until somebody asks what differs.
+const ALL_HELD_ROWS: usize = 2 * HELD_ROWS;
 
 pub(super) struct Pair {
-    parts: PairParts,
-    keys: Keys,
-    names: Vec<String>,
-    kinds: Vec<CanonicalKind>,
-    /// Positions of the key among the target's columns.
-    key_positions: Vec<usize>,
-    /// Keys of the rows that the target refused during the copy.
-    rejected: HashSet<Vec<String>>,
+    sides: Sides,
+    snapshot: Snapshot,
+    /// Of ranges that differ, the hashes of the target's rows.
+    held: HashMap<KeyRange, Vec<u128>>,
+    held_rows: usize,
 }
 
 impl Pair {
     pub(super) fn new(parts: PairParts) -> Self {
-        let columns = &parts.target_table.columns;
-        let keys = Keys::of(&parts.source_table, &parts.target_table, &parts.mappings);
-        let position = |name: &str| columns.iter().position(|column| column.name == name);
-        let key_positions = keys.target.iter().filter_map(|column| position(&column.name)).collect();
-        let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
-        let kinds = canonical_kinds(columns);
-        let rejected = rejected_keys(&parts, &keys);
-        Self { parts, keys, names, kinds, key_positions, rejected }
+        let snapshot = parts.snapshot.clone();
+        Self { sides: Sides::new(parts), snapshot, held: HashMap::new(), held_rows: 0 }
     }
 
-    /// Whether a key range can be asked of both sides.
-    fn is_rangeable(&self) -> bool {
-        self.keys.ordered_alike()
-            && self.parts.chunks.iter().all(|copied| match &copied.chunk.part {
-                ChunkPart::Keys(range) => self.keys.target_range(range).is_some(),
-                ChunkPart::Pages { .. } => false,
-            })
+    fn is_live(&self) -> bool {
+        self.sides.parts.writers == Writers::Any
     }
 
-    /// What the source's side of a range consists of: recorded digests, and parts that must be read.
-    fn source_parts(&self, range: &KeyRange) -> (Digest, Vec<Portion>) {
-        let whole = *range == KeyRange::default();
-        let mut recorded = Digest::default();
-        let mut unread = Vec::new();
-        let mut known = false;
-        for copied in &self.parts.chunks {
-            let is_range = matches!(&copied.chunk.part, ChunkPart::Keys(keys) if keys == range);
-            if whole || is_range {
-                known = true;
-                match &copied.record {
-                    Some(record) => recorded.add(record.digest),
-                    None => unread.push(Portion::Part(copied.chunk.part.clone())),
-                }
-            }
-        }
-        if !known {
-            unread.push(Portion::Part(ChunkPart::Keys(range.clone())));
-        }
-        (recorded, unread)
-    }
-
-    /// Reads and converts the source's rows; rows that a conversion rejects are left out.
-    fn each_source_batch(
-        &mut self,
-        portions: &[Portion],
-        mut take: impl FnMut(&Batch, &[u128]) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        let mut hasher = RowHasher::new(self.kinds.clone());
-        let mut hashes = Vec::new();
-        for portion in portions {
-            let parts = &self.parts;
-            let mut reader = parts.source.open(&parts.snapshot, &parts.source_table, portion);
-            while let Some(batch) = reader.next(BATCH_ROWS, BATCH_BYTES)? {
-                let converted = self.parts.converter.convert(batch)?;
-                let rejected: Vec<u32> = converted.rejects.iter().map(|(row, _)| *row).collect();
-                let batch = converted.batch.without(&rejected);
-                hasher.hash(&batch, &mut hashes);
-                take(&batch, &hashes)?;
-            }
-        }
+    /// Where others write, what is read now is compared with what the source has now.
+    fn renew_snapshot(&mut self) -> Result<(), Failure> {
+        let source = &self.sides.parts.source;
+        self.snapshot = source.bridge().block(source.snapshot())?;
         Ok(())
     }
 
-    /// Reads the target's rows. `tail` is nothing, or begins with ` WHERE`.
-    fn each_target_batch(
-        &self,
-        tail: &str,
-        mut take: impl FnMut(&Batch, &[u128]) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        let table = &self.parts.target_table;
-        let target = &self.parts.target;
-        let mut hasher = RowHasher::new(self.kinds.clone());
-        let mut hashes = Vec::new();
-        let doing = format!("read {}", table.name);
-        let statement = select_statement(&table.name, &table.columns, tail);
-        target.bridge.block(each_batch(target, &doing, statement, &table.columns, async |batch| {
-            hasher.hash(&batch, &mut hashes);
-            take(&batch, &hashes)
-        }))
-    }
-
-    fn target_tail(&self, range: &KeyRange) -> Result<String, Failure> {
-        self.keys.target_range(range).or_else(|| (*range == KeyRange::default()).then(String::new)).ok_or_else(|| {
-            Failure::unsupported(
-                "validate.range-not-comparable",
-                format!("a key range of {} cannot be asked of {}", self.source_name(), self.target_name()),
-            )
+    fn wait(&self, pause: Duration) -> Result<(), Failure> {
+        self.sides.parts.source.bridge().block(async {
+            tokio::time::sleep(pause).await;
+            Ok(())
         })
     }
 
-    fn target_digest(&self, range: &KeyRange) -> Result<Digest, Failure> {
-        let tail = self.target_tail(range)?;
-        let mut digest = Digest::default();
-        self.each_target_batch(&tail, |_, hashes| {
-            hashes.iter().for_each(|hash| digest.add_row(*hash));
-            Ok(())
+    /// What differs within the scopes in one reading.
+    fn look(&self, scopes: &[Scope], held: &HashMap<KeyRange, Vec<u128>>, limit: usize) -> Result<Found, Failure> {
+        let known = |scope: &Scope| match scope {
+            Scope::Range(range) => held.get(range).map(Vec::as_slice),
+            Scope::Keys(_) => None,
+        };
+        // Rows are kept for all scopes together: what one has found, the next ones have no room for.
+        let room = AtomicUsize::new(limit);
+        let found = crew::each(scopes, Tools::default, |tools, scope| {
+            let left = room.load(Ordering::Relaxed);
+            let found = search(&self.sides, tools, &self.snapshot, scope, known(scope), left)?;
+            let taken = found.rows.len();
+            let _ = room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(taken)));
+            Ok(found)
         })?;
-        Ok(digest)
+        Ok(Found::merge(found, limit))
     }
 
-    /// Compares what the source's parts hold with what the target's `tail` selects.
-    fn compare(&mut self, portions: &[Portion], tail: &str, limit: usize) -> Result<Vec<Difference>, Failure> {
-        let mut balance = Balance::default();
-        self.each_source_batch(portions, |_, hashes| {
-            hashes.iter().for_each(|hash| balance.add(*hash, 1));
-            Ok(())
-        })?;
-        self.each_target_batch(tail, |_, hashes| {
-            hashes.iter().for_each(|hash| balance.add(*hash, -1));
-            Ok(())
-        })?;
-        if balance.is_even() || limit == 0 {
-            return Ok(Vec::new());
+    /// What differs within the scopes; where others write, in every one of several readings.
+    fn find(&mut self, scopes: &[Scope], limit: usize) -> Result<Found, Failure> {
+        let held = std::mem::take(&mut self.held);
+        self.held_rows = 0;
+        let mut found = self.look(scopes, &held, limit)?;
+        drop(held);
+        if self.is_live() {
+            for pause in READ_AGAIN_AFTER {
+                if found.count() == 0 {
+                    break;
+                }
+                self.wait(pause)?;
+                self.renew_snapshot()?;
+                // A few rows are asked for by name; otherwise everything is read again.
+                let by_key = if found.is_complete() { self.by_key(&found) } else { None };
+                let again = self.look(by_key.as_deref().unwrap_or(scopes), &HashMap::new(), limit)?;
+                let before = found.clone();
+                found = found.still_in(again);
+                if found.is_as(&before) {
+                    break;
+                }
+            }
         }
-        let (names, kinds, key) = (self.names.clone(), self.kinds.clone(), self.key_positions.clone());
-        // Rejected rows are found like missing ones and taken out at the end.
-        let room = limit.saturating_add(self.rejected.len());
-        let mut pairing = Pairing::new(Shape { names: &names, kinds: &kinds, key: &key }, room);
-        self.each_source_batch(portions, |batch, hashes| {
-            for (row, hash) in hashes.iter().enumerate() {
-                if balance.takes(*hash, 1) {
-                    pairing.source_row(batch, row);
-                }
-            }
-            Ok(())
-        })?;
-        self.each_target_batch(tail, |batch, hashes| {
-            for (row, hash) in hashes.iter().enumerate() {
-                if balance.takes(*hash, -1) {
-                    pairing.target_row(batch, row);
-                }
-            }
-            Ok(())
-        })?;
-        let mut found = pairing.finish(|key| self.rejected.contains(key));
-        found.truncate(limit);
-        Ok(found)
+        Ok(found.with_changed_keys(&self.sides))
+    }
+
+    /// The scopes that hold just these rows. None: not all of them can be asked for.
+    fn by_key(&self, found: &Found) -> Option<Vec<Scope>> {
+        let keys: Vec<Vec<String>> = found.rows.iter().map(|row| row.key().to_vec()).collect();
+        let asked = !self.sides.keys.is_empty() && keys.iter().all(|key| self.sides.keys.can_spell(key));
+        asked.then(|| keys.chunks(LOOKED_UP_AT_ONCE).map(|keys| Scope::Keys(keys.to_vec())).collect())
+    }
+
+    /// The keys of the rows of a range that differ: on either side, where a key itself was changed. None: they are more
+    /// than so many, or cannot be asked for.
+    pub(super) fn keys_that_differ(
+        &mut self,
+        range: &KeyRange,
+        at_most: u32,
+    ) -> Result<Option<Vec<Vec<String>>>, Failure> {
+        let found = self.find(&[Scope::Range(range.clone())], at_most as usize)?;
+        if found.count() == 0 {
+            return Ok(Some(Vec::new()));
+        }
+        if !found.is_complete() || self.sides.keys.is_empty() {
+            return Ok(None);
+        }
+        let mut keys: Vec<Vec<String>> = found.rows.iter().flat_map(Disparate::keys).map(<[String]>::to_vec).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        Ok(keys.iter().all(|key| self.sides.keys.can_spell(key)).then_some(keys))
+    }
+
+    fn source_count(&self) -> Result<u64, Failure> {
+        let parts = &self.sides.parts;
+        let rows = parts.source.bridge().block(parts.source.row_count(&self.snapshot, &parts.source_table))?;
+        Ok(rows.saturating_sub(parts.rejects.len() as u64))
+    }
+
+    fn target_count(&self) -> Result<u64, Failure> {
+        let parts = &self.sides.parts;
+        parts.target.bridge.block(parts.target.row_count(&parts.target_table.name))
     }
 }
 
 impl TablePair for Pair {
     fn source_name(&self) -> String {
-        self.parts.source_table.name.to_string()
+        self.sides.parts.source_table.name.to_string()
     }
 
     fn target_name(&self) -> String {
-        self.parts.target_table.name.to_string()
+        self.sides.parts.target_table.name.to_string()
     }
 
     fn counts(&mut self) -> Result<(u64, u64), Failure> {
-        let parts = &self.parts;
-        let source = parts.source.bridge().block(parts.source.row_count(&parts.snapshot, &parts.source_table))?;
-        let target = parts.target.bridge.block(parts.target.row_count(&parts.target_table.name))?;
-        Ok((source.saturating_sub(parts.rejected), target))
+        if !self.is_live() {
+            return Ok((self.source_count()?, self.target_count()?));
+        }
+        // The target is counted between two counts of the source: what lies between them is what writers did meanwhile.
+        let mut pauses = READ_AGAIN_AFTER.into_iter();
+        loop {
+            self.renew_snapshot()?;
+            let before = self.source_count()?;
+            let target = self.target_count()?;
+            if before == target {
+                return Ok((before, target));
+            }
+            self.renew_snapshot()?;
+            let after = self.source_count()?;
+            if (before.min(after)..=before.max(after)).contains(&target) {
+                return Ok((target, target));
+            }
+            match pauses.next() {
+                Some(pause) => self.wait(pause)?,
+                None => return Ok((after, target)),
+            }
+        }
     }
 
     fn ranges(&mut self, rows_each: u64) -> Result<Vec<KeyRange>, Failure> {
-        if !self.is_rangeable() {
+        if !self.sides.is_rangeable() {
             return Ok(vec![KeyRange::default()]);
         }
-        if !self.parts.chunks.is_empty() {
-            return Ok(self.parts.chunks.iter().map(|copied| copied.chunk.part.key_range()).collect());
+        let parts = &self.sides.parts;
+        if !parts.chunks.is_empty() {
+            return Ok(parts.chunks.iter().map(|copied| copied.chunk.part.key_range()).collect());
         }
-        let parts = &self.parts;
-        let planning = parts.source.chunks(&parts.snapshot, &parts.source_table, rows_each);
+        let planning = parts.source.chunks(&self.snapshot, &parts.source_table, rows_each);
         let chunks = parts.source.bridge().block(planning)?;
         let ranges: Vec<KeyRange> = chunks.iter().map(|chunk| chunk.part.key_range()).collect();
-        let all = ranges.iter().all(|range| self.keys.target_range(range).is_some());
+        let all = ranges.iter().all(|range| self.sides.keys.target_range(range).is_some());
         Ok(if all { ranges } else { vec![KeyRange::default()] })
     }
 
-    fn digests(&mut self, range: &KeyRange) -> Result<(Digest, Digest), Failure> {
-        let (mut source, unread) = self.source_parts(range);
-        self.each_source_batch(&unread, |_, hashes| {
-            hashes.iter().for_each(|hash| source.add_row(*hash));
-            Ok(())
+    fn digests(&mut self, ranges: &[KeyRange]) -> Result<Vec<(Digest, Digest)>, Failure> {
+        if self.is_live() {
+            self.renew_snapshot()?;
+        }
+        let read = crew::each(ranges, Tools::default, |tools, range| {
+            let (source, mut theirs) = self.sides.digests(tools, &self.snapshot, range)?;
+            if source == theirs.digest {
+                theirs.hashes = None;
+            }
+            Ok((source, theirs))
         })?;
-        Ok((source, self.target_digest(range)?))
+        let mut digests = Vec::with_capacity(ranges.len());
+        for (range, (source, theirs)) in ranges.iter().zip(read) {
+            if let Some(hashes) = theirs.hashes
+                && self.held_rows + hashes.len() <= ALL_HELD_ROWS
+            {
+                self.held_rows += hashes.len();
+                self.held.insert(range.clone(), hashes);
+            }
+            digests.push((source, theirs.digest));
+        }
+        Ok(digests)
     }
 
-    fn differences(&mut self, range: &KeyRange, limit: u32) -> Result<Vec<Difference>, Failure> {
-        let tail = self.target_tail(range)?;
-        self.compare(&[Portion::Part(ChunkPart::Keys(range.clone()))], &tail, limit as usize)
+    fn differences(&mut self, ranges: &[KeyRange], limit: u32) -> Result<RowDifferences, Failure> {
+        let scopes: Vec<Scope> = ranges.iter().cloned().map(Scope::Range).collect();
+        let found = self.find(&scopes, limit as usize)?;
+        Ok(found.told(&self.sides, limit as usize))
     }
 
-    fn sample(&mut self, rows: u32, seed: u64) -> Result<Vec<Difference>, Failure> {
+    fn sample(&mut self, rows: u32, seed: u64) -> Result<RowDifferences, Failure> {
         if rows == 0 {
-            return Ok(Vec::new());
+            return Ok(RowDifferences::default());
         }
-        if self.keys.is_empty() {
-            return self.differences(&KeyRange::default(), rows);
+        if self.sides.keys.is_empty() {
+            return self.differences(&[KeyRange::default()], rows);
         }
-        let source = &self.parts.source;
-        let drawing = source.draw_keys(&self.parts.snapshot, &self.parts.source_table, rows, seed);
-        let keys = source.bridge().block(drawing)?;
-        let mut found = Vec::new();
-        for group in keys.chunks(LOOKED_UP) {
-            // A key that the target cannot spell belongs to a row that the conversion rejected.
-            let spelled: Vec<Vec<String>> = group
-                .iter()
-                .filter(|key| self.keys.target_among(std::slice::from_ref(key)).is_some())
-                .cloned()
-                .collect();
-            let Some(tail) = self.keys.target_among(&spelled).filter(|_| !spelled.is_empty()) else {
-                continue;
-            };
-            let room = (rows as usize).saturating_sub(found.len());
-            found.extend(self.compare(&[Portion::Among(spelled)], &tail, room)?);
+        if self.is_live() {
+            self.renew_snapshot()?;
         }
-        Ok(found)
+        let source = &self.sides.parts.source;
+        let drawing = source.draw_keys(&self.snapshot, &self.sides.parts.source_table, rows, seed);
+        let mut keys = source.bridge().block(drawing)?;
+        // A key that the target cannot spell belongs to a row that the conversion rejected.
+        keys.retain(|key| self.sides.keys.can_spell(key));
+        let scopes: Vec<Scope> = keys.chunks(LOOKED_UP_AT_ONCE).map(|keys| Scope::Keys(keys.to_vec())).collect();
+        let limit = rows as usize;
+        let found = self.find(&scopes, limit)?;
+        Ok(found.told(&self.sides, limit.saturating_mul(self.sides.names.len().max(1))))
+    }
+
+    fn schema(&mut self) -> Result<Vec<Difference>, Failure> {
+        Ok(self.sides.parts.schema.clone())
     }
 
     fn violations(&mut self) -> Result<Vec<Difference>, Failure> {
-        self.parts.target.bridge.block(violation::find(&self.parts.target, &self.parts.target_table))
+        let parts = &self.sides.parts;
+        parts.target.bridge.block(violation::find(&parts.target, &parts.target_table))
     }
-}
-
-/// Keys, as they are shown, of the rows that are missing on purpose.
-fn rejected_keys(parts: &PairParts, keys: &Keys) -> HashSet<Vec<String>> {
-    let records = parts.chunks.iter().filter_map(|copied| copied.record.as_ref());
-    let read = |key: &str| -> Option<Vec<String>> {
-        let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(key).ok()?;
-        keys.target.iter().map(|column| object.get(&column.name)?.as_str().map(str::to_owned)).collect()
-    };
-    records
-        .flat_map(|record| &record.rejects)
-        .filter_map(|reject| read(&reject.key))
-        .filter(|key| !key.is_empty())
-        .collect()
 }

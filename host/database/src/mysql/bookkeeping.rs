@@ -8,7 +8,7 @@
 //! Reading never creates them: where they are missing, they are empty.
 
 use millrace_model::comparison::Digest;
-use millrace_model::{Failure, Fault, TableName};
+use millrace_model::{Failure, Fault, RejectValues, TableName};
 use millrace_rowcopy::port::{ChunkPart, ChunkRecord, Reject};
 
 use super::{MySql, read_rows};
@@ -95,6 +95,34 @@ pub struct RunRow {
     pub changed_at: String,
 }
 
+/// A row in quarantine, and where it stands in the books.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredReject {
+    /// The run that left it out.
+    pub run: String,
+    /// The shadow that it was meant for.
+    pub table: TableName,
+    /// Its chunk's number.
+    pub chunk: u64,
+    /// Its number within the chunk.
+    pub number: u64,
+    /// What is known of it.
+    pub reject: Reject,
+}
+
+impl StoredReject {
+    /// What selects its row in the books.
+    pub(super) fn condition(&self) -> String {
+        format!(
+            "run = {} AND table_name = {} AND chunk = {} AND number = {}",
+            quote_text(&self.run),
+            quote_text(&self.table.to_string()),
+            self.chunk,
+            self.number
+        )
+    }
+}
+
 /// A chunk that is committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredChunk {
@@ -112,11 +140,26 @@ pub struct StoredChunk {
 #[derive(Clone)]
 pub struct Bookkeeping {
     target: MySql,
+    values: RejectValues,
 }
 
 impl Bookkeeping {
     pub(super) fn new(target: MySql) -> Self {
-        Self { target }
+        Self { target, values: RejectValues::Keep }
+    }
+
+    /// The same books, which keep this of rejected values.
+    #[must_use]
+    pub fn keeping(self, values: RejectValues) -> Self {
+        Self { values, ..self }
+    }
+
+    /// A reject as these books keep it.
+    pub(super) fn kept(&self, reject: Reject) -> Reject {
+        match self.values {
+            RejectValues::Keep => reject,
+            RejectValues::Digest => reject.hidden(),
+        }
     }
 
     /// Creates the tables that are missing.
@@ -278,6 +321,54 @@ impl Bookkeeping {
                 (name(&table), reject(cells))
             })
             .collect())
+    }
+
+    /// As [`Bookkeeping::rejects`], each with its place in the books.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn stored_rejects(&self, run: &str) -> Result<Vec<StoredReject>, Failure> {
+        let sql = format!(
+            "SELECT table_name, chunk, number, row_key, column_name, value, code, reason FROM millrace_rejects \
+             WHERE run = {} ORDER BY table_name, chunk, number",
+            quote_text(run)
+        );
+        let rows = self.read("read the rejects", sql).await?;
+        rows.into_iter()
+            .map(|row| {
+                let mut cells = row.into_iter();
+                let table = name(&cells.next().flatten().unwrap_or_default());
+                let chunk = self.number(cells.next().flatten())?;
+                let number = self.number(cells.next().flatten())?;
+                Ok(StoredReject { run: run.to_owned(), table, chunk, number, reject: reject(cells) })
+            })
+            .collect()
+    }
+
+    /// Writes what keeps a row in quarantine after it was tried again.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn revise_reject(&self, stored: &StoredReject, reject: Reject) -> Result<(), Failure> {
+        let reject = self.kept(reject);
+        let optional = |text: &Option<String>| text.as_deref().map_or("NULL".to_owned(), quote_text);
+        let sql = format!(
+            "UPDATE millrace_rejects SET column_name = {}, value = {}, code = {}, reason = {} WHERE {}",
+            optional(&reject.column),
+            optional(&reject.value),
+            quote_text(&reject.code),
+            quote_text(&reject.reason),
+            stored.condition()
+        );
+        self.write(&format!("revise a reject of {}", stored.table), &sql).await
+    }
+
+    /// Whether a row is still in quarantine.
+    pub(super) async fn holds(&self, stored: &StoredReject) -> Result<bool, Failure> {
+        let sql = format!("SELECT COUNT(*) FROM millrace_rejects WHERE {}", stored.condition());
+        let rows = self.read(&format!("look for a reject of {}", stored.table), sql).await?;
+        let count = self.number(rows.into_iter().flatten().next().flatten())?;
+        Ok(count > 0)
     }
 
     /// Forgets a run's chunks and rejects of one shadow: before it is built anew, or when it is dropped.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_model::capability::{CatalogSession, TableAdmin};
-use millrace_model::{Cancel, Column, Failure, Fault, TableName};
+use millrace_model::{Cancel, Column, Failure, Fault, Table, TableName};
 use millrace_rowcopy::port::RowSink;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlPool, MySqlPoolOptions};
@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 
 use super::session::MySqlSession;
 use super::sink::MySqlSink;
-use super::{Admin, Bookkeeping, read_rows};
+use super::{Admin, Bookkeeping, Origin, read_rows};
 use crate::bridge::Bridge;
 use crate::dialect::mysql::{quote_name, quote_table, quote_text};
 use crate::error::{Place, is_disconnect, mysql_number};
@@ -191,7 +191,39 @@ impl MySql {
             columns: columns.to_vec(),
             key: key.to_vec(),
             marker: marker.to_owned(),
+            origin: None,
         })
+    }
+
+    /// As [`MySql::row_sink`], to a shadow whose rows are those of the table that it replaces: a chunk can be copied
+    /// inside the server.
+    pub fn row_sink_from(
+        &self,
+        origin: &Origin,
+        bookkeeping: &Bookkeeping,
+        run: &str,
+        shadow: &TableName,
+        key: &[String],
+    ) -> Arc<dyn RowSink> {
+        Arc::new(MySqlSink {
+            target: self.clone(),
+            bookkeeping: bookkeeping.clone(),
+            run: run.to_owned(),
+            shadow: shadow.clone(),
+            columns: origin.columns().to_vec(),
+            key: key.to_vec(),
+            marker: origin.marker(),
+            origin: Some(origin.clone()),
+        })
+    }
+
+    /// The rows of a table of this database, `columns` of it, at this instant where the server can tell them at an
+    /// instant (OceanBase), else as they are at each chunk.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn origin(&self, table: &Table, columns: &[Column]) -> Result<Origin, Failure> {
+        self.bridge.run(Origin::open(self, table, columns)).await
     }
 
     /// What switchers and cleaners are lent.

@@ -1,24 +1,22 @@
 //! Writes chunks: each one transaction on one connection, together with the row that says that it is done.
 //!
-//! The worker spells statements and queues them; a task on the runtime executes them. Queued are at most [`ROOM_KIB`]
-//! KiB for each transaction. A transaction that is dropped without a commit is rolled back by its task.
+//! The worker spells statements and queues them; a task on the runtime executes them. Queued are at most as
+//! many bytes as the chunk's lane has room for. A transaction that is dropped without a commit is rolled back by its task.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use millrace_columnar::{Batch, CanonicalKind, display};
 use millrace_model::{Column, Failure, TableName};
-use millrace_rowcopy::port::{Chunk, ChunkRecord, ChunkTransaction, Pace, Reject, RowSink};
+use millrace_rowcopy::port::{Chunk, ChunkRecord, ChunkTransaction, Lane, Pace, Reject, RowSink};
 use sqlx::Executor;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
+use super::Origin;
 use super::encode::{Encoded, Encoder, Statement};
 use super::writer::Writer;
 use super::{Bookkeeping, MySql};
 use crate::bridge::Bridge;
-
-/// Room for statements between a worker and its task.
-const ROOM_KIB: u32 = 4 << 10;
 
 /// Bytes of a rejected value that are kept.
 pub(super) const VALUE_BYTES: usize = 1024;
@@ -33,6 +31,8 @@ pub(super) struct MySqlSink {
     /// Names of the key's columns, for the rejects.
     pub(super) key: Vec<String>,
     pub(super) marker: String,
+    /// The table that the shadow replaces, where its rows are copied from there. None: they come from elsewhere.
+    pub(super) origin: Option<Origin>,
 }
 
 impl RowSink for MySqlSink {
@@ -46,7 +46,11 @@ impl RowSink for MySqlSink {
         Ok(chunks.into_iter().map(|chunk| (chunk.number, chunk.record)).collect())
     }
 
-    fn begin(&self, chunk: &Chunk) -> Result<Box<dyn ChunkTransaction>, Failure> {
+    fn is_in_server(&self) -> bool {
+        self.origin.is_some()
+    }
+
+    fn begin(&self, chunk: &Chunk, lane: &Lane) -> Result<Box<dyn ChunkTransaction>, Failure> {
         let target = &self.target;
         let connection = target.bridge.block(async {
             let mut connection = target.acquire().await?;
@@ -66,17 +70,24 @@ impl RowSink for MySqlSink {
             key: self.key.clone(),
             marker: self.marker.clone(),
             chunk: chunk.clone(),
+            origin: self.origin.clone(),
             state: Arc::clone(&state),
+            statements: Arc::clone(&lane.statements),
             rejects: Vec::new(),
             refused: 0,
         };
         target.bridge.handle().spawn(writer.run(connection, messages));
         let encoder = Encoder::new(&self.shadow, &self.columns, target.max_allowed_packet());
+        let room_kib = u32::try_from(lane.room_bytes >> 10).unwrap_or(u32::MAX).clamp(1, 1 << 20);
+        let in_server =
+            self.origin.as_ref().map(|origin| origin.insert_select(&self.shadow, &chunk.part)).transpose()?;
         Ok(Box::new(Transaction {
             bridge: target.bridge.clone(),
             messages: sender,
-            room: Arc::new(Semaphore::new(ROOM_KIB as usize)),
+            room: Arc::new(Semaphore::new(room_kib as usize)),
+            room_kib,
             state,
+            in_server,
             encoder,
             key: self.key_columns(),
         }))
@@ -100,6 +111,8 @@ impl MySqlSink {
 pub(super) enum Message {
     /// Execute this; the room comes back when that is done.
     Rows(Statement, OwnedSemaphorePermit),
+    /// Execute this, which copies the chunk inside the server; the rows that it copied.
+    InsertSelect(String, oneshot::Sender<u64>),
     /// This row cannot be sent at all; its hash.
     Reject(Reject, u128),
     /// Write the chunk's record and commit.
@@ -135,7 +148,10 @@ struct Transaction {
     bridge: Bridge,
     messages: mpsc::UnboundedSender<Message>,
     room: Arc<Semaphore>,
+    room_kib: u32,
     state: Arc<State>,
+    /// Copies the chunk inside the server. None: its rows come from elsewhere.
+    in_server: Option<String>,
     encoder: Encoder,
     key: Vec<(String, usize, CanonicalKind)>,
 }
@@ -146,7 +162,7 @@ impl Transaction {
     }
 
     fn send_statement(&self, statement: Statement) -> Result<(), Failure> {
-        let kib = u32::try_from(statement.sql.len() >> 10).unwrap_or(ROOM_KIB).clamp(1, ROOM_KIB);
+        let kib = u32::try_from(statement.sql.len() >> 10).unwrap_or(u32::MAX).clamp(1, self.room_kib);
         let room = match Arc::clone(&self.room).try_acquire_many_owned(kib) {
             Ok(room) => room,
             Err(_) => self.bridge.block(async {
@@ -188,11 +204,20 @@ impl ChunkTransaction for Transaction {
         })
     }
 
+    fn insert_select(&mut self) -> Result<Option<u64>, Failure> {
+        let Some(statement) = self.in_server.take() else { return Ok(None) };
+        let (reply, copied) = oneshot::channel();
+        self.state.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.send(Message::InsertSelect(statement, reply))?;
+        self.bridge.block(async { copied.await.map(Some).map_err(|_| self.state.failure()) })
+    }
+
     fn pace(&self) -> Pace {
         Pace {
             statements_in_flight: self.state.in_flight.load(Ordering::Relaxed),
             statement_microseconds: self.state.microseconds.load(Ordering::Relaxed),
             throttled: self.state.throttled.load(Ordering::Relaxed),
+            workers: 0,
         }
     }
 

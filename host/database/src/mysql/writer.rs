@@ -7,14 +7,16 @@ use std::time::{Duration, Instant};
 use millrace_columnar::display;
 use millrace_model::comparison::Digest;
 use millrace_model::{Failure, Fault, TableName};
+use millrace_rowcopy::Latencies;
 use millrace_rowcopy::port::{Chunk, ChunkRecord, Reject};
 use sqlx::mysql::MySqlConnection;
 use sqlx::{AssertSqlSafe, Executor};
 use tokio::sync::mpsc;
 
 use super::encode::{EncodedRow, Statement, literal_text};
+use super::origin::INSTANT_GONE;
 use super::sink::{Message, State, VALUE_BYTES};
-use super::{Bookkeeping, MySql};
+use super::{Bookkeeping, MySql, Origin};
 use crate::dialect::mysql::quote_text;
 use crate::error::{is_disconnect, is_row_error, is_throttling, mysql_number};
 use crate::lease::{Lease, Watch};
@@ -36,7 +38,11 @@ pub(super) struct Writer {
     pub(super) key: Vec<String>,
     pub(super) marker: String,
     pub(super) chunk: Chunk,
+    /// Where the rows come from, if from this server.
+    pub(super) origin: Option<Origin>,
     pub(super) state: Arc<State>,
+    /// Where the statements' times are noted.
+    pub(super) statements: Arc<Latencies>,
     /// Rows that the target refused.
     pub(super) rejects: Vec<Reject>,
     /// The sum of their hashes.
@@ -77,6 +83,20 @@ impl Writer {
                     }
                     drop(room);
                 }
+                Message::InsertSelect(statement, reply) => {
+                    let executed = self.insert_select(&mut connection, statement).await;
+                    self.state.in_flight.fetch_sub(1, Ordering::Relaxed);
+                    match executed {
+                        Ok(rows) => {
+                            let _ = reply.send(rows);
+                        }
+                        Err(failure) => {
+                            let failure = failure.with("table", self.shadow.to_string());
+                            self.state.fail(failure.clone());
+                            return Err(failure);
+                        }
+                    }
+                }
                 Message::Reject(reject, hash) => {
                     self.rejects.push(reject);
                     self.refused = self.refused.wrapping_add(hash);
@@ -104,6 +124,37 @@ impl Writer {
         Ok(())
     }
 
+    fn note_time(&self, took: Duration) {
+        let microseconds = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.state.microseconds.store(microseconds, Ordering::Relaxed);
+        self.statements.add(took);
+    }
+
+    /// Copies the chunk inside the server; the rows copied. Which row the server refuses it does not say, so that none
+    /// can be set aside.
+    async fn insert_select(&mut self, connection: &mut MySqlConnection, statement: String) -> Result<u64, Failure> {
+        let started = Instant::now();
+        let result = connection.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await;
+        self.note_time(started.elapsed());
+        let doing = format!("copy chunk {} into {} inside the server", self.chunk.number, self.shadow);
+        match result {
+            Ok(done) => Ok(done.rows_affected()),
+            Err(error) if is_row_error(&error) => {
+                let words = error.as_database_error().map_or("", |e| e.message());
+                Err(self.target.place.said(Fault::Data, "copy.refused-in-server", &doing, words))
+            }
+            Err(error) => {
+                self.state.throttled.store(is_throttling(&error), Ordering::Relaxed);
+                let failure = self.target.place.failure(&doing, &error);
+                if let Some(origin) = self.origin.as_ref().filter(|_| failure.field("errno") == Some(INSTANT_GONE)) {
+                    // The chunk is tried again, and finds another one.
+                    origin.renew().await?;
+                }
+                Err(failure)
+            }
+        }
+    }
+
     /// Executes a statement; where one of its rows is to blame, its halves, until the row is alone.
     async fn insert(
         &mut self,
@@ -119,8 +170,7 @@ impl Writer {
             } else {
                 watch.answered(connection.execute(sqlx::raw_sql(AssertSqlSafe(statement.of_rows(rows))))).await
             };
-            let took = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-            self.state.microseconds.store(took, Ordering::Relaxed);
+            self.note_time(started.elapsed());
             match result {
                 Ok(done) if done.rows_affected() == rows.len() as u64 => {}
                 Ok(done) => {
@@ -159,13 +209,14 @@ impl Writer {
         let words = error.as_database_error().map_or("", |e| e.message());
         let column = blamed_column(words, &self.columns);
         let number = mysql_number(error).unwrap_or_default();
-        self.rejects.push(Reject {
+        let reject = Reject {
             key: serde_json::Value::Object(key).to_string(),
             value: column.as_deref().and_then(value).map(short),
             column,
             code: reject_code(number).to_owned(),
             reason: format!("{number}: {words}"),
-        });
+        };
+        self.rejects.push(self.bookkeeping.kept(reject));
         self.refused = self.refused.wrapping_add(row.hash);
     }
 
@@ -272,7 +323,7 @@ impl Writer {
 }
 
 /// The column that the server's words name, such as `Data too long for column 'name' at row 1`.
-fn blamed_column(words: &str, columns: &[String]) -> Option<String> {
+pub(super) fn blamed_column(words: &str, columns: &[String]) -> Option<String> {
     let at = words.to_ascii_lowercase().find("column '")? + "column '".len();
     let name = words.get(at..)?.split('\'').next()?;
     let name = name.rsplit('.').next().unwrap_or(name);
@@ -280,7 +331,7 @@ fn blamed_column(words: &str, columns: &[String]) -> Option<String> {
 }
 
 /// The stable code of what the server said.
-fn reject_code(number: u16) -> &'static str {
+pub(super) fn reject_code(number: u16) -> &'static str {
     match number {
         1022 | 1062 | 1586 => "copy.duplicate-key",
         1048 | 1263 | 1364 => "copy.null-refused",

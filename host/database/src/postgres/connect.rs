@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use millrace_model::capability::CatalogSession;
 use millrace_model::{Cancel, Failure, Profile, ProfileRequest, Table};
-use millrace_rowcopy::port::{BatchReader, Chunk, RowSource};
+use millrace_rowcopy::port::{BatchReader, Chunk, Lane, RowSource};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row};
 
 use super::session::PostgresSession;
 use super::source::{self, PostgresSource};
-use super::{Portion, Snapshot, chunking, preflight, profile, snapshot};
+use super::{Collision, Cutting, KeyProbe, Portion, Snapshot, chunking, collision, preflight, profile, snapshot};
 use crate::bridge::Bridge;
 use crate::error::{Place, is_disconnect};
 use crate::lease::{Activity, Lease, PATIENCE, Watch};
@@ -115,6 +115,14 @@ impl Postgres {
         profile::sql(table, requests)
     }
 
+    /// Two keys that would be one in the target. None: there are none.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn collision(&self, table: &Table, probe: &KeyProbe) -> Result<Option<Collision>, Failure> {
+        self.bridge.run(collision::ask(self, table, probe)).await
+    }
+
     /// Exports a snapshot that lasts until the last clone of the value is dropped.
     ///
     /// # Errors
@@ -128,7 +136,15 @@ impl Postgres {
     /// # Errors
     /// What the database says.
     pub async fn chunks(&self, snapshot: &Snapshot, table: &Table, rows_per_chunk: u64) -> Result<Vec<Chunk>, Failure> {
-        self.bridge.run(chunking::chunks(self, snapshot, table, rows_per_chunk)).await
+        self.cut(snapshot, table, &Cutting::by_rows(rows_per_chunk)).await
+    }
+
+    /// Chunks that together hold every row of the snapshot once, or of its first rows, where only those are wanted.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn cut(&self, snapshot: &Snapshot, table: &Table, cutting: &Cutting) -> Result<Vec<Chunk>, Failure> {
+        self.bridge.run(chunking::chunks(self, snapshot, table, cutting)).await
     }
 
     /// The table's rows, read at the snapshot. Generated columns are read like any other.
@@ -137,6 +153,11 @@ impl Postgres {
     /// None today; kept for sources that must look first.
     pub fn row_source(&self, snapshot: &Snapshot, table: &Table) -> Result<Arc<dyn RowSource>, Failure> {
         Ok(Arc::new(PostgresSource::new(self.clone(), snapshot.clone(), table.clone())))
+    }
+
+    /// The rows with one of these keys, each part of a key as the source prints it. For a worker: reading blocks.
+    pub fn rows_by_key(&self, snapshot: &Snapshot, table: &Table, keys: Vec<Vec<String>>) -> Box<dyn BatchReader> {
+        self.open(snapshot, table, &Portion::Among(keys))
     }
 
     /// How many rows the table has at the snapshot, exactly.
@@ -158,7 +179,7 @@ impl Postgres {
 
     /// Reads a portion of a table at the snapshot.
     pub(crate) fn open(&self, snapshot: &Snapshot, table: &Table, portion: &Portion) -> Box<dyn BatchReader> {
-        source::open(self, snapshot, table, portion)
+        source::open(self, snapshot, table, portion, &Lane::default())
     }
 
     /// So many keys, or all where there are fewer, drawn by a hash with this seed: the same for the same rows.

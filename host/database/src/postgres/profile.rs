@@ -68,6 +68,9 @@ fn expression(column: Option<&Column>, name: &str, measure: Measure) -> String {
         Measure::LongestChars => format!("max(char_length({text}))"),
         Measure::IntegerDigits => format!("max(length(ltrim(split_part({digits}, '.', 1), '-0')))"),
         Measure::Scale => format!("max(length(rtrim(split_part({digits}, '.', 2), '0')))"),
+        Measure::NonFinite if matches!(logical, "date" | "timestamp" | "timestamp-tz") => {
+            format!("count(*) FILTER (WHERE {name} < '0001-01-01' OR {name} >= '10000-01-01')")
+        }
         Measure::NonFinite => format!("count(*) FILTER (WHERE {text} IN {NON_FINITE})"),
         Measure::Smallest => format!("min({})::text", ordered(logical, &name)),
         Measure::Largest => format!("max({})::text", ordered(logical, &name)),

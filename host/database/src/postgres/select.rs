@@ -47,7 +47,7 @@ pub(super) fn wire(column: &Column) -> Wire {
         ("integer", Layout::Int64) => Wire::Int8,
         ("float", Layout::Float32) => Wire::Float4,
         ("float", Layout::Float64) => Wire::Float8,
-        ("decimal", Layout::Varlen) => Wire::Numeric,
+        ("decimal" | "money", Layout::Varlen) => Wire::Numeric,
         ("date", Layout::Int32) => Wire::Date,
         ("time", Layout::Int64) => Wire::Time,
         ("timestamp" | "timestamp-tz", Layout::Int64) => Wire::Timestamp,
@@ -66,6 +66,8 @@ pub(super) fn expression(column: &Column) -> String {
         (Wire::Int8, _) => format!("{name}::pg_catalog.int8"),
         (Wire::Float4, _) => format!("{name}::pg_catalog.float4"),
         (Wire::Float8, _) => format!("{name}::pg_catalog.float8"),
+        // Money prints with the locale's currency; as a number it has none.
+        (Wire::Numeric, "money") => format!("{name}::pg_catalog.money::pg_catalog.numeric"),
         (Wire::Numeric, _) => format!("{name}::pg_catalog.numeric"),
         (Wire::Date, _) => format!("{name}::pg_catalog.date"),
         (Wire::Time, _) => format!("{name}::pg_catalog.time"),
@@ -73,16 +75,50 @@ pub(super) fn expression(column: &Column) -> String {
         (Wire::Timestamp, _) => format!("{name}::pg_catalog.timestamptz"),
         (Wire::Uuid, _) => format!("{name}::pg_catalog.uuid"),
         (Wire::Bytes, "bytes") => format!("{name}::pg_catalog.bytea"),
-        (Wire::Bytes, "array") => array_expression(&name),
-        (Wire::Bytes, _) => format!("{name}::pg_catalog.text"),
+        (Wire::Bytes, "array") => array_expression(column, &name),
+        (Wire::Bytes, "hstore") => format!("pg_catalog.to_json({name})::pg_catalog.text"),
+        // Casting it to text would add the mask that the type leaves out where it says nothing.
+        (Wire::Bytes, "inet") => format!("pg_catalog.textin(pg_catalog.inet_out({name}::pg_catalog.inet))"),
+        (Wire::Bytes, _) => match column.logical.param("kind") {
+            // Rows within rows: a row of NULLs is no NULL.
+            Some("composite") => format!("pg_catalog.to_json({name})::pg_catalog.text"),
+            Some("range") => range_expression(whole_bounds(column), &name),
+            Some("multirange") => format!(
+                "CASE WHEN {name} IS NOT NULL THEN (SELECT coalesce(pg_catalog.json_agg({}::pg_catalog.json)::pg_catalog.text, '[]') \
+                 FROM pg_catalog.unnest({name}) AS millrace_parts(part)) END",
+                range_expression(whole_bounds(column), "millrace_parts.part")
+            ),
+            _ => format!("{name}::pg_catalog.text"),
+        },
     }
 }
 
-/// JSON text, nested for several dimensions. An array whose indexes do not begin with 1 is told apart: it becomes an
-/// object with its bounds, which no converter takes for a list.
-fn array_expression(name: &str) -> String {
+/// Whether a range's bounds are whole numbers.
+fn whole_bounds(column: &Column) -> bool {
+    column.logical.param("element") == Some("integer")
+        || matches!(column.logical.name.as_str(), "int4multirange" | "int8multirange")
+}
+
+/// A range as a JSON object. Bounds are texts, so that none loses a digit; those of whole numbers are numbers.
+fn range_expression(whole_bounds: bool, name: &str) -> String {
+    let cast = if whole_bounds { "" } else { "::pg_catalog.text" };
     format!(
-        "CASE WHEN pg_catalog.array_dims({name}) !~ '^(\\[1:[0-9]+\\])+$' \
+        "CASE WHEN pg_catalog.isempty({name}) THEN '{{\"empty\": true}}' WHEN {name} IS NOT NULL THEN \
+         pg_catalog.json_build_object('lower', pg_catalog.lower({name}){cast}, 'upper', pg_catalog.upper({name}){cast}, \
+         'lower_inc', pg_catalog.lower_inc({name}), 'upper_inc', pg_catalog.upper_inc({name}))::pg_catalog.text END"
+    )
+}
+
+/// JSON text, nested for several dimensions. An array whose indexes do not begin with 1 is told apart: it becomes an
+/// object with its bounds, which no converter takes for a list. So does one of several dimensions where the elements may
+/// be lists themselves.
+fn array_expression(column: &Column, name: &str) -> String {
+    let listed = match column.logical.param("element") {
+        Some("json" | "array") => "^\\[1:[0-9]+\\]$",
+        _ => "^(\\[1:[0-9]+\\])+$",
+    };
+    format!(
+        "CASE WHEN pg_catalog.array_dims({name}) !~ '{listed}' \
          THEN pg_catalog.json_build_object('bounds', pg_catalog.array_dims({name}), 'values', pg_catalog.to_json({name}))::pg_catalog.text \
          ELSE pg_catalog.to_json({name})::pg_catalog.text END"
     )

@@ -2,7 +2,7 @@
 //!
 //! A chunk has a task on the runtime that streams it (`COPY … TO STDOUT` in a transaction that has adopted the run's
 //! snapshot) and gathers the stream into pages; the worker that opened the chunk decodes them. Between the two are at
-//! most [`ROOM_KIB`] KiB: the task takes room for a page before it sends it, and the room comes back when the page is
+//! most as many bytes as the chunk's lane has room for: the task takes room for a page before it sends it, and the room comes back when the page is
 //! decoded. A row that is larger than all the room takes all of it.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use futures::TryStreamExt;
 use millrace_columnar::Batch;
 use millrace_model::{Column, Failure, Table};
-use millrace_rowcopy::port::{BatchReader, Chunk, RowSource};
+use millrace_rowcopy::port::{BatchReader, Chunk, Lane, RowSource};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::decode::{Decoder, broken};
@@ -21,9 +21,6 @@ use crate::bridge::Bridge;
 
 /// Pages are sent once they have so many bytes.
 const PAGE_BYTES: usize = 256 << 10;
-
-/// Room for pages between a task and its worker.
-const ROOM_KIB: u32 = 4 << 10;
 
 /// One table at one snapshot.
 pub(super) struct PostgresSource {
@@ -43,14 +40,21 @@ impl RowSource for PostgresSource {
         &self.table.columns
     }
 
-    fn open(&self, chunk: &Chunk) -> Result<Box<dyn BatchReader>, Failure> {
+    fn open(&self, chunk: &Chunk, lane: &Lane) -> Result<Box<dyn BatchReader>, Failure> {
         let portion = Portion::Part(chunk.part.clone());
-        Ok(open(&self.database, &self.snapshot, &self.table, &portion))
+        Ok(open(&self.database, &self.snapshot, &self.table, &portion, lane))
     }
 }
 
 /// Starts the task that streams a portion of a table.
-pub(super) fn open(database: &Postgres, snapshot: &Snapshot, table: &Table, portion: &Portion) -> Box<dyn BatchReader> {
+pub(super) fn open(
+    database: &Postgres,
+    snapshot: &Snapshot,
+    table: &Table,
+    portion: &Portion,
+    lane: &Lane,
+) -> Box<dyn BatchReader> {
+    let room_kib = u32::try_from(lane.room_bytes >> 10).unwrap_or(u32::MAX).clamp(1, 1 << 20);
     let statement = copy_statement(table, portion);
     let (sender, pages) = mpsc::unbounded_channel();
     let name = table.name.to_string();
@@ -59,7 +63,9 @@ pub(super) fn open(database: &Postgres, snapshot: &Snapshot, table: &Table, port
         snapshot: snapshot.clone(),
         table: name.clone(),
         pages: sender,
-        room: Arc::new(Semaphore::new(ROOM_KIB as usize)),
+        room: Arc::new(Semaphore::new(room_kib as usize)),
+        room_kib,
+        page_bytes: PAGE_BYTES.min(lane.room_bytes).max(1 << 10),
     };
     database.bridge.handle().spawn(stream.run(statement));
     Box::new(PostgresReader {
@@ -84,6 +90,8 @@ struct Stream {
     table: String,
     pages: mpsc::UnboundedSender<Result<Page, Failure>>,
     room: Arc<Semaphore>,
+    room_kib: u32,
+    page_bytes: usize,
 }
 
 impl Stream {
@@ -107,11 +115,12 @@ impl Stream {
         let watch = connection.watch();
         {
             let mut stream = watch.answered(connection.copy_out_raw(statement)).await.map_err(failure)?;
-            let mut page = Vec::with_capacity(PAGE_BYTES + (PAGE_BYTES >> 3));
+            let capacity = self.page_bytes + (self.page_bytes >> 3);
+            let mut page = Vec::with_capacity(capacity);
             while let Some(bytes) = watch.answered(stream.try_next()).await.map_err(failure)? {
                 page.extend_from_slice(&bytes);
-                if page.len() >= PAGE_BYTES {
-                    let full = std::mem::replace(&mut page, Vec::with_capacity(PAGE_BYTES + (PAGE_BYTES >> 3)));
+                if page.len() >= self.page_bytes {
+                    let full = std::mem::replace(&mut page, Vec::with_capacity(capacity));
                     self.send(full).await;
                 }
             }
@@ -123,7 +132,7 @@ impl Stream {
     }
 
     async fn send(&self, bytes: Vec<u8>) {
-        let kib = u32::try_from(bytes.len() >> 10).unwrap_or(ROOM_KIB).clamp(1, ROOM_KIB);
+        let kib = u32::try_from(bytes.len() >> 10).unwrap_or(u32::MAX).clamp(1, self.room_kib);
         // The semaphore is never closed; if it were, nobody would be left to read the page.
         if let Ok(room) = Arc::clone(&self.room).acquire_many_owned(kib).await {
             let _ = self.pages.send(Ok(Page { bytes, room }));

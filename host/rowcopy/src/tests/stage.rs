@@ -11,10 +11,10 @@ use millrace_model::{Cancel, Column, Failure, Layout, LogicalType};
 
 use crate::port::{
     BatchConverter, BatchReader, BatchStream, BatchWriter, Chunk, ChunkCopier, ChunkPart, ChunkRecord,
-    ChunkTransaction, Converted, Pace, RowSink, RowSource,
+    ChunkTransaction, Converted, Lane, Pace, RowSink, RowSource,
 };
 use crate::{
-    CopyControl, CopyObserver, CopyOptions, CopyProgress, TableCopy, TableOutcome, WorkerFactory, copy_tables,
+    CopyControl, CopyObserver, CopyOptions, CopyProgress, Slowed, TableCopy, TableOutcome, WorkerFactory, copy_tables,
 };
 
 const ROWS_PER_CHUNK: i64 = 1_000;
@@ -66,7 +66,7 @@ impl RowSource for Numbers {
         &self.columns
     }
 
-    fn open(&self, chunk: &Chunk) -> Result<Box<dyn BatchReader>, Failure> {
+    fn open(&self, chunk: &Chunk, _lane: &Lane) -> Result<Box<dyn BatchReader>, Failure> {
         self.opened.fetch_add(1, Ordering::SeqCst);
         let start = i64::try_from(chunk.number).unwrap() * ROWS_PER_CHUNK;
         Ok(Box::new(NumberReader { next: start, end: start + ROWS_PER_CHUNK }))
@@ -82,6 +82,8 @@ pub(super) struct Faults {
     pub(super) commits_fail: AtomicU32,
     /// So many commits happen and then fail.
     pub(super) answers_lost: AtomicU32,
+    /// So many commits fail because the target is short of memory.
+    pub(super) throttles: AtomicU32,
 }
 
 /// Committed chunks, as a sink.
@@ -89,9 +91,13 @@ struct Shelf {
     columns: Vec<Column>,
     committed: Committed,
     faults: Arc<Faults>,
+    rooms: Arc<Mutex<Vec<usize>>>,
+    order: Arc<Mutex<Vec<u64>>>,
+    in_server: bool,
 }
 
 struct ShelfTransaction {
+    in_server: bool,
     number: u64,
     rows: Vec<i64>,
     committed: Committed,
@@ -113,11 +119,23 @@ impl ChunkTransaction for ShelfTransaction {
         Ok(())
     }
 
+    fn insert_select(&mut self) -> Result<Option<u64>, Failure> {
+        if !self.in_server {
+            return Ok(None);
+        }
+        let start = i64::try_from(self.number).unwrap() * ROWS_PER_CHUNK;
+        self.rows.extend(start..start + ROWS_PER_CHUNK);
+        Ok(Some(ROWS_PER_CHUNK.unsigned_abs()))
+    }
+
     fn pace(&self) -> Pace {
         Pace::default()
     }
 
     fn commit(&mut self, record: ChunkRecord) -> Result<ChunkRecord, Failure> {
+        if happens(&self.faults.throttles) {
+            return Err(Failure::transient("database.throttled", "no memory left"));
+        }
         if happens(&self.faults.commits_fail) {
             return Err(lost());
         }
@@ -137,13 +155,20 @@ impl RowSink for Shelf {
         Ok(self.committed.lock().unwrap().iter().map(|(number, (_, record))| (*number, record.clone())).collect())
     }
 
-    fn begin(&self, chunk: &Chunk) -> Result<Box<dyn ChunkTransaction>, Failure> {
+    fn begin(&self, chunk: &Chunk, lane: &Lane) -> Result<Box<dyn ChunkTransaction>, Failure> {
+        self.rooms.lock().unwrap().push(lane.room_bytes);
+        self.order.lock().unwrap().push(chunk.number);
         Ok(Box::new(ShelfTransaction {
+            in_server: self.in_server,
             number: chunk.number,
             rows: Vec::new(),
             committed: Arc::clone(&self.committed),
             faults: Arc::clone(&self.faults),
         }))
+    }
+
+    fn is_in_server(&self) -> bool {
+        self.in_server
     }
 }
 
@@ -176,6 +201,12 @@ pub(super) enum Manner {
     Loses,
     Forgets,
     Panics,
+    /// Copies inside the target's server.
+    Inside,
+    /// Copies inside the target's server, and reads and writes as well.
+    Both,
+    /// Asks for as many workers as there are chunks.
+    Greedy,
 }
 
 struct Copier {
@@ -209,7 +240,19 @@ impl ChunkCopier for Copier {
 impl Copier {
     fn run(&self, source: &mut dyn BatchStream, target: &mut dyn BatchWriter) -> Result<u64, Failure> {
         assert!(self.manner != Manner::Panics, "on purpose");
-        assert_eq!(target.insert_select().unwrap_err().code, "copy.not-in-server");
+        match self.manner {
+            Manner::Inside => {
+                target.insert_select()?;
+                assert!(source.next(1, 1)?.is_none(), "there is nothing left to read");
+                return target.commit();
+            }
+            Manner::Both => {}
+            _ => assert_eq!(target.insert_select().unwrap_err().code, "copy.not-in-server"),
+        }
+        if self.manner == Manner::Greedy {
+            assert!(target.pace().workers >= 1);
+            target.ask_for_workers(1_000);
+        }
         let mut batches = 0;
         while let Some(mut batch) = source.next(u32::MAX, u64::MAX)? {
             std::thread::sleep(self.busy.batch_time);
@@ -221,6 +264,9 @@ impl Copier {
             if self.manner != Manner::Loses || batches > 1 {
                 target.write(batch)?;
             }
+        }
+        if self.manner == Manner::Both {
+            target.insert_select()?;
         }
         if self.manner == Manner::Forgets { Ok(0) } else { target.commit() }
     }
@@ -237,8 +283,18 @@ pub(super) struct Stage {
     pub(super) rejects_at_most: f64,
     pub(super) parallel: u32,
     pub(super) workers: u32,
+    pub(super) planned_at_most: u32,
+    pub(super) memory_bytes: u64,
     pub(super) manner: Manner,
     pub(super) busy: Arc<Busy>,
+    /// The room that each chunk was given.
+    pub(super) rooms: Arc<Mutex<Vec<usize>>>,
+    /// The chunks, as they were begun.
+    pub(super) order: Arc<Mutex<Vec<u64>>>,
+    /// Whether the rows live in the target already.
+    pub(super) in_server: bool,
+    /// How the target slowed the copy down, time after time.
+    pub(super) slowed: Mutex<Vec<Slowed>>,
     pub(super) progress: Mutex<Arc<CopyProgress>>,
 }
 
@@ -254,8 +310,14 @@ impl Stage {
             rejects_at_most: 0.0,
             parallel: 4,
             workers: 4,
+            planned_at_most: 4,
+            memory_bytes: 192 << 20,
             manner: Manner::Honest,
             busy: Arc::default(),
+            rooms: Arc::default(),
+            order: Arc::default(),
+            in_server: false,
+            slowed: Mutex::default(),
             progress: Mutex::default(),
         }
     }
@@ -266,12 +328,19 @@ impl Stage {
     }
 
     pub(super) fn copy(&self) -> Result<TableOutcome, Failure> {
-        let sink =
-            Shelf { columns: vec![column()], committed: Arc::clone(&self.committed), faults: Arc::clone(&self.faults) };
+        let sink = Shelf {
+            columns: vec![column()],
+            committed: Arc::clone(&self.committed),
+            faults: Arc::clone(&self.faults),
+            rooms: Arc::clone(&self.rooms),
+            order: Arc::clone(&self.order),
+            in_server: self.in_server,
+        };
         let chunk = |number| Chunk {
             number,
             part: ChunkPart::Keys(KeyRange::default()),
-            estimated_rows: ROWS_PER_CHUNK.unsigned_abs(),
+            // The later, the larger: by size they would be taken in the reverse order.
+            estimated_rows: ROWS_PER_CHUNK.unsigned_abs() + number,
         };
         let table = TableCopy {
             table: "numbers".into(),
@@ -286,7 +355,14 @@ impl Stage {
         let tables = vec![table];
         let progress = Arc::new(CopyProgress::new(&tables));
         *self.progress.lock().unwrap() = Arc::clone(&progress);
-        let options = CopyOptions { retry_wait: Duration::from_millis(5), ..CopyOptions::new(self.workers) };
+        let options = CopyOptions {
+            retry_wait: Duration::from_millis(5),
+            rest: Duration::from_millis(20),
+            ease_after: Duration::from_millis(300),
+            planned_at_most: self.planned_at_most,
+            memory_bytes: self.memory_bytes,
+            ..CopyOptions::new(self.workers)
+        };
         copy_tables(tables, options, &self.control, self, self, &progress).map(|mut outcomes| outcomes.remove(0))
     }
 
@@ -313,4 +389,8 @@ impl WorkerFactory for Stage {
     }
 }
 
-impl CopyObserver for Stage {}
+impl CopyObserver for Stage {
+    fn slowed_down(&self, _table: &str, _failure: &Failure, slowed: &Slowed) {
+        self.slowed.lock().unwrap().push(slowed.clone());
+    }
+}

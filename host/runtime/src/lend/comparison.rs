@@ -7,7 +7,7 @@ use super::{Pair, answer};
 use crate::contract::comparison as wit;
 use crate::contract::failure::Error;
 use crate::state::State;
-use crate::translate::{difference_to_guest, range_from_guest, range_to_guest};
+use crate::translate::{difference_to_guest, range_from_guest, range_to_guest, row_differences_to_guest};
 
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
@@ -41,25 +41,38 @@ impl wit::HostTablePair for State {
         })
     }
 
-    fn digests(&mut self, pair: Resource<Pair>, range: wit::KeyRange) -> Answer<wit::PairOfDigests> {
+    fn digests(&mut self, pair: Resource<Pair>, ranges: Vec<wit::KeyRange>) -> Answer<Vec<wit::PairOfDigests>> {
         self.on_host_time(|state| {
-            let digests = state.table.get_mut(&pair)?.0.digests(&range_from_guest(range));
-            Ok(answer(
-                digests.map(|(source, target)| wit::PairOfDigests { source: digest(source), target: digest(target) }),
-            ))
+            let ranges: Vec<_> = ranges.into_iter().map(range_from_guest).collect();
+            let digests = state.table.get_mut(&pair)?.0.digests(&ranges);
+            let pair = |(source, target)| wit::PairOfDigests { source: digest(source), target: digest(target) };
+            Ok(answer(digests.map(|digests| digests.into_iter().map(pair).collect())))
         })
     }
 
-    fn differences(&mut self, pair: Resource<Pair>, range: wit::KeyRange, limit: u32) -> Answer<Vec<wit::Difference>> {
+    fn differences(
+        &mut self,
+        pair: Resource<Pair>,
+        ranges: Vec<wit::KeyRange>,
+        limit: u32,
+    ) -> Answer<wit::RowDifferences> {
         self.on_host_time(|state| {
-            let found = state.table.get_mut(&pair)?.0.differences(&range_from_guest(range), limit);
-            Ok(answer(found.map(|found| differences(&found))))
+            let ranges: Vec<_> = ranges.into_iter().map(range_from_guest).collect();
+            let found = state.table.get_mut(&pair)?.0.differences(&ranges, limit);
+            Ok(answer(found.map(|found| row_differences_to_guest(&found))))
         })
     }
 
-    fn sample(&mut self, pair: Resource<Pair>, rows: u32, seed: u64) -> Answer<Vec<wit::Difference>> {
+    fn sample(&mut self, pair: Resource<Pair>, rows: u32, seed: u64) -> Answer<wit::RowDifferences> {
         self.on_host_time(|state| {
             let found = state.table.get_mut(&pair)?.0.sample(rows, seed);
+            Ok(answer(found.map(|found| row_differences_to_guest(&found))))
+        })
+    }
+
+    fn schema(&mut self, pair: Resource<Pair>) -> Answer<Vec<wit::Difference>> {
+        self.on_host_time(|state| {
+            let found = state.table.get_mut(&pair)?.0.schema();
             Ok(answer(found.map(|found| differences(&found))))
         })
     }

@@ -117,7 +117,13 @@ impl rows::HostWriter for State {
             statements_in_flight: pace.statements_in_flight,
             statement_microseconds: pace.statement_microseconds,
             throttled: pace.throttled,
+            workers: pace.workers,
         })
+    }
+
+    fn ask_for_workers(&mut self, writer: Resource<Writer>, workers: u32) -> wasmtime::Result<()> {
+        self.table.get(&writer)?.0.ask_for_workers(workers);
+        Ok(())
     }
 
     fn commit(&mut self, writer: Resource<Writer>) -> Answer<u64> {

@@ -7,7 +7,9 @@ mod schema;
 use millrace_model::{Failure, Fault};
 
 pub(crate) use columns::{LentArray, array_to_guest};
-pub(crate) use comparison::{difference_from_guest, difference_to_guest, range_from_guest, range_to_guest};
+pub(crate) use comparison::{
+    difference_from_guest, difference_to_guest, range_from_guest, range_to_guest, row_differences_to_guest,
+};
 pub(crate) use schema::{
     column_from_guest, column_to_guest, database_from_guest, database_to_guest, table_name_from_guest,
     table_name_to_guest, table_to_guest,

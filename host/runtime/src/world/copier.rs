@@ -48,10 +48,14 @@ pub struct Copier {
 /// How a table is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chunking {
-    /// About so many rows a chunk; at least one.
+    /// About so many rows a chunk, at most; at least one.
     pub rows_per_chunk: u64,
+    /// About so many bytes a chunk, at most; at least one.
+    pub bytes_per_chunk: u64,
     /// At most so many chunks of the table at once; at least one, at most as many as were offered.
     pub parallel: u32,
+    /// So many chunks of the run at once at its beginning; at least one, at most `parallel`.
+    pub begin_with: u32,
 }
 
 impl Copier {
@@ -85,13 +89,15 @@ impl Copier {
                 &table_to_guest(table),
                 &workload,
             )??;
-            if chunking.rows_per_chunk == 0 || chunking.parallel == 0 {
+            let wit::Chunking { rows_per_chunk, bytes_per_chunk, parallel, begin_with } = chunking;
+            if rows_per_chunk == 0 || bytes_per_chunk == 0 || parallel == 0 || begin_with == 0 {
                 return Err(Broken::Malformed(format!(
-                    "chunks of {} rows, {} at once",
-                    chunking.rows_per_chunk, chunking.parallel
+                    "chunks of {rows_per_chunk} rows or {bytes_per_chunk} bytes, {parallel} at once, beginning with \
+                     {begin_with}"
                 )));
             }
-            Ok(Chunking { rows_per_chunk: chunking.rows_per_chunk, parallel: chunking.parallel.min(workers.max(1)) })
+            let parallel = parallel.min(workers.max(1));
+            Ok(Chunking { rows_per_chunk, bytes_per_chunk, parallel, begin_with: begin_with.min(parallel) })
         })
     }
 }

@@ -68,10 +68,14 @@ impl Validator {
                 },
                 level: intake.text("level", validation.level)?,
                 rows_compared: validation.rows_compared,
+                rows_equal: validation.rows_equal,
                 findings: intake.list("findings", validation.findings, |finding| {
                     Ok(Finding {
                         code: intake.text("code", finding.code)?,
                         message: intake.text("message", finding.message)?,
+                        cause: intake.optional_text("cause", finding.cause)?,
+                        rows: finding.rows,
+                        repair: intake.optional_text("repair", finding.repair)?,
                         differences: intake
                             .list("differences", finding.differences, |d| difference_from_guest(intake, d))?,
                     })

@@ -21,15 +21,46 @@ pub(crate) enum Names {
     MayRepeat,
 }
 
+/// Which arrays of the source are JSON arrays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// Those of several dimensions too.
+    pub(crate) nested: bool,
+    /// The elements' own JSON may begin like an array.
+    pub(crate) elements_nest: bool,
+}
+
 /// What is wrong with a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Wrong {
     Number(String),
     DuplicateKey(String),
     Unsupported(&'static str),
+    Shape(&'static str),
+}
+
+/// Arrays, which come as JSON: those whose indexes do not begin with 1 as an object with their bounds.
+pub(crate) fn arrays(input: &Array, shape: Shape, column: &Checked) -> Result<Converted, Failure> {
+    each(input, column, |scan, text| {
+        if text.first() == Some(&b'{') {
+            return Err(Wrong::Shape("its indexes do not begin with 1, or it has several dimensions of documents"));
+        }
+        if text.starts_with(b"[[") && !shape.nested && !shape.elements_nest {
+            return Err(Wrong::Shape("it has several dimensions"));
+        }
+        scan.document(text, Names::AreUnique)
+    })
 }
 
 pub(crate) fn documents(input: &Array, names: Names, column: &Checked) -> Result<Converted, Failure> {
+    each(input, column, |scan, text| scan.document(text, names))
+}
+
+fn each(
+    input: &Array,
+    column: &Checked,
+    check: impl Fn(&mut Scan, &[u8]) -> Result<(), Wrong>,
+) -> Result<Converted, Failure> {
     let Values::Varlen { offsets, data } = &input.values else { return Err(wrong_layout(&column.name, "varlen")) };
     let mut scan = Scan::default();
     let mut outcome = None;
@@ -38,7 +69,7 @@ pub(crate) fn documents(input: &Array, names: Names, column: &Checked) -> Result
             continue;
         }
         let text = &data[offsets[row] as usize..offsets[row + 1] as usize];
-        if let Err(wrong) = scan.document(text, names) {
+        if let Err(wrong) = check(&mut scan, text) {
             let value = String::from_utf8_lossy(text);
             let (code, what) = match wrong {
                 Wrong::Number(number) => {
@@ -48,6 +79,7 @@ pub(crate) fn documents(input: &Array, names: Names, column: &Checked) -> Result
                     ("convert.json-duplicate-key", format!("the key {key} stands twice in one object"))
                 }
                 Wrong::Unsupported(what) => ("convert.json-unsupported", what.to_owned()),
+                Wrong::Shape(what) => ("convert.array-shape", format!("the array is no list: {what}")),
             };
             let message = format!("column {}: {what}", column.name);
             outcome.get_or_insert_with(|| Outcome::new(input, column)).reject(row, code, message, &value);

@@ -22,7 +22,7 @@ pub(crate) fn survives(text: &[u8]) -> bool {
 }
 
 /// Whether the shortest text that means the double also means the number: no digit is lost.
-fn is_shown_as(double: f64, text: &[u8]) -> bool {
+pub(crate) fn is_shown_as(double: f64, text: &[u8]) -> bool {
     use millrace_plugin_sdk::columnar::decimal::normalise;
     let (mut one, mut other) = (Vec::new(), Vec::new());
     normalise(format!("{double:e}").as_bytes(), &mut one) && normalise(text, &mut other) && one == other

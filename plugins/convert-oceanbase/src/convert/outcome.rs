@@ -69,6 +69,11 @@ impl<'a> Outcome<'a> {
         }
     }
 
+    /// The rejects alone, for conversions that make their columns themselves.
+    pub(crate) fn into_rejects(self) -> Vec<(u32, Failure)> {
+        self.rejects
+    }
+
     pub(crate) fn finish(self, values: Values) -> Converted {
         if self.replaced > 0 {
             let rows = self.replaced.to_string();
@@ -97,7 +102,7 @@ fn all_valid(rows: usize) -> Vec<u8> {
     validity
 }
 
-fn shortened(value: &str) -> &str {
+pub(crate) fn shortened(value: &str) -> &str {
     let end = (0..=SHOWN_BYTES.min(value.len())).rev().find(|at| value.is_char_boundary(*at)).unwrap_or(0);
     &value[..end]
 }

@@ -23,6 +23,11 @@ pub(crate) fn range(declared: &str) -> (i64, i64) {
     }
 }
 
+/// Whether the target has this day.
+pub(crate) fn is_day(days: i32) -> bool {
+    (FIRST_DAY..=LAST_DAY).contains(&days)
+}
+
 pub(crate) fn dates(input: &Array, column: &Checked) -> Result<Converted, Failure> {
     let Values::Int32(days) = &input.values else { return Err(wrong_layout(&column.name, "int32")) };
     if days.iter().all(|day| (FIRST_DAY..=LAST_DAY).contains(day)) {

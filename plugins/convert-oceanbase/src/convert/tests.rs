@@ -17,9 +17,9 @@ fn column(logical: LogicalType, nullable: bool) -> Column {
 fn convert(source: &Column, input: &Array, infinity: Infinity) -> Converted {
     let configuration = Configuration { infinity, ..Configuration::default() };
     let table = Table { columns: vec![source.clone()], ..Table::default() };
-    let mapping = map::table(&table, &[], &configuration).remove(0);
+    let mapping = map::table(&table, &[], &configuration).expect("maps").remove(0);
     assert!(mapping.converts);
-    let open = super::open(std::slice::from_ref(source), &mapping.targets, &configuration).expect("opens");
+    let open = super::open(std::slice::from_ref(source), &mapping.targets).expect("opens");
     open.convert(std::slice::from_ref(input)).expect("converts")
 }
 
@@ -165,7 +165,7 @@ fn a_uuid_is_sixteen_bytes_where_the_pipeline_says_so() {
     let mut uuids = millrace_plugin_sdk::build::FixedBuilder::with_capacity(16, 2);
     uuids.push(&[7; 16]);
     uuids.push_null();
-    let open = super::open(&[source], &[target], &Configuration::default()).expect("opens");
+    let open = super::open(&[source], &[target]).expect("opens");
     let converted = open.convert(&[uuids.finish()]).expect("converts");
     assert_eq!(BytesView::new(&converted.outputs[0]).expect("bytes").get(0), Some(&[7_u8; 16][..]));
     assert!(converted.outputs[0].is_null(1));
@@ -175,6 +175,6 @@ fn a_uuid_is_sixteen_bytes_where_the_pipeline_says_so() {
 fn a_conversion_of_unknown_columns_is_refused() {
     let text = column(LogicalType::new("text", Layout::Varlen), true);
     let date = column(LogicalType::new("date", Layout::Int32), true);
-    let refused = super::open(&[text], &[date], &Configuration::default()).err().expect("refused");
+    let refused = super::open(&[text], &[date]).err().expect("refused");
     assert_eq!(refused.code, "convert.unknown-conversion");
 }

@@ -1,8 +1,13 @@
 //! Mappings as a plan shows them.
 
-use millrace_plugin_sdk::model::{ForeignKey, Index, IndexKind, IndexPart, TableName};
+use millrace_plugin_sdk::model::{ForeignKey, Index, IndexKind, IndexPart, Measure, TableName};
 
 use super::*;
+use crate::configuration::{ArrayAs, BitAs, CompositeAs, EnumAs, NumericAs, RangeAs, TextAs};
+
+fn table(source: &Table, profiles: &[Profile], configuration: &Configuration) -> Vec<Mapping> {
+    super::table(source, profiles, configuration).expect("maps")
+}
 
 fn column(name: &str, logical: LogicalType) -> Column {
     Column { name: name.to_owned(), declared: logical.name.clone(), logical, nullable: true, ..Column::default() }
@@ -25,8 +30,13 @@ fn plain_index(expression: &str, is_column: bool) -> Index {
 
 fn declared(logical: LogicalType, configuration: &Configuration) -> String {
     let source = Table { columns: vec![column("c", logical)], ..Table::default() };
-    let mapping = table(&source, &[], configuration).remove(0);
-    mapping.targets.first().map_or_else(|| "dropped".to_owned(), |t| t.declared.clone())
+    // Unclaimed and dropped are told apart in a test of their own.
+    let mapping = table(&source, &[], configuration).pop();
+    mapping
+        .iter()
+        .flat_map(|mapping| &mapping.targets)
+        .next()
+        .map_or_else(|| "dropped".to_owned(), |t| t.declared.clone())
 }
 
 fn found(column: &str, measured: &[(Measure, &str)]) -> Profile {
@@ -66,7 +76,24 @@ fn common_types_have_their_counterparts() {
         (varlen("inet"), "varchar(43)"),
         (varlen("point"), "longtext"),
         (varlen("tsvector"), "dropped"),
-        (varlen("bit").with("length", "8"), "varchar(8)"),
+        (varlen("bit").with("length", "8"), "bit(8)"),
+        (varlen("bit").with("length", "65"), "varchar(65)"),
+        (varlen("bit").with("length", "8").with("varying", "true"), "varchar(8)"),
+        (varlen("bit").with("varying", "true"), "longtext"),
+        (varlen("money"), "decimal(19,2)"),
+        (varlen("int4range").with("kind", "range").with("element", "integer"), "json"),
+        (varlen("nummultirange").with("kind", "multirange"), "json"),
+        (varlen("address").with("kind", "composite"), "json"),
+        (varlen("hstore"), "json"),
+        (varlen("vector").with("dimensions", "3"), "vector(3)"),
+        (varlen("vector"), "longtext"),
+        (varlen("halfvec").with("dimensions", "3"), "dropped"),
+        (varlen("time-tz"), "varchar(64)"),
+        (varlen("xml"), "longtext"),
+        (varlen("macaddr8"), "varchar(23)"),
+        (varlen("pg_lsn"), "varchar(17)"),
+        (varlen("xid8"), "varchar(20)"),
+        (varlen("regclass"), "varchar(255)"),
     ];
     for (logical, expected) in cases {
         assert_eq!(declared(logical.clone(), &Configuration::default()), expected, "{logical:?}");
@@ -82,6 +109,12 @@ fn the_pipeline_may_choose_otherwise() {
         timestamptz: TimestamptzAs::Timestamp,
         text: TextAs::Longtext,
         array: ArrayAs::Text,
+        range: RangeAs::Text,
+        interval: IntervalAs::Microseconds,
+        bit: BitAs::Text,
+        r#enum: EnumAs::Text,
+        composite: CompositeAs::Text,
+        search: SearchAs::Text,
         ..Configuration::default()
     };
     assert_eq!(declared(varlen("decimal"), &choices), "varchar(255)");
@@ -90,6 +123,65 @@ fn the_pipeline_may_choose_otherwise() {
     assert_eq!(declared(LogicalType::new("timestamp-tz", Layout::Int64), &choices), "timestamp(6)");
     assert_eq!(declared(varlen("text"), &choices), "longtext");
     assert_eq!(declared(varlen("array"), &choices), "longtext");
+    assert_eq!(declared(varlen("int4range").with("kind", "range"), &choices), "varchar(255)");
+    assert_eq!(declared(varlen("int4multirange").with("kind", "multirange"), &choices), "longtext");
+    assert_eq!(declared(varlen("interval"), &choices), "bigint(20)");
+    assert_eq!(declared(varlen("bit").with("length", "8"), &choices), "varchar(8)");
+    assert_eq!(declared(varlen("enum").with("labels", r#"["a"]"#), &choices), "varchar(64)");
+    assert_eq!(declared(varlen("address").with("kind", "composite"), &choices), "longtext");
+    assert_eq!(declared(varlen("tsvector"), &choices), "longtext");
+}
+
+#[test]
+fn a_range_may_become_two_bounds_and_its_flags() {
+    let range = varlen("daterange").with("kind", "range").with("element", "date");
+    let mut source = column("valid", range);
+    source.nullable = false;
+    source.default_expression = Some("'empty'::daterange".to_owned());
+    let configuration = Configuration { range: RangeAs::Columns, ..Configuration::default() };
+    let mapping = table(&Table { columns: vec![source], ..Table::default() }, &[], &configuration).remove(0);
+    let targets: Vec<(&str, &str, bool)> =
+        mapping.targets.iter().map(|t| (t.name.as_str(), t.declared.as_str(), t.nullable)).collect();
+    assert_eq!(
+        targets,
+        [("valid_lower", "date", true), ("valid_upper", "date", true), ("valid_bounds", "varchar(8)", false)]
+    );
+    assert!(mapping.converts && mapping.targets.iter().all(|t| t.default_expression.is_none()));
+}
+
+#[test]
+fn a_column_may_be_cast_and_what_is_said_of_no_column_is_refused() {
+    let source = Table {
+        name: TableName::new("public", "t"),
+        columns: vec![column("n", varlen("decimal")), column("h", varlen("halfvec")), column("v", varlen("sparsevec"))],
+        ..Table::default()
+    };
+    let cast = |name: &str, to: &str| Configuration {
+        cast: [(name.to_owned(), to.to_owned())].into(),
+        ..Configuration::default()
+    };
+    let mappings = table(&source, &[], &cast("public.t.n", "DECIMAL(30,8)"));
+    assert_eq!(mappings.len(), 1, "half and sparse vectors are left to others");
+    assert_eq!(mappings[0].targets[0].declared, "decimal(30,8)");
+    assert!(mappings[0].converts);
+    let mappings = table(&source, &[], &cast("t.*", "LONGTEXT"));
+    assert_eq!(mappings.iter().map(|m| m.targets[0].declared.as_str()).collect::<Vec<_>>(), ["longtext"; 3]);
+    let refused = super::table(&source, &[], &cast("public.t.m", "INT")).expect_err("no such column");
+    assert_eq!(refused.code, "convert.unknown-column");
+}
+
+#[test]
+fn a_policy_stands_in_the_plan() {
+    let source = Table { columns: vec![column("d", LogicalType::new("date", Layout::Int32))], ..Table::default() };
+    let configuration = Configuration { infinity: Infinity::Clamp, ..Configuration::default() };
+    let mapping = table(&source, &[], &configuration).remove(0);
+    assert_eq!(mapping.targets[0].properties.get("infinity").map(String::as_str), Some("clamp"));
+    let found = [found("d", &[(Measure::NonFinite, "3")])];
+    let note = table(&source, &found, &configuration).remove(0).note.unwrap_or_default();
+    assert!(note.contains("become the nearest one: 3 now"), "{note}");
+    let asked = crate::profile::requests(&source, &configuration);
+    assert_eq!(asked[0].measures, [Measure::NonFinite]);
+    assert!(crate::profile::requests(&source, &Configuration::default()).is_empty());
 }
 
 #[test]

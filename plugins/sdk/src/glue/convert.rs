@@ -291,19 +291,46 @@ pub(super) fn digest_in(digest: wit_comparison::Digest) -> comparison::Digest {
 }
 
 pub(super) fn difference_in(difference: wit_comparison::Difference) -> comparison::Difference {
+    use wit_comparison::Disparity as Wit;
     comparison::Difference {
+        kind: match difference.kind {
+            Wit::Missing => comparison::Disparity::Missing,
+            Wit::Extra => comparison::Disparity::Extra,
+            Wit::Changed => comparison::Disparity::Changed,
+            Wit::Rule => comparison::Disparity::Rule,
+            Wit::Schema => comparison::Disparity::Schema,
+        },
         key: difference.key,
         column: difference.column,
         source: difference.source,
         target: difference.target,
+        cause: difference.cause,
+    }
+}
+
+pub(super) fn row_differences_in(differences: wit_comparison::RowDifferences) -> comparison::RowDifferences {
+    comparison::RowDifferences {
+        missing: differences.missing,
+        extra: differences.extra,
+        changed: differences.changed,
+        found: all(differences.found, difference_in),
     }
 }
 
 pub(super) fn difference_out(difference: comparison::Difference) -> wit_comparison::Difference {
+    use wit_comparison::Disparity as Wit;
     wit_comparison::Difference {
+        kind: match difference.kind {
+            comparison::Disparity::Missing => Wit::Missing,
+            comparison::Disparity::Extra => Wit::Extra,
+            comparison::Disparity::Changed => Wit::Changed,
+            comparison::Disparity::Rule => Wit::Rule,
+            comparison::Disparity::Schema => Wit::Schema,
+        },
         key: difference.key,
         column: difference.column,
         source: difference.source,
         target: difference.target,
+        cause: difference.cause,
     }
 }

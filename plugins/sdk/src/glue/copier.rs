@@ -37,7 +37,12 @@ impl<P: Copier + Kept> Guest for Component<P> {
             kind::Workload { rows: workload.rows, bytes: workload.bytes, key: workload.key, workers: workload.workers };
         call(|plugin: &P| {
             let chunking = plugin.plan(&table, &workload)?;
-            Ok(Chunking { rows_per_chunk: chunking.rows_per_chunk, parallel: chunking.parallel })
+            Ok(Chunking {
+                rows_per_chunk: chunking.rows_per_chunk,
+                bytes_per_chunk: chunking.bytes_per_chunk,
+                parallel: chunking.parallel,
+                begin_with: chunking.begin_with,
+            })
         })
     }
 

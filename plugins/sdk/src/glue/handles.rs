@@ -3,13 +3,13 @@
 use std::any::Any;
 
 use millrace_columnar::Array;
-use millrace_model::comparison::{Difference, Digest, KeyRange};
+use millrace_model::comparison::{Difference, Digest, KeyRange, RowDifferences};
 use millrace_model::{Column, Failure, TableName};
 
 use super::bindings::millrace::stage::{catalog, comparison, rows, tables};
 use super::convert::{
     all, array_in, array_out, column_in, difference_in, digest_in, failure_in, key_range_in, key_range_out,
-    table_name_out,
+    row_differences_in, table_name_out,
 };
 use crate::handle::{BatchHandle, BatchReader, BatchWriter, Catalog, Pace, Pair, Tables};
 
@@ -87,7 +87,12 @@ impl BatchWriter for HostWriter<'_> {
             statements_in_flight: pace.statements_in_flight,
             statement_microseconds: pace.statement_microseconds,
             throttled: pace.throttled,
+            workers: pace.workers,
         }
+    }
+
+    fn ask_for_workers(&self, workers: u32) {
+        self.0.ask_for_workers(workers);
     }
 
     fn commit(&self) -> Result<u64, Failure> {
@@ -114,17 +119,23 @@ impl Pair for HostPair<'_> {
         Ok(all(self.0.ranges(rows_each).map_err(failure_in)?, key_range_in))
     }
 
-    fn digests(&self, range: &KeyRange) -> Result<(Digest, Digest), Failure> {
-        let digests = self.0.digests(&key_range_out(range)).map_err(failure_in)?;
-        Ok((digest_in(digests.source), digest_in(digests.target)))
+    fn digests(&self, ranges: &[KeyRange]) -> Result<Vec<(Digest, Digest)>, Failure> {
+        let ranges: Vec<_> = ranges.iter().map(key_range_out).collect();
+        let digests = self.0.digests(&ranges).map_err(failure_in)?;
+        Ok(all(digests, |pair| (digest_in(pair.source), digest_in(pair.target))))
     }
 
-    fn differences(&self, range: &KeyRange, limit: u32) -> Result<Vec<Difference>, Failure> {
-        Ok(all(self.0.differences(&key_range_out(range), limit).map_err(failure_in)?, difference_in))
+    fn differences(&self, ranges: &[KeyRange], limit: u32) -> Result<RowDifferences, Failure> {
+        let ranges: Vec<_> = ranges.iter().map(key_range_out).collect();
+        self.0.differences(&ranges, limit).map(row_differences_in).map_err(failure_in)
     }
 
-    fn sample(&self, rows: u32, seed: u64) -> Result<Vec<Difference>, Failure> {
-        Ok(all(self.0.sample(rows, seed).map_err(failure_in)?, difference_in))
+    fn sample(&self, rows: u32, seed: u64) -> Result<RowDifferences, Failure> {
+        self.0.sample(rows, seed).map(row_differences_in).map_err(failure_in)
+    }
+
+    fn schema(&self) -> Result<Vec<Difference>, Failure> {
+        Ok(all(self.0.schema().map_err(failure_in)?, difference_in))
     }
 
     fn violations(&self) -> Result<Vec<Difference>, Failure> {

@@ -37,9 +37,13 @@ impl<P: Validator + Kept> Guest for Component<P> {
                 },
                 level: validation.level,
                 rows_compared: validation.rows_compared,
+                rows_equal: validation.rows_equal,
                 findings: convert::all(validation.findings, |finding| Finding {
                     code: finding.code,
                     message: finding.message,
+                    cause: finding.cause,
+                    rows: finding.rows,
+                    repair: finding.repair,
                     differences: convert::all(finding.differences, convert::difference_out),
                 }),
             })

@@ -1,6 +1,6 @@
 //! The desired table, as the target spells it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_model::plan::NotCarried;
 use millrace_model::{Failure, IndexKind, Mapping, Properties, Table, TableName};
@@ -177,6 +177,7 @@ fn partitions(source: &Table, outcome: &mut Outcome) {
 /// Looks at all assembled tables at once: a foreign key stays only where both sides are of one type and what it refers to
 /// is a key of the other table, which the target demands. Tables that are not among them are not looked at.
 pub fn settle_references(tables: &mut [Assembled]) {
+    name_apart(tables);
     let targets: BTreeMap<TableName, Table> = tables.iter().map(|a| (a.table.name.clone(), a.table.clone())).collect();
     for assembled in tables {
         let mut outcome = Outcome::default();
@@ -199,6 +200,19 @@ pub fn settle_references(tables: &mut [Assembled]) {
             }
         });
         assembled.not_carried.append(&mut outcome.not_carried);
+    }
+}
+
+/// Names of checks and of foreign keys are a table's own at the source, and their database's in the target.
+fn name_apart(tables: &mut [Assembled]) {
+    let (mut checks, mut keys) = (BTreeSet::new(), BTreeSet::new());
+    for Assembled { table, .. } in tables {
+        for check in &mut table.checks {
+            check.name = constraint::unique_name(&check.name, &mut checks);
+        }
+        for key in &mut table.foreign_keys {
+            key.name = constraint::unique_name(&key.name, &mut keys);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use millrace_model::{Check, Column, ForeignKey, IndexKind, Table, TableName};
 
 use super::assemble::Outcome;
 use super::expression::{Position, Scope, Untranslatable, translate};
-use super::name::{NAME_CHARACTERS, shorten};
+use super::name::{NAME_CHARACTERS, quote_name, shorten};
 
 pub(super) fn foreign_keys(
     source: &Table,
@@ -132,6 +132,11 @@ pub(super) fn checks(source: &Table, table: &Table, scope: &Scope<'_>, outcome: 
                 "check the values in the application, or add a check in the target after the switch",
             ),
         }
+    }
+    // TINYINT(1) holds 127 as well.
+    for column in table.columns.iter().filter(|c| c.logical.name == "boolean" && c.declared == "tinyint(1)") {
+        let name = unique_name(&format!("{}_{}_boolean", table.name.name, column.name), &mut taken);
+        carried.push(Check { name, expression: format!("({} in (0,1))", quote_name(&column.name)) });
     }
     carried
 }

@@ -6,6 +6,7 @@
 //! them while the shadow is filled: a shadow's carry the run's stamp ([`constraint_name`]).
 
 mod assemble;
+mod carried;
 mod column;
 mod constraint;
 mod expression;
@@ -14,6 +15,7 @@ mod name;
 mod render;
 
 pub use assemble::{Assembled, assemble, settle_references};
+pub use carried::carried_in_sql;
 pub use name::{
     NAME_CHARACTERS, backup_name, constraint_name, live_constraint_name, quote_name, quote_table, quote_text,
     shadow_name, shorten, table_name,

@@ -176,7 +176,8 @@ fn a_shadow_has_columns_key_and_checks() {
   `twice` bigint(20) NULL,
   `tags` json NULL,
   PRIMARY KEY (`id`),
-  CONSTRAINT `orders_price_20260501093000` CHECK ((`price` >= 0))
+  CONSTRAINT `orders_price_20260501093000` CHECK ((`price` >= 0)),
+  CONSTRAINT `orders_deleted_boolean_20260501093000` CHECK ((`deleted` in (0,1)))
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin COMMENT = 'it\'s orders'";
     assert_eq!(sql, expected);
     assert_eq!(

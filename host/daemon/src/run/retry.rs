@@ -1,0 +1,179 @@
+//! Tries the rows that a run has left out again, after their cause was removed.
+//!
+//! Each is read from the source by its key, as it is now, converted as the run converted it, and inserted into the live
+//! table, in one transaction with its leaving quarantine. What fails stays, with what is wrong with it now.
+
+use millrace_columnar::Batch;
+use millrace_database::mysql::{Bookkeeping, MySql, Retried, StoredReject};
+use millrace_database::postgres::{Postgres, Snapshot};
+use millrace_model::schema::{Column, Table, TableName};
+use millrace_model::{Failure, Mapping, TablePlan};
+use millrace_pipeline::RunState;
+use millrace_rowcopy::port::{BatchConverter, Reject};
+use serde_json::{Map, Value};
+
+use super::context::RunContext;
+use super::copy::keep_rejects;
+use super::execute::no_shadow;
+use super::rows::TableRows;
+use crate::setup::blocking;
+
+/// Bytes of the one row that is read, at least.
+const BATCH_BYTES: usize = 64 << 20;
+
+/// How many rows were tried, and how many are in the target now.
+pub(crate) async fn retry(run: &RunContext) -> Result<(u64, u64), Failure> {
+    let state = run.recorder.state();
+    if state != RunState::Done {
+        return Err(Failure::config(
+            "run.not-done",
+            format!("run {} is {}: its tables are not live, and rows cannot be added to them", run.id(), state.name()),
+        ));
+    }
+    let stored = run.books.stored_rejects(run.id()).await?;
+    let snapshot = run.source.snapshot().await?;
+    let (mut tried, mut inserted) = (0, 0);
+    for table in run.record.plan.builds() {
+        let rejects: Vec<StoredReject> =
+            stored.iter().filter(|stored| Some(&stored.table) == table.shadow.as_ref()).cloned().collect();
+        if rejects.is_empty() {
+            continue;
+        }
+        tried += rejects.len() as u64;
+        let retry = TableRetry::new(run, table, &snapshot)?;
+        inserted += blocking(move || retry.carry_out(&rejects)).await?;
+    }
+    keep_rejects(run).await?;
+    Ok((tried, inserted))
+}
+
+/// One table's way.
+struct TableRetry {
+    source: Postgres,
+    target: MySql,
+    books: Bookkeeping,
+    snapshot: Snapshot,
+    source_table: Table,
+    mappings: Vec<Mapping>,
+    live: TableName,
+    rows: TableRows,
+    cancel: millrace_model::Cancel,
+}
+
+impl TableRetry {
+    fn new(run: &RunContext, table: &TablePlan, snapshot: &Snapshot) -> Result<Self, Failure> {
+        Ok(Self {
+            source: run.source.clone(),
+            target: run.target.clone(),
+            books: run.books.clone(),
+            snapshot: snapshot.clone(),
+            source_table: table.source_table.clone().ok_or_else(|| no_shadow(table))?,
+            mappings: table.mappings.iter().map(|decision| decision.mapping.clone()).collect(),
+            live: table.target.clone(),
+            rows: TableRows::new(&run.setup, table, &run.cancel)?,
+            cancel: run.cancel.clone(),
+        })
+    }
+
+    /// How many rows were inserted.
+    fn carry_out(&self, rejects: &[StoredReject]) -> Result<u64, Failure> {
+        let mut converter = self.rows.open()?;
+        let columns = self.rows.targets();
+        let mut inserted = 0;
+        for stored in rejects {
+            if self.cancel.is_cancelled() {
+                return Err(Failure::cancelled("the rejects were no longer tried"));
+            }
+            match self.one(stored, &mut *converter, columns)? {
+                Retried::Inserted => inserted += 1,
+                Retried::Refused(reject) => {
+                    let books = self.books.clone();
+                    tokio::runtime::Handle::current().block_on(books.revise_reject(stored, reject))?;
+                }
+            }
+        }
+        Ok(inserted)
+    }
+
+    fn one(
+        &self,
+        stored: &StoredReject,
+        converter: &mut dyn BatchConverter,
+        columns: &[Column],
+    ) -> Result<Retried, Failure> {
+        let stays = |code: &str, reason: String, column: Option<&str>, value: Option<&str>| {
+            Retried::Refused(Reject {
+                key: stored.reject.key.clone(),
+                column: column.map(str::to_owned),
+                value: value.map(str::to_owned),
+                code: code.to_owned(),
+                reason,
+            })
+        };
+        let Some(key) = self.key(&stored.reject.key) else {
+            let reason = "the row has no key by which it could be found again".to_owned();
+            return Ok(stays("copy.row-without-key", reason, None, None));
+        };
+        let mut reader = self.source.rows_by_key(&self.snapshot, &self.source_table, vec![key]);
+        let Some(batch) = reader.next(2, BATCH_BYTES)? else {
+            let reason = "the source has no row with this key any more".to_owned();
+            return Ok(stays("copy.row-gone", reason, None, None));
+        };
+        let converted = converter.convert(batch)?;
+        if let Some((_, failure)) = converted.rejects.first() {
+            return Ok(stays(&failure.code, failure.message.clone(), failure.field("column"), failure.field("value")));
+        }
+        let batch: Batch = converted.batch;
+        self.target.retry(&self.books, stored, &self.live, columns, &batch)
+    }
+
+    /// The key's texts as the source reads them. None: there is none, or not all of it is known.
+    fn key(&self, json: &str) -> Option<Vec<String>> {
+        let names = self.source_table.key_columns();
+        let known: Map<String, Value> = serde_json::from_str(json).ok()?;
+        let texts: Option<Vec<String>> = names
+            .iter()
+            .map(|name| {
+                let text = known.get(name).or_else(|| known.get(self.target_name(name)?))?.as_str()?;
+                Some(source_text(self.source_table.column(name)?, text))
+            })
+            .collect();
+        texts.filter(|texts| !texts.is_empty())
+    }
+
+    /// What a row that the target refused is named by.
+    fn target_name(&self, source: &str) -> Option<&str> {
+        let mapping = self.mappings.iter().find(|mapping| mapping.sources == [source])?;
+        mapping.targets.first().map(|column| column.name.as_str())
+    }
+}
+
+/// A key's text, where the target's spelling of bytes and bits stands in its place.
+fn source_text(column: &Column, text: &str) -> String {
+    let inside = |prefix: &str| text.strip_prefix(prefix).and_then(|rest| rest.strip_suffix('\'')).map(str::to_owned);
+    match column.logical.name.as_str() {
+        "bytes" => inside("x'").map_or_else(|| text.to_owned(), |digits| format!("\\x{digits}")),
+        "uuid" => inside("x'").unwrap_or_else(|| text.to_owned()),
+        "bit" => inside("b'").unwrap_or_else(|| text.to_owned()),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use millrace_model::schema::{Layout, LogicalType};
+
+    use super::*;
+
+    #[test]
+    fn keys_of_rows_that_the_target_refused_are_spelled_for_the_source() {
+        let of = |logical: &str, text: &str| {
+            let logical = LogicalType::new(logical, Layout::Varlen);
+            source_text(&Column { logical, ..Column::default() }, text)
+        };
+        assert_eq!(of("bytes", "x'00ff'"), "\\x00ff");
+        assert_eq!(of("bytes", "\\x00ff"), "\\x00ff");
+        assert_eq!(of("bit", "b'101'"), "101");
+        assert_eq!(of("text", "x'00ff'"), "x'00ff'");
+    }
+}
