@@ -12,12 +12,12 @@
 use millrace_model::comparison::KeyRange;
 use millrace_model::{Column, Failure, IndexKind, Table};
 use millrace_rowcopy::port::{Chunk, ChunkPart};
-use sqlx::PgConnection;
 
 use super::select::{Wire, where_range, wire};
 use super::session::{command, text_rows};
 use super::{Postgres, Snapshot, snapshot};
 use crate::dialect::postgres::{quote_name, quote_table, quote_text};
+use crate::lease::Lease;
 
 /// From here on, PostgreSQL reads a range of pages without reading the others.
 const PAGE_RANGES_SINCE: u32 = 140_000;
@@ -131,7 +131,7 @@ struct Cutter<'a> {
     table: &'a Table,
     key: &'a [String],
     cutting: &'a Cutting,
-    connection: &'a mut PgConnection,
+    connection: &'a mut Lease<sqlx::Postgres>,
 }
 
 impl Cutter<'_> {
