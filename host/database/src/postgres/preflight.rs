@@ -39,7 +39,7 @@ pub(super) async fn check(database: &Postgres, tables: &[Table]) -> Result<Vec<F
         let problem = if !says(0, "t") {
             Failure::data(
                 "database.table-missing",
-                format!("{} is no longer in database {}", table.name, database.place),
+                format!("{} does not exist any more in database {}", table.name, database.place),
             )
         } else if !says(1, "t") {
             Failure::config(
