@@ -126,9 +126,10 @@ fn is_connecting(cause: &std::io::Error) -> bool {
 }
 
 /// MySQL's deadlock, and OceanBase's own numbers for what passes by itself: not the leader (4038), a leader that moves
-/// (4023, 6002), an instant that it no longer keeps (4138), a transaction that must be rolled back (6224, 6225).
+/// (4023, 6002), an instant that it no longer keeps (4138), a schema that has just changed (5627), a transaction that must be
+/// rolled back (6224, 6225).
 fn is_transient(number: u16) -> bool {
-    matches!(number, 1213 | 4023 | 4038 | 4138 | 6002 | 6224 | 6225)
+    matches!(number, 1213 | 4023 | 4038 | 4138 | 5627 | 6002 | 6224 | 6225)
 }
 
 /// Whether the target said that it is short of memory or time: the writer should slow down.
