@@ -6,6 +6,7 @@ mod explain;
 mod model;
 mod plan;
 mod plugin;
+mod restore;
 mod run;
 mod runs;
 
@@ -150,7 +151,9 @@ fn asks_for_json(command: &Command) -> bool {
         Command::Apply(a) => a.json,
         Command::Run(a) => a.pipeline.json,
         Command::Resume(a) | Command::Approve(a) => a.run.json,
-        Command::Rollback(a) | Command::Show(a) => a.json,
+        Command::Rollback(a) => a.run.json,
+        Command::Show(a) => a.json,
+        Command::Restore(a) => a.pipeline.json,
         Command::Runs(a) => a.json,
         Command::Clean(a) => a.pipeline.json,
         Command::Explain(a) => a.json,
@@ -175,6 +178,7 @@ async fn carry_out(cli: Cli) -> Result<Exit, Refusal> {
         Command::Report(arguments) => runs::report(&Home::open(global).await?, &arguments).await,
         Command::Model(command) => model::model(&Home::open(global).await?, command).await,
         Command::Clean(arguments) => clean::clean(&Home::open(global).await?, &arguments).await,
+        Command::Restore(arguments) => restore::restore(&Home::open(global).await?, &arguments).await,
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Plugin(command) => plugin::plugin(&Home::open(global).await?.runtime, command),
         Command::Serve(arguments) => {

@@ -165,6 +165,16 @@ fn progress_line(snapshot: &Snapshot) -> String {
     )
 }
 
+/// What is said of a switcher's step.
+fn switch_line(step: &str, state: &str) -> Option<String> {
+    match step {
+        "fence" => Some(format!("  fence: {state}")),
+        "rename" => Some("  switched".to_owned()),
+        "compare" | "number" | "verify" | "lift" => None,
+        other => Some(format!("  switched: {other}")),
+    }
+}
+
 /// A line for people. None: the event says nothing that they need.
 fn describe(event: &Event) -> Option<String> {
     let action = event.action.as_ref().map(Action::as_str).unwrap_or_default();
@@ -176,7 +186,9 @@ fn describe(event: &Event) -> Option<String> {
             "copy" => Some(format!("  copied {subject}: {} rows", grouped(state["rows"].as_u64().unwrap_or(0)))),
             "complete" => Some(format!("  completed {subject}")),
             "validate" => Some(format!("  validated {subject}")),
-            "switch" => Some("  switched".to_owned()),
+            "switch" => switch_line(subject, state.as_str().unwrap_or_default()),
+            "lift" => state["found"].as_str().map(|found| format!("  found: {found}")),
+            "hook" => Some(format!("  called the {subject} hook")),
             _ => None,
         },
         EventKind::ActionFailed { failure } => Some(format!("  failed: {action}: {}", failure.message)),

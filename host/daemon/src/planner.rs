@@ -110,6 +110,7 @@ pub(crate) async fn plan(setup: &Setup, databases: &Databases, cancel: &Cancel) 
             tables,
             not_carried,
             after_switch,
+            fence: crate::run::fence_outlook(setup, databases),
         },
         run,
         source,

@@ -8,11 +8,13 @@
 mod clean;
 mod context;
 mod copy;
+mod cutover;
 mod execute;
 mod health;
 mod hooks;
 mod progress;
 mod recorder;
+mod request;
 mod rollback;
 mod rows;
 mod switch;
@@ -20,7 +22,8 @@ mod validate;
 
 pub(crate) use clean::{removals, remove};
 pub(crate) use context::{End, Event, RunContext, Watch};
+pub(crate) use cutover::fence_outlook;
 pub(crate) use execute::{Approval, execute};
 pub(crate) use progress::Snapshot;
 pub(crate) use recorder::Recorder;
-pub(crate) use rollback::rollback;
+pub(crate) use rollback::{NewRows, rollback};

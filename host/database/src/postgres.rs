@@ -10,9 +10,11 @@ mod preflight;
 mod profile;
 mod select;
 mod session;
+mod since;
 mod snapshot;
 mod source;
 
 pub use connect::Postgres;
 pub(crate) use select::Portion;
+pub use since::Changed;
 pub use snapshot::Snapshot;

@@ -24,8 +24,8 @@ pub mod tables;
 pub mod variable;
 
 pub use declaration::{
-    ContentDigest, DatabaseDeclaration, DatabaseName, Databases, Health, Hook, Pipeline, PluginReference, Rejects,
-    Stage, parse_duration,
+    ContentDigest, Cutover, DatabaseDeclaration, DatabaseName, Databases, FencePolicy, Health, Hook, HookCall,
+    Pipeline, PluginReference, Rejects, Stage, parse_duration,
 };
 pub use diagnostic::{Color, Diagnostic, render, summary};
 pub use event::{Event, EventKind, IllegalTransition};

@@ -130,6 +130,15 @@ impl RunContext {
             self.recorder.action(action, kind).await?;
             return Ok(state);
         }
+        self.again(action, work).await
+    }
+
+    /// Carries out an action that does no harm when it is done again, whatever became of it before.
+    pub(crate) async fn again(
+        &self,
+        action: &Action,
+        work: impl AsyncFnOnce() -> Result<Value, Failure>,
+    ) -> Result<Value, Failure> {
         self.recorder.action(action, EventKind::ActionStarted).await?;
         match work().await {
             Ok(state) => {

@@ -10,7 +10,9 @@ use millrace_pipeline::{Action, EventKind, NextStep, RunState};
 use serde_json::{Value, json};
 
 use super::context::{End, RunContext};
-use super::{clean, copy, health, hooks, switch, validate};
+use super::rollback::{self, NewRows};
+use super::switch::{self, Switched};
+use super::{clean, copy, health, hooks, validate};
 
 /// What is approved: the switch, after everything was copied and validated.
 const SWITCH: &str = "switch";
@@ -40,7 +42,7 @@ async fn forward(run: &RunContext, approval: Approval) -> Result<End, Failure> {
             }
             run.recorder.run(EventKind::RunApproved { approval: wanted }).await?;
         }
-        NextStep::ContinueRollback => return super::rollback::back(run).await,
+        NextStep::ContinueRollback => return rollback::back(run, NewRows::Keep).await,
         NextStep::Nothing if run.recorder.state() == RunState::RolledBack => {
             run.recorder.run(EventKind::RunResumed).await?;
         }
@@ -60,11 +62,14 @@ async fn forward(run: &RunContext, approval: Approval) -> Result<End, Failure> {
         if !approved(run, approval).await? {
             return Ok(End::WaitingApproval);
         }
-        if !switch::is_done(run) {
-            run.timed("switch", hooks::around(run, switch::switch(run))).await?;
+        if !switch::is_done(run) || hooks::is_open(run) {
+            let switched = run.timed("switch", hooks::around(run, switch::switch(run))).await?;
+            if let Switched::GoBack(problem) = switched {
+                return rollback::begin(run, &problem, NewRows::Discard).await;
+            }
         }
         if let Some(problem) = health::problem(run).await? {
-            return super::rollback::begin(run, &problem).await;
+            return rollback::begin(run, &problem, NewRows::Discard).await;
         }
     }
     if run.setup.optional_stage(StageKind::Cleaner).is_some() {
