@@ -6,6 +6,7 @@
 
 mod catalog;
 mod command;
+pub mod figures;
 mod http;
 mod report;
 mod scenario;

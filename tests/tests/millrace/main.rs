@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod cutover;
 mod endings;
 mod faults;
 mod folders;
