@@ -87,8 +87,10 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  millrace approve last")]
     Approve(ContinueArgs),
     /// Bring back the old tables of a run, until they have been cleaned up
-    #[command(after_help = "Example:\n  millrace rollback last")]
-    Rollback(RunSelector),
+    #[command(
+        after_help = "Examples:\n  millrace rollback last\n  millrace rollback last --discard-new-rows    although rows were written to the new tables"
+    )]
+    Rollback(RollbackArgs),
     /// List runs, newest first
     #[command(after_help = "Example:\n  millrace runs --json")]
     Runs(RunsArgs),
@@ -120,6 +122,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  millrace validate shop.toml --level comprehensive    names every row that differs\n  millrace validate shop.toml --tables orders,stock --json\n  millrace validate shop.toml --repair                 shows what it would copy again, and asks"
     )]
     Validate(ValidateArgs),
+    /// Bring back tables that the cleaner archived before it dropped them
+    #[command(
+        after_help = "Examples:\n  millrace restore shop.toml archive/orders_bak_20260501093000.20260501-093000-8f3a2c.sql.zst --as orders_old\n  millrace restore shop.toml archive/    all of a folder"
+    )]
+    Restore(RestoreArgs),
     /// Explain an error code
     #[command(after_help = "Example:\n  millrace explain copy.rejects-exceeded")]
     Explain(ExplainArgs),
@@ -220,6 +227,17 @@ pub(crate) struct TuneArgs {
     /// Go on
     #[arg(long)]
     pub(crate) resume: bool,
+}
+
+/// `rollback`.
+#[derive(Debug, Args)]
+pub(crate) struct RollbackArgs {
+    /// The run.
+    #[command(flatten)]
+    pub(crate) run: RunSelector,
+    /// Go back although rows were written to the new tables: they stay with these, as shadows, until they are cleaned up
+    #[arg(long)]
+    pub(crate) discard_new_rows: bool,
 }
 
 /// `resume` and `approve`.
@@ -438,6 +456,19 @@ impl ValidationLevel {
             Self::Comprehensive => "comprehensive",
         }
     }
+}
+
+/// `restore`.
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// The pipeline and the form of output.
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArgs,
+    /// An archive, or a folder of archives
+    pub(crate) archive: PathBuf,
+    /// Under this name instead of the table's own; of one archive only
+    #[arg(long = "as", value_name = "TABLE")]
+    pub(crate) name: Option<String>,
 }
 
 /// `explain`.

@@ -8,6 +8,7 @@ mod model;
 mod plan;
 mod plugin;
 mod rejects;
+mod restore;
 mod run;
 mod runs;
 mod tune;
@@ -155,7 +156,9 @@ fn asks_for_json(command: &Command) -> bool {
         Command::Run(a) => a.pipeline.json,
         Command::Resume(a) | Command::Approve(a) => a.run.json,
         Command::Tune(a) => a.run.json,
-        Command::Rollback(a) | Command::Show(a) => a.json,
+        Command::Rollback(a) => a.run.json,
+        Command::Show(a) => a.json,
+        Command::Restore(a) => a.pipeline.json,
         Command::Runs(a) => a.json,
         Command::Clean(a) => a.pipeline.json,
         Command::Rejects(a) => match &a.command {
@@ -190,6 +193,7 @@ async fn carry_out(cli: Cli) -> Result<Exit, Refusal> {
         Command::Clean(arguments) => clean::clean(&Home::open(global).await?, &arguments).await,
         Command::Rejects(arguments) => rejects::rejects(&Home::open(global).await?, &arguments).await,
         Command::Validate(arguments) => validate::validate(&Home::open(global).await?, &arguments).await,
+        Command::Restore(arguments) => restore::restore(&Home::open(global).await?, &arguments).await,
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Plugin(command) => plugin::plugin(&Home::open(global).await?.runtime, command),
         Command::Serve(arguments) => {

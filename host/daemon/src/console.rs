@@ -177,6 +177,16 @@ fn progress_line(snapshot: &Snapshot) -> String {
     )
 }
 
+/// What is said of a switcher's step.
+fn switch_line(step: &str, state: &str) -> Option<String> {
+    match step {
+        "fence" => Some(format!("  fence: {state}")),
+        "rename" => Some("  switched".to_owned()),
+        "compare" | "number" | "verify" | "lift" => None,
+        other => Some(format!("  switched: {other}")),
+    }
+}
+
 /// A line for people. None: the event says nothing that they need.
 fn describe(event: &Event) -> Option<String> {
     let action = event.action.as_ref().map(Action::as_str).unwrap_or_default();
@@ -191,7 +201,9 @@ fn describe(event: &Event) -> Option<String> {
                 let (rows, equal) = (state["rows"].as_u64().unwrap_or(0), state["equal"].as_u64().unwrap_or(0));
                 Some(format!("  validated {subject}: {} rows equal ({})", grouped(equal), percent(equal, rows)))
             }
-            "switch" => Some("  switched".to_owned()),
+            "switch" => switch_line(subject, state.as_str().unwrap_or_default()),
+            "lift" => state["found"].as_str().map(|found| format!("  found: {found}")),
+            "hook" => Some(format!("  called the {subject} hook")),
             _ => None,
         },
         EventKind::ActionFailed { failure } => Some(format!("  failed: {action}: {}", failure.message)),

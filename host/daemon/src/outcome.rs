@@ -76,3 +76,20 @@ impl RejectedRow {
         }
     }
 }
+
+/// How names were swapped.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SwitchOutcome {
+    /// What kept writers off.
+    pub(crate) fence: String,
+    /// What was compared while they were.
+    pub(crate) compared: String,
+    /// How many attempts it took.
+    pub(crate) attempts: u32,
+    /// For how long the last attempt kept writers off; without a fence, as long as the rename took.
+    pub(crate) blocked_ms: f64,
+    /// For how long it might have.
+    pub(crate) budget_ms: f64,
+    /// Why attempts failed.
+    pub(crate) failures: Vec<String>,
+}

@@ -125,6 +125,7 @@ async fn plan_once(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Res
             tables,
             not_carried,
             after_switch,
+            fence: crate::run::fence_outlook(setup, databases),
         },
         run,
         source,

@@ -8,7 +8,7 @@ use millrace_model::plan::NotCarried;
 use millrace_model::{Change, Failure, Plan, Strategy};
 use serde::Serialize;
 
-use crate::outcome::{CopyOutcome, RejectedRow, Timing, ValidationOutcome};
+use crate::outcome::{CopyOutcome, RejectedRow, SwitchOutcome, Timing, ValidationOutcome};
 use crate::store::{RunRecord, Store};
 
 /// A run's facts.
@@ -40,6 +40,8 @@ pub(crate) struct Report {
     pub(crate) not_carried: Vec<NotCarried>,
     /// At most a hundred.
     pub(crate) rejects: Vec<RejectedRow>,
+    /// How names were swapped. None: they were not.
+    pub(crate) switch: Option<SwitchOutcome>,
     /// Stage by stage.
     pub(crate) timings: Vec<Timing>,
     /// What to do next.
@@ -185,6 +187,7 @@ impl Report {
             not_carried: plan.not_carried.clone(),
             tables,
             rejects,
+            switch: store.kept(&run.id, "switch").await?,
             timings,
         })
     }

@@ -10,7 +10,7 @@ use millrace_runtime::Runtime;
 use crate::clock;
 use crate::databases::Databases;
 use crate::planner::{self, Planned};
-use crate::run::{self, Approval, End, RunContext, Watch};
+use crate::run::{self, Approval, End, NewRows, RunContext, Watch};
 use crate::setup::Setup;
 use crate::store::{RunRecord, Store};
 
@@ -72,9 +72,10 @@ pub(crate) async fn roll_back(
     setup: Arc<Setup>,
     store: &Store,
     record: RunRecord,
+    new_rows: NewRows,
     cancel: Cancel,
     watch: Watch,
 ) -> Result<End, Failure> {
     let run = RunContext::open(setup, store, record, cancel, watch).await?;
-    run::rollback(&run, "asked for").await
+    run::rollback(&run, "asked for", new_rows).await
 }

@@ -5,25 +5,34 @@
 //! tables ([`Bookkeeping`]), which are written in the same transactions as what they tell of.
 
 mod admin;
+pub mod archive;
 mod bookkeeping;
 mod collation;
 mod connect;
 mod encode;
+mod fence;
+mod neighbours;
 mod origin;
 mod read;
+mod rename;
 mod replacement;
 mod retry;
 mod rows;
 mod session;
+mod sessions;
+mod since;
 mod sink;
 mod writer;
 
-pub use admin::Admin;
+pub use admin::{Admin, AdminOptions, over_budget};
 pub use bookkeeping::{BOOKKEEPING_TABLES, Bookkeeping, MadeTable, RunRow, StoredChunk, StoredReject, TableRole};
 pub use collation::Folding;
 pub use connect::MySql;
+pub use fence::{FenceMeans, Locks};
+pub use neighbours::ForeignKeyFound;
 pub use origin::Origin;
 pub(crate) use read::{cell, read_rows};
 pub(crate) use replacement::Replacement;
 pub use retry::Retried;
 pub(crate) use rows::{each_batch, select_statement};
+pub use since::{Moment, Written};

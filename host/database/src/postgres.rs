@@ -11,6 +11,7 @@ mod preflight;
 mod profile;
 mod select;
 mod session;
+mod since;
 mod snapshot;
 mod source;
 
@@ -18,4 +19,5 @@ pub use chunking::Cutting;
 pub use collision::{Collision, KeyProbe, folds, key_probes, shown_key};
 pub use connect::Postgres;
 pub(crate) use select::Portion;
+pub use since::Changed;
 pub use snapshot::Snapshot;

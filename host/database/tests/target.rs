@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Writing, column, copy, copy_chunk, sides, table};
-use millrace_database::mysql::{MySql, TableRole};
+use millrace_database::mysql::{AdminOptions, MySql, TableRole};
 use millrace_database::postgres::Postgres;
 use millrace_model::capability::TableAdmin;
 use millrace_model::{Cancel, Fault, Layout, Measure, ProfileRequest, Table, TableName};
@@ -117,7 +117,8 @@ async fn names_are_swapped_together_and_only_what_a_run_made_is_dropped() {
     books.record_table("r", "shop", TableRole::Shadow, &name("t_tmp_1"), &name("t")).await.unwrap();
     let other = books.record_table("r2", "other", TableRole::Shadow, &name("t_tmp_1"), &name("t")).await;
     assert_eq!(other.unwrap_err().code, "tables.made-by-another");
-    let mut admin = sides.target.admin(&books, "shop", "r");
+    let options = AdminOptions { pipeline: "shop".to_owned(), run: "r".to_owned(), ..AdminOptions::default() };
+    let mut admin = sides.target.admin(options);
     blocking(move || {
         let swap = [(name("t"), name("t_bak_1")), (name("t_tmp_1"), name("t"))];
         let missing = [(name("t"), name("t_bak_2")), (name("nowhere"), name("t"))];
@@ -126,19 +127,17 @@ async fn names_are_swapped_together_and_only_what_a_run_made_is_dropped() {
         admin.rename_all(&swap, 2000).unwrap();
         assert!(admin.exists(&name("t_bak_1")).unwrap() && !admin.exists(&name("t_tmp_1")).unwrap());
         assert!(admin.owned(&name("t_bak_1")).unwrap() && !admin.owned(&name("t")).unwrap());
-        assert_eq!(TableAdmin::drop(admin.as_mut(), &name("mine")).unwrap_err().code, "tables.not-owned");
-        assert_eq!(TableAdmin::drop(admin.as_mut(), &name("t")).unwrap_err().code, "tables.not-owned");
-        assert_eq!(admin.archive(&name("t_bak_1")).unwrap_err().fault, Fault::Unsupported);
+        assert_eq!(admin.remove(&name("mine")).unwrap_err().code, "tables.not-owned");
+        assert_eq!(admin.remove(&name("t")).unwrap_err().code, "tables.not-owned");
+        assert_eq!(admin.remove(&name("t_bak_1")).unwrap_err().code, "tables.not-marked");
+        assert_eq!(admin.archive(&name("t_bak_1")).unwrap(), None, "no archive is asked for");
         let back = [(name("t"), name("t_tmp_1")), (name("t_bak_1"), name("t"))];
         admin.rename_all(&back, 2000).unwrap();
         assert!(admin.owned(&name("t_tmp_1")).unwrap());
-        TableAdmin::drop(admin.as_mut(), &name("t_tmp_1")).unwrap();
+        admin.remove(&name("t_tmp_1")).unwrap();
         assert!(!admin.exists(&name("t_tmp_1")).unwrap() && !admin.owned(&name("t_tmp_1")).unwrap());
-        // What the server's lock is worth decides, not its OK.
-        match admin.lock_writes(&[name("t")], 2000) {
-            Ok(()) => admin.unlock().unwrap(),
-            Err(failure) => assert_eq!(failure.code, "switch.lock-does-not-hold", "{failure}"),
-        }
+        assert_eq!(admin.raise_fence(&[name("t")], 2000).unwrap(), "nothing but the rename itself");
+        admin.lift_fence().unwrap();
     })
     .await;
 }

@@ -26,18 +26,28 @@ pub trait TableAdmin: Send {
     fn version(&self) -> String;
     /// Read on a new connection.
     fn exists(&mut self, table: &TableName) -> Result<bool, Failure>;
+    /// Those of the tables that exist, read on one new connection.
+    fn existing(&mut self, tables: &[TableName]) -> Result<Vec<TableName>, Failure>;
     /// Whether a run of this pipeline made the table.
     fn owned(&mut self, table: &TableName) -> Result<bool, Failure>;
-    /// Keeps writers off until [`TableAdmin::unlock`].
-    fn lock_writes(&mut self, tables: &[TableName], timeout_ms: u32) -> Result<(), Failure>;
-    /// Lifts the lock.
-    fn unlock(&mut self) -> Result<(), Failure>;
+    /// Those of the tables that are owned.
+    fn owned_among(&mut self, tables: &[TableName]) -> Result<Vec<TableName>, Failure>;
+    /// Keeps writers off until [`TableAdmin::lift_fence`]; by which means, for people.
+    fn raise_fence(&mut self, tables: &[TableName], timeout_ms: u32) -> Result<String, Failure>;
+    /// Lets writers on again; without a fence, nothing.
+    fn lift_fence(&mut self) -> Result<(), Failure>;
+    /// Fails when a source has gained, lost or changed rows since it was copied; what was compared, for people.
+    fn compare_last(&mut self, tables: &[TableName]) -> Result<String, Failure>;
+    /// Lets new tables number on from behind their largest number and the source's last one.
+    fn set_numbers(&mut self, tables: &[TableName]) -> Result<(), Failure>;
     /// All renames (`old`, `new`) in one statement: all happen or none.
     fn rename_all(&mut self, renames: &[(TableName, TableName)], timeout_ms: u32) -> Result<(), Failure>;
+    /// A read and a write that is rolled back, on a new connection.
+    fn try_out(&mut self, table: &TableName) -> Result<(), Failure>;
     /// Refused for a table that no run of this pipeline made.
-    fn drop(&mut self, table: &TableName) -> Result<(), Failure>;
-    /// Where the copy lies.
-    fn archive(&mut self, table: &TableName) -> Result<String, Failure>;
+    fn remove(&mut self, table: &TableName) -> Result<(), Failure>;
+    /// Where the copy lies. None: no archive is asked for.
+    fn archive(&mut self, table: &TableName) -> Result<Option<String>, Failure>;
 }
 
 /// A source table and what it became, side by side.

@@ -88,6 +88,9 @@ pub struct Plan {
     /// Statements on other tables that follow the rename: foreign keys of kept tables that refer to rebuilt ones.
     #[serde(default)]
     pub after_switch: Vec<Statement>,
+    /// How writers will be kept off while names are swapped. None: nothing is switched, or the target was not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fence: Option<FenceOutlook>,
 }
 
 impl Plan {
@@ -135,6 +138,15 @@ impl Plan {
         }
         serde_json::from_str(text).map_err(unreadable)
     }
+}
+
+/// How writers will be kept off, as far as that is known without trying.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FenceOutlook {
+    /// The means, such as `table locks`.
+    pub means: String,
+    /// Why these, in one sentence.
+    pub why: String,
 }
 
 /// A database server, for the record.

@@ -55,3 +55,14 @@ pub struct Removal {
     /// For the report.
     pub why: String,
 }
+
+/// What raising a fence may change at the server, as it was before: what lifting it restores, whoever lifts it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FenceBefore {
+    /// The value of OceanBase's `enable_lock_priority`. None: it is not touched.
+    #[serde(default)]
+    pub lock_priority: Option<String>,
+    /// The accounts that were not locked, as `name` or `name@host`.
+    #[serde(default)]
+    pub open_accounts: Vec<String>,
+}

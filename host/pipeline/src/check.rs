@@ -18,6 +18,11 @@ const KEYS_OF_KINDS: &[(&str, &[StageKind])] = &[
     ("before", &[StageKind::Switcher]),
     ("after", &[StageKind::Switcher]),
     ("health", &[StageKind::Switcher]),
+    ("fence", &[StageKind::Switcher]),
+    ("accounts", &[StageKind::Switcher]),
+    ("budget", &[StageKind::Switcher]),
+    ("attempts", &[StageKind::Switcher]),
+    ("archive", &[StageKind::Cleaner]),
 ];
 
 impl Pipeline {

@@ -144,6 +144,11 @@ pub struct Stage {
     /// What becomes of the run when the stage fails for good. None: what its kind says,
     /// [`OnFailure::of_kind`].
     pub on_failure: Option<OnFailure>,
+    /// Of a switcher: how writers are kept off, and for how long.
+    pub cutover: Cutover,
+    /// Of a cleaner: the folder to which tables are written before they are removed, relative to the pipeline's.
+    /// None: they are removed without.
+    pub archive: Option<PathBuf>,
     #[serde(skip)]
     pub(crate) places: Places,
 }
@@ -279,20 +284,90 @@ impl Default for Rejects {
     }
 }
 
-/// A program that is run around the switch, without a shell.
+/// What is called around the switch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Hook {
-    /// Found on the path, or relative to the pipeline's folder where it has a slash.
-    pub program: String,
-    /// What it is given.
-    pub arguments: Vec<String>,
+    /// What is done.
+    pub call: HookCall,
+    /// How long it may take.
+    #[serde(serialize_with = "as_milliseconds", rename = "timeout_ms")]
+    pub timeout: Duration,
+}
+
+impl Hook {
+    /// How long a hook may take that does not say.
+    pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
 }
 
 impl fmt::Display for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.program)?;
-        self.arguments.iter().try_for_each(|argument| write!(f, " {argument}"))
+        match &self.call {
+            HookCall::Command { program, arguments } => {
+                f.write_str(program)?;
+                arguments.iter().try_for_each(|argument| write!(f, " {argument}"))
+            }
+            HookCall::Post { url } => write!(f, "POST {url}"),
+        }
     }
+}
+
+/// What a hook does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HookCall {
+    /// Runs a program, without a shell.
+    Command {
+        /// Found on the path, or relative to the pipeline's folder where it has a slash.
+        program: String,
+        /// What it is given.
+        arguments: Vec<String>,
+    },
+    /// Sends an empty HTTP POST; done is a status below 400.
+    Post {
+        /// `http` only: applications are asked inside the own network.
+        url: String,
+    },
+}
+
+/// How a switch keeps writers off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cutover {
+    /// By which means.
+    pub fence: FencePolicy,
+    /// The target's accounts that applications write with, as `name` or `name@host`.
+    pub accounts: Vec<String>,
+    /// For how long at most writers are kept off by one attempt.
+    #[serde(serialize_with = "as_milliseconds", rename = "budget_ms")]
+    pub budget: Duration,
+    /// How many attempts are made.
+    pub attempts: u32,
+}
+
+impl Default for Cutover {
+    fn default() -> Self {
+        Self { fence: FencePolicy::Auto, accounts: Vec::new(), budget: Duration::from_secs(3), attempts: 5 }
+    }
+}
+
+/// By which means a switch keeps writers off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FencePolicy {
+    /// Table locks where the server proves to hold them, and to give them back when a session ends; else the accounts
+    /// that are named; else nothing but the hook and the rename itself.
+    Auto,
+    /// Table locks where the server proves to hold them, even if it keeps those of a session that is gone.
+    Tables,
+    /// The accounts that are named are locked and their sessions ended.
+    Accounts,
+    /// Nothing but the hook and the rename itself.
+    None,
+}
+
+impl FencePolicy {
+    /// The words in a pipeline.
+    pub const WORDS: [(&'static str, Self); 4] =
+        [("auto", Self::Auto), ("tables", Self::Tables), ("accounts", Self::Accounts), ("none", Self::None)];
 }
 
 /// How the host learns whether the applications live with the new tables.

@@ -247,12 +247,14 @@ impl Journal {
     fn next_progress(&self, action: &Action, kind: &EventKind) -> Result<Progress, String> {
         let progress = self.progress(action);
         let cleaning_after = action.is_cleaning() && self.state.is_over();
+        let passing_back = action.is_passing() && self.state == RunState::RollingBack;
+        let acting = self.state == RunState::Running || cleaning_after || passing_back;
         let not_now = |p: Option<&Progress>| match p {
             Some(p) => format!("the action is {p}"),
             None => "the action was never begun".into(),
         };
         match kind {
-            EventKind::ActionStarted if self.state == RunState::Running || cleaning_after => {
+            EventKind::ActionStarted if acting => {
                 match progress {
                     None | Some(Progress::Unknown | Progress::Failed(_) | Progress::Undone) => Ok(Progress::InFlight),
                     Some(Progress::Succeeded(_)) if action.is_repeatable() => Ok(Progress::InFlight),
@@ -261,19 +263,17 @@ impl Journal {
                     other => Err(not_now(other)),
                 }
             }
-            EventKind::ActionSucceeded { state } if self.state == RunState::Running || cleaning_after => {
+            EventKind::ActionSucceeded { state } if acting => {
                 match progress {
                     // Unknown: somebody looked, and it had been done.
                     Some(Progress::InFlight | Progress::Unknown) => Ok(Progress::Succeeded(state.clone())),
                     other => Err(not_now(other)),
                 }
             }
-            EventKind::ActionFailed { failure } if self.state == RunState::Running || cleaning_after => {
-                match progress {
-                    Some(Progress::InFlight | Progress::Unknown) => Ok(Progress::Failed(failure.clone())),
-                    other => Err(not_now(other)),
-                }
-            }
+            EventKind::ActionFailed { failure } if acting => match progress {
+                Some(Progress::InFlight | Progress::Unknown) => Ok(Progress::Failed(failure.clone())),
+                other => Err(not_now(other)),
+            },
             EventKind::UndoStarted if self.state == RunState::RollingBack => {
                 if action.is_cleaning() {
                     return Err("what was removed cannot be brought back".into());

@@ -24,8 +24,8 @@ pub mod tables;
 pub mod variable;
 
 pub use declaration::{
-    ContentDigest, DEFAULT_RETRIES, DatabaseDeclaration, DatabaseName, Databases, Health, Hook, OnFailure, Pipeline,
-    PluginReference, Rejects, Stage, parse_duration,
+    ContentDigest, Cutover, DEFAULT_RETRIES, DatabaseDeclaration, DatabaseName, Databases, FencePolicy, Health, Hook,
+    HookCall, OnFailure, Pipeline, PluginReference, Rejects, Stage, parse_duration,
 };
 pub use diagnostic::{Color, Diagnostic, render, summary};
 pub use event::{Event, EventKind, IllegalTransition};

@@ -11,7 +11,7 @@ use toml::de::DeTable;
 use crate::declaration::{DatabaseDeclaration, DatabaseName, Databases, Pipeline, parse_duration};
 use crate::diagnostic::Diagnostic;
 use crate::raw::{Field, Report, Section};
-use crate::stage::{HEALTH_KEYS, REJECTS_KEYS, STAGE_KEYS, stages};
+use crate::stage::{COMMAND_KEYS, HEALTH_KEYS, POST_KEYS, REJECTS_KEYS, STAGE_KEYS, stages};
 use crate::suggestion::did_you_mean;
 use crate::tables::{NameCase, Rename, TablePattern, TableSelection};
 use crate::variable::{Resolver, Template};
@@ -32,6 +32,8 @@ pub const KNOWN_KEYS: &[(&str, &[&str])] = &[
     ("tables", TABLES_KEYS),
     ("stage", STAGE_KEYS),
     ("stage.rejects", REJECTS_KEYS),
+    ("stage.before", COMMAND_KEYS),
+    ("stage.after", POST_KEYS),
     ("stage.health", HEALTH_KEYS),
 ];
 

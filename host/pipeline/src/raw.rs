@@ -117,6 +117,10 @@ impl<'d> Field<'d> {
         }
     }
 
+    pub(crate) fn is_list(&self) -> bool {
+        matches!(self.value, DeValue::Array(_))
+    }
+
     pub(crate) fn list(&self, report: &mut Report<'_>) -> Option<Vec<Self>> {
         match self.value {
             DeValue::Array(items) => {

@@ -176,6 +176,31 @@ impl Action {
         Self(format!("switch:{step}"))
     }
 
+    /// Calls what the pipeline runs `before` names are swapped, or `after`.
+    pub fn hook(which: &str) -> Self {
+        Self(format!("hook:{which}"))
+    }
+
+    /// Asks whether the applications live with the new tables.
+    pub fn health() -> Self {
+        Self("health".into())
+    }
+
+    /// Says in the comments of the backups that they are some.
+    pub fn mark() -> Self {
+        Self("mark".into())
+    }
+
+    /// Lifts a fence that a switch, or an attempt at one, has left.
+    pub fn lift() -> Self {
+        Self("lift".into())
+    }
+
+    /// Notes that all steps of a switch are done: names are swapped, and nobody is kept off.
+    pub fn switched() -> Self {
+        Self("switched".into())
+    }
+
     /// Lets the foreign keys of tables that were kept point at those that were swapped in.
     pub fn repoint() -> Self {
         Self("repoint".into())
@@ -207,9 +232,15 @@ impl Action {
         matches!(self.verb(), "switch" | "repoint")
     }
 
-    /// Whether it may be done again after it succeeded, because the second time does no harm.
+    /// Whether it may be done again after it succeeded, because the second time does no harm. The steps of a switch
+    /// look before they act; a fence that was raised in an attempt that failed is raised again in the next one.
     pub fn is_repeatable(&self) -> bool {
-        matches!(self.verb(), "validate" | "clean")
+        matches!(self.verb(), "validate" | "clean" | "switch" | "switched" | "mark" | "health") || self.is_passing()
+    }
+
+    /// Whether it belongs to going forward as to going back, and leaves nothing to undo.
+    pub fn is_passing(&self) -> bool {
+        matches!(self.verb(), "hook" | "lift")
     }
 
     /// Whether it removes what runs have left: allowed when the run is over, never undone.

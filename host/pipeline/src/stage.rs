@@ -8,8 +8,8 @@ use millrace_model::RejectValues;
 use serde_json::Value;
 
 use crate::declaration::{
-    ContentDigest, DEFAULT_MEMORY_BYTES, DEFAULT_RETRIES, DatabaseName, Health, Hook, OnFailure, Places,
-    PluginReference, Rejects, Stage, parse_duration, parse_size,
+    ContentDigest, Cutover, DEFAULT_MEMORY_BYTES, DEFAULT_RETRIES, DatabaseName, FencePolicy, Health, Hook, HookCall,
+    OnFailure, Places, PluginReference, Rejects, Stage, parse_duration, parse_size,
 };
 use crate::parse::{DATABASES_KEYS, checked, optional};
 use crate::raw::{Field, Report, Section, refuse_variable};
@@ -32,7 +32,16 @@ pub(crate) const STAGE_KEYS: &[&str] = &[
     "health",
     "retries",
     "on_failure",
+    "fence",
+    "accounts",
+    "budget",
+    "attempts",
+    "archive",
 ];
+const HOOK_KEYS: &[&str] = &["command", "post", "timeout"];
+/// Of the two forms of a hook, the keys of each.
+pub(crate) const COMMAND_KEYS: &[&str] = &["command", "timeout"];
+pub(crate) const POST_KEYS: &[&str] = &["post", "timeout"];
 pub(crate) const REJECTS_KEYS: &[&str] = &["keep", "at_most", "values"];
 pub(crate) const HEALTH_KEYS: &[&str] = &["url", "within"];
 
@@ -76,6 +85,8 @@ fn stage(section: &Section<'_>, report: &mut Report<'_>) -> Option<Stage> {
     let health = optional(section.get("health"), report, health);
     let retries = optional(section.get("retries"), report, retries);
     let on_failure = optional(section.get("on_failure"), report, on_failure);
+    let cutover = cutover(section, report);
+    let archive = optional(section.get("archive"), report, |field, report| path(field, report));
     Some(Stage {
         plugin: plugin?,
         database: database?,
@@ -91,6 +102,8 @@ fn stage(section: &Section<'_>, report: &mut Report<'_>) -> Option<Stage> {
         health: health?,
         retries: retries?.unwrap_or(DEFAULT_RETRIES),
         on_failure: on_failure?,
+        cutover: cutover?,
+        archive: archive?,
         places,
     })
 }
@@ -221,6 +234,26 @@ fn on_failure(field: &Field<'_>, report: &mut Report<'_>) -> Option<OnFailure> {
 }
 
 fn hook(field: &Field<'_>, report: &mut Report<'_>) -> Option<Hook> {
+    if field.is_list() {
+        let call = command(field, report)?;
+        return Some(Hook { call, timeout: Hook::DEFAULT_TIMEOUT });
+    }
+    let section = field.section(format!("`{}`", field.name), report)?;
+    section.refuse_others(HOOK_KEYS, report);
+    let call = match (section.get("command"), section.get("post")) {
+        (Some(field), None) => command(&field, report),
+        (None, Some(field)) => http_url(&field, "pipeline.bad-hook", report).map(|url| HookCall::Post { url }),
+        _ => {
+            let message = format!("`{}` must have either a `command` or a `post`", field.name);
+            report.add(field.span.clone(), "pipeline.bad-hook", message);
+            None
+        }
+    };
+    let timeout = optional(section.get("timeout"), report, |field, report| duration(field, report));
+    Some(Hook { call: call?, timeout: timeout?.unwrap_or(Hook::DEFAULT_TIMEOUT) })
+}
+
+fn command(field: &Field<'_>, report: &mut Report<'_>) -> Option<HookCall> {
     let before = report.diagnostics.len();
     let texts = field.texts(report)?;
     for (text, span) in &texts {
@@ -229,7 +262,7 @@ fn hook(field: &Field<'_>, report: &mut Report<'_>) -> Option<Hook> {
     let mut words = texts.into_iter().map(|(text, _)| text.to_owned());
     match words.next() {
         _ if report.diagnostics.len() > before => None,
-        Some(program) if !program.is_empty() => Some(Hook { program, arguments: words.collect() }),
+        Some(program) if !program.is_empty() => Some(HookCall::Command { program, arguments: words.collect() }),
         _ => {
             let message = format!("`{}` names no program", field.name);
             report.add(field.span.clone(), "pipeline.bad-hook", message);
@@ -238,23 +271,87 @@ fn hook(field: &Field<'_>, report: &mut Report<'_>) -> Option<Hook> {
     }
 }
 
+fn cutover(section: &Section<'_>, report: &mut Report<'_>) -> Option<Cutover> {
+    let fence = optional(section.get("fence"), report, |field, report| {
+        let word = field.text(report)?;
+        let known = FencePolicy::WORDS.iter().find(|(known, _)| *known == word).map(|(_, fence)| *fence);
+        if known.is_none() {
+            let message = format!("`fence` is `auto`, `tables`, `accounts` or `none`, and not {word:?}");
+            report.add(field.span.clone(), "pipeline.bad-fence", message);
+        }
+        known
+    });
+    let accounts = optional(section.get("accounts"), report, |field, report| {
+        let before = report.diagnostics.len();
+        let accounts = field.texts(report)?;
+        for (text, span) in &accounts {
+            refuse_variable(text, span, report);
+            if text.is_empty() || text.starts_with('@') {
+                let message = "an account is written as `name` or `name@host`";
+                report.add(span.clone(), "pipeline.bad-fence", message);
+            }
+        }
+        (report.diagnostics.len() == before)
+            .then(|| accounts.into_iter().map(|(text, _)| text.to_owned()).collect::<Vec<_>>())
+    });
+    let budget = optional(section.get("budget"), report, |field, report| {
+        let budget = duration(field, report)?;
+        if budget.is_zero() {
+            report.add(field.span.clone(), "pipeline.bad-duration", "`budget` must be longer than nothing");
+            return None;
+        }
+        Some(budget)
+    });
+    let attempts = optional(section.get("attempts"), report, |field, report| {
+        let number = field.number(report)?;
+        if number.fract() != 0.0 || !(1.0..=1000.0).contains(&number) {
+            let message = "`attempts` is a whole number from 1 to 1000";
+            report.add(field.span.clone(), "pipeline.bad-attempts", message);
+            return None;
+        }
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was checked just now")]
+        Some(number as u32)
+    });
+    let default = Cutover::default();
+    let (fence, accounts) = (fence?.unwrap_or(default.fence), accounts?.unwrap_or_default());
+    if fence == FencePolicy::Accounts && accounts.is_empty() {
+        report.add(
+            section.span.clone(),
+            "pipeline.bad-fence",
+            "`fence = \"accounts\"` needs `accounts` that are named",
+        );
+        return None;
+    }
+    Some(Cutover {
+        fence,
+        accounts,
+        budget: budget?.unwrap_or(default.budget),
+        attempts: attempts?.unwrap_or(default.attempts),
+    })
+}
+
+fn duration(field: &Field<'_>, report: &mut Report<'_>) -> Option<Duration> {
+    let duration = parse_duration(field.text(report)?);
+    duration.map_err(|why| report.add(field.span.clone(), "pipeline.bad-duration", why)).ok()
+}
+
+/// An address that the host asks by plain HTTP.
+fn http_url(field: &Field<'_>, code: &str, report: &mut Report<'_>) -> Option<String> {
+    let url = field.text(report)?;
+    refuse_variable(url, &field.span, report);
+    let host = url.strip_prefix("http://").map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
+    if host.is_none_or(|host| host.is_empty() || host.contains('@')) {
+        let message = format!("`{}` must be an address that begins with `http://` and a host", field.name);
+        report.add(field.span.clone(), code, message);
+        return None;
+    }
+    Some(url.to_owned())
+}
+
 fn health(field: &Field<'_>, report: &mut Report<'_>) -> Option<Health> {
     let section = field.section("`health`", report)?;
     section.refuse_others(HEALTH_KEYS, report);
-    let url = section.required("url", report).and_then(|field| {
-        let url = field.text(report)?;
-        refuse_variable(url, &field.span, report);
-        let host = url.strip_prefix("http://").map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
-        if host.is_none_or(|host| host.is_empty() || host.contains('@')) {
-            let message = "`url` must be an address that begins with `http://` and a host";
-            report.add(field.span.clone(), "pipeline.bad-health-url", message);
-            return None;
-        }
-        Some(url.to_owned())
-    });
-    let within = optional(section.get("within"), report, |field, report| {
-        let within = parse_duration(field.text(report)?);
-        within.map_err(|why| report.add(field.span.clone(), "pipeline.bad-duration", why)).ok()
-    });
+    let url = section.required("url", report).and_then(|field| http_url(&field, "pipeline.bad-health-url", report));
+    let within = optional(section.get("within"), report, |field, report| duration(field, report));
     Some(Health { url: url?, within: within?.unwrap_or(Duration::from_secs(30)) })
 }

@@ -1,8 +1,5 @@
 //! The interfaces that several worlds share, generated once from `wit/`. Every world's own bindings refer to
 //! these types, so that a `table` is the same Rust type wherever it crosses the boundary.
-//!
-//! One interface is not among them: `tables` has a method named `drop`, which the generated trait would name
-//! like the function that drops the resource. It is bound by hand in [`crate::lend::tables`].
 
 use crate::lend;
 
@@ -19,6 +16,7 @@ wasmtime::component::bindgen!({
             import millrace:stage/rows@0.1.0;
             import millrace:stage/log@0.1.0;
             import millrace:stage/progress@0.1.0;
+            import millrace:stage/tables@0.1.0;
         }
     ",
     world: "millrace:host/lent",
@@ -29,6 +27,7 @@ wasmtime::component::bindgen!({
         "millrace:stage/rows.batch": lend::HeldBatch,
         "millrace:stage/rows.reader": lend::Reader,
         "millrace:stage/rows.writer": lend::Writer,
+        "millrace:stage/tables.admin": lend::Admin,
     },
 });
 

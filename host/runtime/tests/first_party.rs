@@ -218,11 +218,31 @@ impl TableAdmin for Asked {
         Ok(true)
     }
 
-    fn lock_writes(&mut self, _: &[TableName], _: u32) -> Result<(), Failure> {
+    fn existing(&mut self, tables: &[TableName]) -> Result<Vec<TableName>, Failure> {
+        Ok(tables.to_vec())
+    }
+
+    fn owned_among(&mut self, tables: &[TableName]) -> Result<Vec<TableName>, Failure> {
+        Ok(tables.to_vec())
+    }
+
+    fn raise_fence(&mut self, tables: &[TableName], _: u32) -> Result<String, Failure> {
+        self.note(format!("fence {}", tables.len()));
+        Ok("nothing".to_owned())
+    }
+
+    fn lift_fence(&mut self) -> Result<(), Failure> {
+        self.note("lift".to_owned());
         Ok(())
     }
 
-    fn unlock(&mut self) -> Result<(), Failure> {
+    fn compare_last(&mut self, _: &[TableName]) -> Result<String, Failure> {
+        self.note("compare".to_owned());
+        Ok(String::new())
+    }
+
+    fn set_numbers(&mut self, _: &[TableName]) -> Result<(), Failure> {
+        self.note("number".to_owned());
         Ok(())
     }
 
@@ -230,18 +250,24 @@ impl TableAdmin for Asked {
         Ok(())
     }
 
-    fn drop(&mut self, table: &TableName) -> Result<(), Failure> {
-        self.note(format!("drop {table}"));
+    fn try_out(&mut self, table: &TableName) -> Result<(), Failure> {
+        self.note(format!("try {table}"));
         Ok(())
     }
 
-    fn archive(&mut self, table: &TableName) -> Result<String, Failure> {
-        Ok(table.to_string())
+    fn remove(&mut self, table: &TableName) -> Result<(), Failure> {
+        self.note(format!("remove {table}"));
+        Ok(())
+    }
+
+    fn archive(&mut self, table: &TableName) -> Result<Option<String>, Failure> {
+        self.note(format!("archive {table}"));
+        Ok(None)
     }
 }
 
 #[test]
-fn a_cleaner_drops_through_the_admin_that_it_is_lent() {
+fn a_cleaner_removes_through_the_admin_that_it_is_lent() {
     let mut cleaner = plugin("clean-expired").cleaner(&context()).unwrap();
     let artefact = |name: &str, age_seconds| Artefact {
         kind: ArtefactKind::Backup,
@@ -253,7 +279,7 @@ fn a_cleaner_drops_through_the_admin_that_it_is_lent() {
     assert_eq!(removals.iter().map(|r| r.table.name.as_str()).collect::<Vec<_>>(), ["old"]);
     let asked = Asked::default();
     cleaner.apply(&removals[0], Box::new(asked.clone())).unwrap();
-    assert_eq!(*asked.0.lock().unwrap(), ["exists old", "owned old", "drop old"]);
+    assert_eq!(*asked.0.lock().unwrap(), ["exists old", "owned old", "archive old", "remove old"]);
 }
 
 #[test]

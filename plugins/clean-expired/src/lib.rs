@@ -18,13 +18,11 @@ pub struct Config {
     pub grace: String,
     /// How long a shadow of a dead run stays after it was made.
     pub shadows: String,
-    /// Write a backup's rows to an archive before it is dropped.
-    pub archive: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { grace: "24h".to_owned(), shadows: "1h".to_owned(), archive: false }
+        Self { grace: "24h".to_owned(), shadows: "1h".to_owned() }
     }
 }
 
@@ -63,7 +61,7 @@ impl Cleaner for CleanExpired {
         if !target.exists(table)? {
             log::info(&format!("{table} is gone already"));
             // The host forgets a table that it drops; one that somebody else dropped is forgotten by the same call.
-            return if target.owned(table)? { target.drop(table) } else { Ok(()) };
+            return if target.owned(table)? { target.remove(table) } else { Ok(()) };
         }
         if !target.owned(table)? {
             return Err(Failure::data(
@@ -72,11 +70,10 @@ impl Cleaner for CleanExpired {
             )
             .with("table", table.to_string()));
         }
-        if self.config.archive {
-            let place = target.archive(table)?;
+        if let Some(place) = target.archive(table)? {
             log::info(&format!("{table} is archived at {place}"));
         }
-        target.drop(table)
+        target.remove(table)
     }
 }
 

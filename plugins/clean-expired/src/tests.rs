@@ -30,14 +30,14 @@ fn backups_stay_for_their_grace_and_shadows_for_theirs() {
 
 #[test]
 fn without_grace_everything_goes() {
-    let config = Config { grace: "0s".to_owned(), shadows: "0s".to_owned(), archive: false };
+    let config = Config { grace: "0s".to_owned(), shadows: "0s".to_owned() };
     let artefacts = [artefact(ArtefactKind::Backup, "a_bak", 0), artefact(ArtefactKind::Shadow, "a_tmp", 0)];
     assert_eq!(planned(config, &artefacts).len(), 2);
 }
 
 #[test]
 fn durations_that_are_none_are_named_all_at_once() {
-    let config = Config { grace: "1 day".to_owned(), shadows: "later".to_owned(), archive: false };
+    let config = Config { grace: "1 day".to_owned(), shadows: "later".to_owned() };
     let paths: Vec<String> = CleanExpired::configure(config).unwrap_err().into_iter().map(|p| p.path).collect();
     assert_eq!(paths, ["/grace", "/shadows"]);
 }
@@ -47,6 +47,7 @@ struct Server {
     tables: Vec<&'static str>,
     owned: Vec<&'static str>,
     done: RefCell<Vec<String>>,
+    archive_fails: bool,
 }
 
 impl Tables for Server {
@@ -62,22 +63,40 @@ impl Tables for Server {
     fn owned(&self, table: &TableName) -> Result<bool, Failure> {
         Ok(self.owned.contains(&table.name.as_str()))
     }
-    fn lock_writes(&self, _tables: &[TableName], _timeout_ms: u32) -> Result<(), Failure> {
-        unreachable!("a cleaner locks nothing")
+    fn existing(&self, tables: &[TableName]) -> Result<Vec<TableName>, Failure> {
+        Ok(tables.iter().filter(|table| self.exists(table) == Ok(true)).cloned().collect())
     }
-    fn unlock(&self) -> Result<(), Failure> {
-        unreachable!("a cleaner locks nothing")
+    fn owned_among(&self, tables: &[TableName]) -> Result<Vec<TableName>, Failure> {
+        Ok(tables.iter().filter(|table| self.owned(table) == Ok(true)).cloned().collect())
+    }
+    fn raise_fence(&self, _tables: &[TableName], _timeout_ms: u32) -> Result<String, Failure> {
+        unreachable!("a cleaner fences nothing")
+    }
+    fn lift_fence(&self) -> Result<(), Failure> {
+        unreachable!("a cleaner fences nothing")
+    }
+    fn compare_last(&self, _tables: &[TableName]) -> Result<String, Failure> {
+        unreachable!("a cleaner compares nothing")
+    }
+    fn set_numbers(&self, _tables: &[TableName]) -> Result<(), Failure> {
+        unreachable!("a cleaner numbers nothing")
     }
     fn rename_all(&self, _renames: &[(TableName, TableName)], _timeout_ms: u32) -> Result<(), Failure> {
         unreachable!("a cleaner renames nothing")
     }
-    fn drop(&self, table: &TableName) -> Result<(), Failure> {
-        self.done.borrow_mut().push(format!("drop {table}"));
+    fn try_out(&self, _table: &TableName) -> Result<(), Failure> {
+        unreachable!("a cleaner tries nothing")
+    }
+    fn remove(&self, table: &TableName) -> Result<(), Failure> {
+        self.done.borrow_mut().push(format!("remove {table}"));
         Ok(())
     }
-    fn archive(&self, table: &TableName) -> Result<String, Failure> {
+    fn archive(&self, table: &TableName) -> Result<Option<String>, Failure> {
         self.done.borrow_mut().push(format!("archive {table}"));
-        Ok("/archive".to_owned())
+        if self.archive_fails {
+            return Err(Failure::data("tables.archive-failed", "the disk is full"));
+        }
+        Ok(Some("/archive".to_owned()))
     }
 }
 
@@ -99,8 +118,11 @@ fn a_table_that_is_gone_is_no_failure() {
 }
 
 #[test]
-fn an_archive_comes_before_the_drop_when_asked_for() {
+fn an_archive_comes_before_the_removal_and_without_it_nothing_is_removed() {
     let server = Server { tables: vec!["a_bak"], owned: vec!["a_bak"], ..Server::default() };
-    apply(Config { archive: true, ..Config::default() }, &server).unwrap();
-    assert_eq!(*server.done.borrow(), ["archive a_bak", "drop a_bak"]);
+    apply(Config::default(), &server).unwrap();
+    assert_eq!(*server.done.borrow(), ["archive a_bak", "remove a_bak"]);
+    let full = Server { tables: vec!["a_bak"], owned: vec!["a_bak"], archive_fails: true, ..Server::default() };
+    assert_eq!(apply(Config::default(), &full).unwrap_err().code, "tables.archive-failed");
+    assert_eq!(*full.done.borrow(), ["archive a_bak"]);
 }

@@ -97,16 +97,26 @@ pub trait Tables {
     fn version(&self) -> String;
     /// Read on a new connection.
     fn exists(&self, table: &TableName) -> Result<bool, Failure>;
+    /// Those of the tables that exist, read on one new connection.
+    fn existing(&self, tables: &[TableName]) -> Result<Vec<TableName>, Failure>;
+    /// Those of the tables that are `owned`.
+    fn owned_among(&self, tables: &[TableName]) -> Result<Vec<TableName>, Failure>;
     /// Whether a run of this pipeline made the table.
     fn owned(&self, table: &TableName) -> Result<bool, Failure>;
-    /// Keeps writers off until `unlock`.
-    fn lock_writes(&self, tables: &[TableName], timeout_ms: u32) -> Result<(), Failure>;
-    /// Lifts the lock.
-    fn unlock(&self) -> Result<(), Failure>;
+    /// Keeps writers off until `lift_fence`, by the strongest means there is; which one, for people.
+    fn raise_fence(&self, tables: &[TableName], timeout_ms: u32) -> Result<String, Failure>;
+    /// Lets writers on again; without a fence, nothing.
+    fn lift_fence(&self) -> Result<(), Failure>;
+    /// Fails when a source has gained, lost or changed rows since it was copied; what was compared, for people.
+    fn compare_last(&self, tables: &[TableName]) -> Result<String, Failure>;
+    /// Lets new tables number on from behind their largest number and the source's last one.
+    fn set_numbers(&self, tables: &[TableName]) -> Result<(), Failure>;
     /// All renames (old, new) in one statement: all happen or none.
     fn rename_all(&self, renames: &[(TableName, TableName)], timeout_ms: u32) -> Result<(), Failure>;
-    /// Refused for a table that no run of this pipeline made.
-    fn drop(&self, table: &TableName) -> Result<(), Failure>;
-    /// Where the copy lies.
-    fn archive(&self, table: &TableName) -> Result<String, Failure>;
+    /// A read and a write that is rolled back, on a new connection.
+    fn try_out(&self, table: &TableName) -> Result<(), Failure>;
+    /// Refused for a table that no run of this pipeline made; one that is gone already is no failure.
+    fn remove(&self, table: &TableName) -> Result<(), Failure>;
+    /// Where the copy lies. None: the pipeline asks for no archive.
+    fn archive(&self, table: &TableName) -> Result<Option<String>, Failure>;
 }

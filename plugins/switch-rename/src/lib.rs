@@ -1,13 +1,16 @@
-//! Switcher: one atomic rename for all tables of a run.
+//! Switcher: one atomic rename for all tables of a run, behind a fence.
 //!
-//! A switch is one step. Its life, for every table: *before*, the new table has the shadow's name and the old
-//! one, if there is one, the live name; *after*, the new table has the live name and the old one the backup's.
-//! One statement takes all tables from before to after, and one takes them back. Since the answer to a statement
-//! can be lost, the step never trusts an outcome: it reads which names exist, acts on what it sees, and reads
-//! again. So a step may be applied or undone any number of times.
+//! The steps are: raise the fence, compare once more, set the numbers, rename, verify, lift the fence. For every table
+//! *before* means: the new table has the shadow's name and the old one, if there is one, the live name; *after*: the
+//! new table has the live name and the old one the backup's. One statement takes all tables from before to after, and
+//! one takes them back. Since the answer to a statement can be lost, no step trusts an outcome: it reads which names
+//! exist, acts on what it sees, and reads again. So a step may be applied or undone any number of times, and the steps
+//! before the rename do nothing when they find the names swapped.
 //!
 //! A server that stops in the middle of a rename may leave *half* of it: the old table moved away and the new
 //! one not in its place. Half a rename is always taken back, so that the name has exactly one owner.
+//!
+//! Backwards the fence is raised by undoing its lifting, and lifted by undoing its raising.
 
 mod names;
 
@@ -18,14 +21,19 @@ use millrace_plugin_sdk::model::TableName;
 use millrace_plugin_sdk::{Failure, Plugin, Problem, Switcher, log, schemars, serde, serde_json};
 use names::{Place, Seen};
 
+const FENCE: &str = "fence";
+const COMPARE: &str = "compare";
+const NUMBER: &str = "number";
 const RENAME: &str = "rename";
+const VERIFY: &str = "verify";
+const LIFT: &str = "lift";
 
 /// How long to wait.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(crate = "serde", deny_unknown_fields, default)]
 #[schemars(crate = "schemars")]
 pub struct Config {
-    /// How long the rename may wait for locks that others hold: `30s`.
+    /// How long the fence and the rename may each wait for locks that others hold, within the stage's `budget`: `30s`.
     pub timeout: String,
 }
 
@@ -70,18 +78,74 @@ impl Switcher for SwitchRename {
         if swaps.is_empty() {
             return Ok(Vec::new());
         }
-        let title = match swaps {
+        let rename = match swaps {
             [swap] => format!("Put {} in the place of {}", swap.shadow, swap.live),
             _ => format!("Put {} new tables in the places of the old ones, in one statement", swaps.len()),
         };
-        Ok(vec![Step { id: RENAME.to_owned(), title }])
+        let step = |id: &str, title: &str| Step { id: id.to_owned(), title: title.to_owned() };
+        Ok(vec![
+            step(FENCE, "Keep writers off"),
+            step(COMPARE, "Compare the last rows once more"),
+            step(NUMBER, "Let the new tables number on"),
+            step(RENAME, &rename),
+            step(VERIFY, "Read the catalogs, and try the new tables out"),
+            step(LIFT, "Let writers on again"),
+        ])
     }
 
     fn apply(&self, step: &str, swaps: &[Swap], target: &dyn Tables) -> Result<String, Failure> {
-        known(step)?;
+        match step {
+            FENCE => {
+                let seen = names::read(swaps, target)?;
+                if is_after(&seen) {
+                    return Ok(SWAPPED_ALREADY.to_owned());
+                }
+                self.take_back_half(&seen, target)?;
+                target.raise_fence(&live(swaps), self.timeout_ms)
+            }
+            COMPARE | NUMBER => {
+                if is_after(&names::read(swaps, target)?) {
+                    return Ok(SWAPPED_ALREADY.to_owned());
+                }
+                if step == COMPARE {
+                    return target.compare_last(&live(swaps));
+                }
+                target.set_numbers(&live(swaps)).map(|()| String::new())
+            }
+            RENAME => self.rename(swaps, target),
+            VERIFY => {
+                let seen = names::read(swaps, target)?;
+                if !is_after(&seen) {
+                    return Err(not_verified("are not swapped", &seen));
+                }
+                swaps.iter().try_for_each(|swap| target.try_out(&swap.live)).map(|()| String::new())
+            }
+            LIFT => target.lift_fence().map(|()| String::new()),
+            _ => Err(unknown(step)),
+        }
+    }
+
+    fn undo(&self, step: &str, state: &str, swaps: &[Swap], target: &dyn Tables) -> Result<(), Failure> {
+        match step {
+            LIFT => {
+                if is_after(&names::read(swaps, target)?) {
+                    target.raise_fence(&live(swaps), self.timeout_ms)?;
+                }
+                Ok(())
+            }
+            RENAME => self.rename_back(state, swaps, target),
+            FENCE => target.lift_fence(),
+            COMPARE | NUMBER | VERIFY => Ok(()),
+            _ => Err(unknown(step)),
+        }
+    }
+}
+
+impl SwitchRename {
+    fn rename(&self, swaps: &[Swap], target: &dyn Tables) -> Result<String, Failure> {
         let seen = names::read(swaps, target)?;
-        if seen.iter().all(|s| s.place == Place::After) {
-            log::info("the names are swapped already");
+        if is_after(&seen) {
+            log::info(SWAPPED_ALREADY);
             return Ok(state_of(&seen));
         }
         self.take_back_half(&seen, target)?;
@@ -89,15 +153,14 @@ impl Switcher for SwitchRename {
         let outcome = target.rename_all(&renames, self.timeout_ms);
 
         let after = names::read(swaps, target).map_err(|looking| outcome.clone().err().unwrap_or(looking))?;
-        if after.iter().all(|s| s.place == Place::After) {
+        if is_after(&after) {
             return Ok(state_of(&after));
         }
         self.take_back_half(&after, target)?;
         Err(outcome.err().unwrap_or_else(|| not_verified("are as they were before", &after)))
     }
 
-    fn undo(&self, step: &str, state: &str, swaps: &[Swap], target: &dyn Tables) -> Result<(), Failure> {
-        known(step)?;
+    fn rename_back(&self, state: &str, swaps: &[Swap], target: &dyn Tables) -> Result<(), Failure> {
         let replaced = replaced_from(state)?;
         let before = |seen: &[Seen]| seen.iter().all(|s| s.place == Place::Before);
 
@@ -126,9 +189,7 @@ impl Switcher for SwitchRename {
         }
         Err(outcome.err().unwrap_or_else(|| not_verified("are not back", &after)))
     }
-}
 
-impl SwitchRename {
     /// Some names are swapped and others not, or one is swapped by half: takes all of them back, and says so.
     fn take_back_half(&self, seen: &[Seen], target: &dyn Tables) -> Result<(), Failure> {
         if seen.iter().all(|s| s.place == Place::Before) {
@@ -152,11 +213,18 @@ impl SwitchRename {
     }
 }
 
-fn known(step: &str) -> Result<(), Failure> {
-    if step == RENAME {
-        return Ok(());
-    }
-    Err(Failure::internal("switch.unknown-step", format!("switch-rename has no step `{step}`")))
+const SWAPPED_ALREADY: &str = "the names are swapped already";
+
+fn is_after(seen: &[Seen]) -> bool {
+    seen.iter().all(|s| s.place == Place::After)
+}
+
+fn live(swaps: &[Swap]) -> Vec<TableName> {
+    swaps.iter().map(|swap| swap.live.clone()).collect()
+}
+
+fn unknown(step: &str) -> Failure {
+    Failure::internal("switch.unknown-step", format!("switch-rename has no step `{step}`"))
 }
 
 fn state_of(seen: &[Seen]) -> String {

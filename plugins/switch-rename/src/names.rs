@@ -53,24 +53,31 @@ impl Seen<'_> {
     }
 }
 
-/// Reads the names of all tables.
+/// Reads the names of all tables, at one instant.
 ///
 /// # Errors
 /// `switch.unexpected-tables` when the names say nothing that a switch leaves behind: a person must look.
 pub(crate) fn read<'a>(swaps: &'a [Swap], target: &dyn Tables) -> Result<Vec<Seen<'a>>, Failure> {
-    swaps.iter().map(|swap| read_one(swap, target)).collect()
+    let names: Vec<TableName> = swaps.iter().flat_map(|s| [&s.live, &s.shadow, &s.backup]).cloned().collect();
+    let existing = target.existing(&names)?;
+    // A table that is new in the target leaves no backup: the host lists one only where it replaces a table.
+    let alone = |swap: &&Swap| {
+        existing.contains(&swap.live) && !existing.contains(&swap.shadow) && !existing.contains(&swap.backup)
+    };
+    let doubtful: Vec<TableName> = swaps.iter().filter(alone).flat_map(|s| [&s.shadow, &s.backup]).cloned().collect();
+    let owned = if doubtful.is_empty() { Vec::new() } else { target.owned_among(&doubtful)? };
+    swaps.iter().map(|swap| read_one(swap, &existing, &owned)).collect()
 }
 
-fn read_one<'a>(swap: &'a Swap, target: &dyn Tables) -> Result<Seen<'a>, Failure> {
-    let live_exists = target.exists(&swap.live)?;
-    let shadow_exists = target.exists(&swap.shadow)?;
-    let backup_exists = target.exists(&swap.backup)?;
+fn read_one<'a>(swap: &'a Swap, existing: &[TableName], owned: &[TableName]) -> Result<Seen<'a>, Failure> {
+    let live_exists = existing.contains(&swap.live);
+    let shadow_exists = existing.contains(&swap.shadow);
+    let backup_exists = existing.contains(&swap.backup);
     let place = match (live_exists, shadow_exists, backup_exists) {
         (_, true, false) => Place::Before,
         (false, true, true) => Place::Half,
         (true, false, true) => Place::After,
-        // A table that is new in the target leaves no backup: the host lists one only where it replaces a table.
-        (true, false, false) if target.owned(&swap.shadow)? && !target.owned(&swap.backup)? => Place::After,
+        (true, false, false) if owned.contains(&swap.shadow) && !owned.contains(&swap.backup) => Place::After,
         _ => return Err(unexpected(swap, live_exists, shadow_exists, backup_exists)),
     };
     Ok(Seen { swap, place, live_exists, backup_exists })

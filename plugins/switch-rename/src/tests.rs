@@ -10,6 +10,8 @@ struct Server {
     /// How many renames of a statement happen before it stops, and whether an error is reported.
     breaks: Cell<Option<(usize, bool)>>,
     statements: Cell<u32>,
+    /// What was asked for besides renames.
+    asked: RefCell<Vec<String>>,
 }
 
 fn server(tables: &[(&str, &'static str)], owned: &[&'static str]) -> Server {
@@ -18,6 +20,7 @@ fn server(tables: &[(&str, &'static str)], owned: &[&'static str]) -> Server {
         owned: owned.to_vec(),
         breaks: Cell::new(None),
         statements: Cell::new(0),
+        asked: RefCell::default(),
     }
 }
 
@@ -40,10 +43,32 @@ impl Tables for Server {
     fn owned(&self, table: &TableName) -> Result<bool, Failure> {
         Ok(self.owned.contains(&table.name.as_str()))
     }
-    fn lock_writes(&self, _tables: &[TableName], _timeout_ms: u32) -> Result<(), Failure> {
+    fn existing(&self, tables: &[TableName]) -> Result<Vec<TableName>, Failure> {
+        Ok(tables.iter().filter(|table| self.exists(table) == Ok(true)).cloned().collect())
+    }
+    fn owned_among(&self, tables: &[TableName]) -> Result<Vec<TableName>, Failure> {
+        Ok(tables.iter().filter(|table| self.owned(table) == Ok(true)).cloned().collect())
+    }
+    fn raise_fence(&self, tables: &[TableName], timeout_ms: u32) -> Result<String, Failure> {
+        assert_eq!(timeout_ms, 30_000);
+        self.note(format!("fence {}", names_of(tables)));
+        Ok("table locks".to_owned())
+    }
+    fn lift_fence(&self) -> Result<(), Failure> {
+        self.note("lift".to_owned());
         Ok(())
     }
-    fn unlock(&self) -> Result<(), Failure> {
+    fn compare_last(&self, tables: &[TableName]) -> Result<String, Failure> {
+        self.note(format!("compare {}", names_of(tables)));
+        Ok("2 tables".to_owned())
+    }
+    fn set_numbers(&self, tables: &[TableName]) -> Result<(), Failure> {
+        self.note(format!("number {}", names_of(tables)));
+        Ok(())
+    }
+    fn try_out(&self, table: &TableName) -> Result<(), Failure> {
+        assert!(self.tables.borrow().contains_key(&table.name), "{table} exists");
+        self.note(format!("try {table}"));
         Ok(())
     }
     fn rename_all(&self, renames: &[(TableName, TableName)], timeout_ms: u32) -> Result<(), Failure> {
@@ -58,12 +83,28 @@ impl Tables for Server {
         }
         if fails { Err(Failure::transient("database.lost", "the connection broke")) } else { Ok(()) }
     }
-    fn drop(&self, _table: &TableName) -> Result<(), Failure> {
-        unreachable!("a switch drops nothing")
+    fn remove(&self, _table: &TableName) -> Result<(), Failure> {
+        unreachable!("a switch removes nothing")
     }
-    fn archive(&self, _table: &TableName) -> Result<String, Failure> {
+    fn archive(&self, _table: &TableName) -> Result<Option<String>, Failure> {
         unreachable!("a switch archives nothing")
     }
+}
+
+impl Server {
+    fn note(&self, what: String) {
+        self.asked.borrow_mut().push(what);
+    }
+}
+
+fn names_of(tables: &[TableName]) -> String {
+    tables.iter().map(ToString::to_string).collect::<Vec<_>>().join("+")
+}
+
+/// All steps in their order, until one fails.
+fn apply_all(swaps: &[Swap], server: &Server) -> Result<Vec<(String, String)>, Failure> {
+    let steps = plugin().plan(swaps)?;
+    steps.into_iter().map(|step| Ok((step.id.clone(), plugin().apply(&step.id, swaps, server)?))).collect()
 }
 
 fn swap(name: &str) -> Swap {
@@ -104,6 +145,44 @@ fn all_tables_are_swapped_in_one_statement_and_back_in_one() {
     plugin().undo(RENAME, &state, &swaps, &server).unwrap();
     assert_eq!(server.all(), before());
     assert_eq!(server.statements.get(), 2);
+}
+
+#[test]
+fn writers_are_fenced_while_names_are_swapped_and_while_they_go_back() {
+    let (swaps, server) = both();
+    let states = apply_all(&swaps, &server).unwrap();
+    assert_eq!(server.all(), after());
+    let asked =
+        ["fence orders+items", "compare orders+items", "number orders+items", "try orders", "try items", "lift"];
+    assert_eq!(*server.asked.borrow(), asked);
+    server.asked.borrow_mut().clear();
+    for (step, state) in states.iter().rev() {
+        plugin().undo(step, state, &swaps, &server).unwrap();
+    }
+    assert_eq!(server.all(), before());
+    assert_eq!(*server.asked.borrow(), ["fence orders+items", "lift"]);
+}
+
+#[test]
+fn a_switch_that_was_done_already_is_verified_and_its_fence_lifted() {
+    let (swaps, server) = both();
+    plugin().apply(RENAME, &swaps, &server).unwrap();
+    apply_all(&swaps, &server).unwrap();
+    assert_eq!(server.all(), after());
+    assert_eq!(*server.asked.borrow(), ["try orders", "try items", "lift"]);
+}
+
+#[test]
+fn names_that_are_not_swapped_are_not_verified() {
+    let (swaps, server) = both();
+    assert_eq!(plugin().apply(VERIFY, &swaps, &server).unwrap_err().code, "switch.not-verified");
+}
+
+#[test]
+fn a_step_of_another_switcher_is_refused() {
+    let (swaps, server) = both();
+    assert_eq!(plugin().apply("swap", &swaps, &server).unwrap_err().code, "switch.unknown-step");
+    assert_eq!(plugin().undo("swap", "", &swaps, &server).unwrap_err().code, "switch.unknown-step");
 }
 
 #[test]
@@ -198,5 +277,7 @@ fn a_timeout_that_is_none_is_refused_at_its_key() {
 #[test]
 fn without_tables_there_is_no_step() {
     assert_eq!(plugin().plan(&[]), Ok(Vec::new()));
-    assert_eq!(plugin().plan(&[swap("orders")]).unwrap()[0].title, "Put orders_tmp in the place of orders");
+    let steps = plugin().plan(&[swap("orders")]).unwrap();
+    let titles: Vec<&str> = steps.iter().filter(|s| s.id == RENAME).map(|s| s.title.as_str()).collect();
+    assert_eq!(titles, ["Put orders_tmp in the place of orders"]);
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod copiers;
+mod cutover;
 mod endings;
 mod faults;
 mod folders;

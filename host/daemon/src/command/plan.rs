@@ -101,6 +101,9 @@ fn write_plan(out: &mut String, plan: &Plan, detail: Detail) -> std::fmt::Result
             writeln!(out, "  {} {}: {}; {}", entry.kind, entry.name, entry.reason, entry.advice)?;
         }
     }
+    if let Some(fence) = plan.fence.as_ref().filter(|_| !plan.is_empty()) {
+        writeln!(out, "\nwhile names are swapped, writers are kept off by {}: {}", fence.means, fence.why)?;
+    }
     if plan.is_empty() {
         writeln!(out, "\nnothing to do: source and target have the same schema")?;
     }

@@ -8,12 +8,12 @@ use millrace_pipeline::{RunId, RunState};
 use serde::Serialize;
 
 use super::{Exit, Home, Refusal, cancel_on_signal, exit_of, plan, print_json};
-use crate::cli::{ApplyArgs, ContinueArgs, RunArgs, RunSelector};
+use crate::cli::{ApplyArgs, ContinueArgs, RollbackArgs, RunArgs};
 use crate::console::{self, Follower};
 use crate::databases::Databases;
 use crate::planner;
 use crate::report::{Report, grouped};
-use crate::run::{Approval, End, Watch};
+use crate::run::{Approval, End, NewRows, Watch};
 use crate::service;
 use crate::setup::Setup;
 use crate::store::RunRecord;
@@ -163,15 +163,24 @@ async fn carry_out(
     settle(home, &id, result, follower, json).await
 }
 
-pub(super) async fn rollback(home: &Home, arguments: &RunSelector) -> Result<Exit, Refusal> {
+pub(super) async fn rollback(home: &Home, arguments: &RollbackArgs) -> Result<Exit, Refusal> {
     let cancel = cancel_on_signal();
-    let record = home.store.run(&arguments.run).await?;
+    let json = arguments.run.json;
+    let new_rows = if arguments.discard_new_rows { NewRows::Discard } else { NewRows::Keep };
+    let record = home.store.run(&arguments.run.run).await?;
     let setup = service::setup_of(&home.runtime, &record)?;
     let watch = Watch::default();
-    let follower = (!arguments.json).then(|| Follower::start(&watch));
+    let follower = (!json).then(|| Follower::start(&watch));
     let id = record.id.clone();
-    let result = service::roll_back(Arc::new(setup), &home.store, record, cancel, watch).await;
-    let exit = settle(home, &id, result, follower, arguments.json).await?;
+    let result = service::roll_back(Arc::new(setup), &home.store, record, new_rows, cancel, watch).await;
+    // Refused: nothing was begun, and there is nothing to continue.
+    if let Err(failure) = &result
+        && failure.code == "switch.new-rows"
+        && home.store.run(&id).await?.state == RunState::Done.name()
+    {
+        return Err(failure.clone().into());
+    }
+    let exit = settle(home, &id, result, follower, json).await?;
     // What was asked for was done.
     Ok(if exit == Exit::RolledBack { Exit::Done } else { exit })
 }

@@ -15,7 +15,7 @@ use super::Daemon;
 use super::answer::Refused;
 use crate::databases::Databases;
 use crate::report::Report;
-use crate::run::{self, Approval, Recorder, Tuned, TuningChange};
+use crate::run::{self, Approval, NewRows, Recorder, Tuned, TuningChange};
 use crate::service;
 use crate::setup::{Setup, blocking};
 use crate::store::RunRecord;
@@ -146,7 +146,21 @@ pub(super) async fn resume(
     Ok(accepted(&id))
 }
 
-pub(super) async fn rollback(State(daemon): State<Daemon>, Path(run): Path<String>) -> Accepted {
+/// How a run is rolled back.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Back {
+    /// Rows that were written to the new tables go with them.
+    discard_new_rows: bool,
+}
+
+pub(super) async fn rollback(
+    State(daemon): State<Daemon>,
+    Path(run): Path<String>,
+    body: Option<Json<Back>>,
+) -> Accepted {
+    let back = body.map(|Json(back)| back).unwrap_or_default();
+    let new_rows = if back.discard_new_rows { NewRows::Discard } else { NewRows::Keep };
     let (setup, record) = reopen(&daemon, &run).await?;
     let recorder = Recorder::open(&daemon.store, &record.id, broadcast::Sender::new(1)).await?;
     if !recorder.recovery().can_roll_back {
@@ -158,7 +172,7 @@ pub(super) async fn rollback(State(daemon): State<Daemon>, Path(run): Path<Strin
     }
     let (store, id, answer) = (daemon.store.clone(), record.id.clone(), accepted(&record.id));
     daemon.spawn(&id.clone(), move |active| async move {
-        let result = service::roll_back(Arc::new(setup), &store, record, active.cancel, active.watch).await;
+        let result = service::roll_back(Arc::new(setup), &store, record, new_rows, active.cancel, active.watch).await;
         if let Err(failure) = result {
             tracing::warn!(run = id, "rollback stopped: {failure}");
         }

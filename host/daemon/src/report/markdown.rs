@@ -106,6 +106,19 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
         }
         writeln!(out)?;
     }
+    if let Some(switch) = &report.switch {
+        writeln!(
+            out,
+            "## Switch\n\nWriters were kept off for {:.0} ms of {:.0} ms, in attempt {}, by {}.\n",
+            switch.blocked_ms, switch.budget_ms, switch.attempts, switch.fence
+        )?;
+        for failure in &switch.failures {
+            writeln!(out, "- an attempt failed: {failure}")?;
+        }
+        if !switch.failures.is_empty() {
+            writeln!(out)?;
+        }
+    }
     writeln!(out, "## Timings\n\n| stage | seconds |\n|---|---:|")?;
     for timing in &report.timings {
         writeln!(out, "| {} | {:.2} |", timing.stage, timing.seconds)?;

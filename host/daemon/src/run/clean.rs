@@ -1,19 +1,25 @@
 //! Removes backups past their grace and shadows of dead runs, through the pipeline's cleaner.
 
+use std::time::Duration;
+
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use millrace_database::mysql::{MadeTable, MySql, TableRole};
+use millrace_database::mysql::{AdminOptions, MadeTable, MySql, TableRole};
 use millrace_model::switching::{Artefact, ArtefactKind, Removal};
 use millrace_model::{Cancel, Failure, Fault, StageKind};
-use millrace_pipeline::{Action, EventKind, RunState};
+use millrace_pipeline::{Action, EventKind, RunId, RunState};
 use serde_json::json;
 use tokio::sync::broadcast;
 
 use super::context::RunContext;
 use super::recorder::Recorder;
 use crate::clock;
-use crate::setup::{Setup, blocking};
+use crate::setup::{LoadedStage, Setup, blocking};
 use crate::store::Store;
+
+/// How often a table is tried to be removed, and how far apart.
+const ATTEMPTS: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// What a cleaner would remove.
 #[derive(Clone, Debug, Default)]
@@ -106,6 +112,11 @@ async fn artefact(store: &Store, made: &MadeTable) -> Result<Option<Artefact>, F
         (Some((state, _)), ArtefactKind::Backup) => state != RunState::Done.name(),
         (None, _) => false,
     };
+    // A shadow carries the second of its run in its name; what does not is not what a run made.
+    let stamp = made.run.parse::<RunId>().map(|run| run.stamp());
+    if kind == ArtefactKind::Shadow && !stamp.is_ok_and(|stamp| made.table.name.ends_with(&format!("_tmp_{stamp}"))) {
+        return Ok(None);
+    }
     let age_seconds = age(&made.made_at);
     Ok((!may_go_on).then(|| Artefact { kind, table: made.table.clone(), run: made.run.clone(), age_seconds }))
 }
@@ -137,10 +148,17 @@ pub(crate) async fn remove(
         journal.action(&action, EventKind::ActionStarted).await?;
     }
     let books = target.bookkeeping();
-    let mut cleaner = stage.plugin.cleaner(&stage.context(cancel))?;
-    let admin = target.admin(&books, &setup.pipeline.name, run);
-    let asked = removal.clone();
-    let removed = blocking(move || cleaner.apply(&asked, admin)).await;
+    let mut removed = apply(setup, stage, target, (removal, run.as_str()), cancel).await;
+    for _ in 1..ATTEMPTS {
+        match &removed {
+            Err(failure) if failure.fault == Fault::Transient && !cancel.is_cancelled() => {
+                tracing::warn!(table = %removal.table, "not removed yet: {failure}");
+                tokio::time::sleep(PAUSE).await;
+                removed = apply(setup, stage, target, (removal, run.as_str()), cancel).await;
+            }
+            _ => break,
+        }
+    }
     if let Some(journal) = &journal {
         let kind = match &removed {
             Ok(()) => EventKind::ActionSucceeded { state: json!({ "why": removal.why }) },
@@ -152,6 +170,24 @@ pub(crate) async fn remove(
     books.forget_table(&removal.table).await?;
     tracing::info!(table = %removal.table, why = removal.why, "removed");
     Ok(())
+}
+
+async fn apply(
+    setup: &Setup,
+    stage: &LoadedStage,
+    target: &MySql,
+    (removal, run): (&Removal, &str),
+    cancel: &Cancel,
+) -> Result<(), Failure> {
+    let mut cleaner = stage.plugin.cleaner(&stage.context(cancel))?;
+    let admin = target.admin(AdminOptions {
+        pipeline: setup.pipeline.name.clone(),
+        run: run.to_owned(),
+        archive: stage.declaration.archive.as_ref().map(|folder| setup.folder().join(folder)),
+        ..AdminOptions::default()
+    });
+    let asked = removal.clone();
+    blocking(move || cleaner.apply(&asked, Box::new(admin))).await
 }
 
 /// The last phase of a run: removes what earlier runs of this pipeline left. What cannot be removed stays for the

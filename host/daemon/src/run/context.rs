@@ -137,6 +137,15 @@ impl RunContext {
             self.recorder.action(action, kind).await?;
             return Ok(state);
         }
+        self.again(action, work).await
+    }
+
+    /// Carries out an action that does no harm when it is done again, whatever became of it before.
+    pub(crate) async fn again(
+        &self,
+        action: &Action,
+        work: impl AsyncFnOnce() -> Result<Value, Failure>,
+    ) -> Result<Value, Failure> {
         self.recorder.action(action, EventKind::ActionStarted).await?;
         match work().await {
             Ok(state) => {
@@ -155,12 +164,12 @@ impl RunContext {
 
     /// Does what a stage is for, as often as the stage's `retries` allow while it fails transiently. A phase can be
     /// begun again at any point: what is done is skipped, and what may be done is looked at.
-    pub(crate) async fn phase<'a, F: Future<Output = Result<(), Failure>> + 'a>(
+    pub(crate) async fn phase<'a, T, F: Future<Output = Result<T, Failure>> + 'a>(
         &'a self,
         kind: StageKind,
         name: &str,
         work: impl Fn(&'a Self) -> F,
-    ) -> Result<(), Failure> {
+    ) -> Result<T, Failure> {
         let retries = self.setup.optional_stage(kind).map_or(DEFAULT_RETRIES, |s| s.declaration.retries);
         let attempt = || async {
             let result = work(self).await;

@@ -39,8 +39,16 @@ pub(super) async fn snapshot(run: &RunContext) -> Result<SourceSnapshot, Failure
         return Ok(snapshot.clone());
     }
     let snapshot = run.source.snapshot().await?;
+    if kept_horizon(run).await?.is_none() {
+        run.store.keep(run.id(), "source-horizon", &snapshot.horizon()).await?;
+    }
     *run.snapshot.lock().await = Some(snapshot.clone());
     Ok(snapshot)
+}
+
+/// Which transactions of the source the run's first snapshot saw. None: none was taken yet.
+pub(super) async fn kept_horizon(run: &RunContext) -> Result<Option<String>, Failure> {
+    run.store.kept(run.id(), "source-horizon").await
 }
 
 /// The chunks of a table, as they were cut when the run first copied it. None: not yet.

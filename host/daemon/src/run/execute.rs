@@ -13,7 +13,9 @@ use millrace_pipeline::{Action, EventKind, NextStep, OnFailure, RunState};
 use serde_json::{Value, json};
 
 use super::context::{End, RunContext};
-use super::{clean, copy, health, hooks, rollback, switch, validate};
+use super::rollback::{self, NewRows};
+use super::switch::{self, Switched};
+use super::{clean, copy, health, hooks, validate};
 use crate::preflight;
 
 /// What is approved: the switch, after everything was copied and validated.
@@ -44,7 +46,7 @@ async fn forward(run: &RunContext, approval: Approval) -> Result<End, Failure> {
             }
             run.recorder.run(EventKind::RunApproved { approval: wanted }).await?;
         }
-        NextStep::ContinueRollback => return super::rollback::back(run).await,
+        NextStep::ContinueRollback => return rollback::back(run, NewRows::Keep).await,
         NextStep::Nothing if run.recorder.state() == RunState::RolledBack => {
             run.recorder.run(EventKind::RunResumed).await?;
         }
@@ -88,10 +90,13 @@ async fn phases(run: &RunContext, approval: Approval) -> Result<End, Stopped> {
         if !approved(run, approval).await? {
             return Ok(End::WaitingApproval);
         }
-        if !switch::is_done(run) {
+        if !switch::is_done(run) || hooks::is_open(run) {
             // The hooks stand around all attempts: the application is stopped and started once.
             let switching = run.phase(Switcher, "switch", switch::switch);
-            hooks::around(run, switching).await.map_err(stopped(Switcher))?;
+            match hooks::around(run, switching).await.map_err(stopped(Switcher))? {
+                Switched::Done => {}
+                Switched::GoBack(failure) | Switched::GivenUp(failure) => return Err(stopped(Switcher)(failure)),
+            }
         }
         if let Some(problem) = health::problem(run).await? {
             return Err(stopped(Switcher)(Failure::data("switch.unhealthy", problem)));
@@ -149,7 +154,9 @@ async fn after_failure(run: &RunContext, stage: Option<StageKind>, failure: Fail
     }
     tracing::warn!(run = run.id(), "rolling back, because: {failure}");
     run.turned_by(failure.clone());
-    rollback::begin(run, &failure.message).await.map_err(|undoing| undoing.with("after", failure.to_string()))
+    rollback::begin(run, &failure.message, NewRows::Discard)
+        .await
+        .map_err(|undoing| undoing.with("after", failure.to_string()))
 }
 
 /// Looks whether the run can be carried out, and opens the target's books.

@@ -1,15 +1,31 @@
 //! Brings back the old tables.
 
+use millrace_database::mysql::Moment;
 use millrace_model::{Failure, Fault, StageKind};
 use millrace_pipeline::{Action, DEFAULT_RETRIES, EventKind, NextStep};
+use serde_json::Value;
 
 use super::context::{End, RunContext};
-use super::{hooks, switch};
+use super::cutover::Mark;
+use super::hooks;
+use super::switch::WayBack;
 use crate::attempts::attempted;
+
+/// Of the rows that a rollback would lose, how many are named for each table.
+const KEYS_NAMED: u32 = 20;
+
+/// What becomes of rows that were written to the new tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NewRows {
+    /// The rollback is refused when there are some.
+    Keep,
+    /// They go with the new tables.
+    Discard,
+}
 
 /// Rolls a run back from where it stands: what applications see is undone, the last first. The new tables stay
 /// beside the old ones as shadows, until the cleaner or a `resume` comes.
-pub(crate) async fn rollback(run: &RunContext, reason: &str) -> Result<End, Failure> {
+pub(crate) async fn rollback(run: &RunContext, reason: &str, new_rows: NewRows) -> Result<End, Failure> {
     let recovery = run.recorder.recovery();
     if !recovery.can_roll_back {
         return Err(Failure::new(
@@ -18,47 +34,105 @@ pub(crate) async fn rollback(run: &RunContext, reason: &str) -> Result<End, Fail
             format!("run {} is {} and cannot be rolled back", run.id(), recovery.state),
         ));
     }
+    if new_rows == NewRows::Keep && recovery.undo_order().iter().any(|action| action.is_visible()) {
+        refuse_new_rows(run).await?;
+    }
     let result = match recovery.next {
-        NextStep::ContinueRollback => back(run).await,
-        _ => begin(run, reason).await,
+        NextStep::ContinueRollback => back(run, new_rows).await,
+        _ => begin(run, reason, new_rows).await,
     };
     run.conclude(result).await
 }
 
 /// Turns a run round.
-pub(super) async fn begin(run: &RunContext, reason: &str) -> Result<End, Failure> {
+pub(super) async fn begin(run: &RunContext, reason: &str, new_rows: NewRows) -> Result<End, Failure> {
     // A run whose process died is taken over before it is turned.
-    run.recorder.run(EventKind::RollbackStarted { reason: reason.to_owned() }).await?;
-    undo_all(run).await
+    let mut reason = reason.to_owned();
+    if new_rows == NewRows::Discard
+        && let Some(written) = new_rows_of(run).await?
+    {
+        tracing::warn!(run = run.id(), "{written}; these rows go with the new tables");
+        reason = format!("{reason}; {written}: these rows stay in the shadows");
+    }
+    run.recorder.run(EventKind::RollbackStarted { reason }).await?;
+    undo_all(run, new_rows).await
 }
 
 /// Goes on with a rollback that was begun.
-pub(super) async fn back(run: &RunContext) -> Result<End, Failure> {
+pub(super) async fn back(run: &RunContext, new_rows: NewRows) -> Result<End, Failure> {
     run.recorder.run(EventKind::RunResumed).await?;
-    undo_all(run).await
+    undo_all(run, new_rows).await
 }
 
-async fn undo_all(run: &RunContext) -> Result<End, Failure> {
-    let recovery = run.recorder.recovery();
-    let visible: Vec<(Action, Option<serde_json::Value>)> = recovery
-        .undo_order()
-        .into_iter()
-        .filter(|action| action.is_visible())
-        .map(|action| (action.clone(), recovery.outcome(action).state().cloned()))
-        .collect();
-    let retries = run.setup.optional_stage(StageKind::Switcher).map_or(DEFAULT_RETRIES, |s| s.declaration.retries);
-    let undo = async {
-        for (action, state) in &visible {
-            let undo = || switch::undo(run, action, state.as_ref());
-            attempted("undoing", retries, &run.cancel, undo).await?;
-        }
-        Ok(())
-    };
-    if visible.is_empty() {
-        undo.await?;
-    } else {
-        run.timed("rollback", hooks::around(run, undo)).await?;
+async fn undo_all(run: &RunContext, new_rows: NewRows) -> Result<End, Failure> {
+    if !visible(run).is_empty() {
+        let retries = run.setup.optional_stage(StageKind::Switcher).map_or(DEFAULT_RETRIES, |s| s.declaration.retries);
+        let undo = || async {
+            let way = WayBack::open(run).await?;
+            let result = undo_each(run, &way, &visible(run), new_rows).await;
+            way.close(run, result).await
+        };
+        run.timed("rollback", hooks::around(run, attempted("undoing", retries, &run.cancel, undo))).await?;
     }
     run.recorder.run(EventKind::RunRolledBack).await?;
     Ok(End::RolledBack)
+}
+
+/// What applications see of the run and is not undone yet, the last first, each with what it left.
+fn visible(run: &RunContext) -> Vec<(Action, Option<Value>)> {
+    let recovery = run.recorder.recovery();
+    let seen = recovery.undo_order().into_iter().filter(|action| action.is_visible());
+    seen.map(|action| (action.clone(), recovery.outcome(action).state().cloned())).collect()
+}
+
+async fn undo_each(
+    run: &RunContext,
+    way: &WayBack,
+    visible: &[(Action, Option<Value>)],
+    new_rows: NewRows,
+) -> Result<(), Failure> {
+    let mut fenced = false;
+    for (action, state) in visible {
+        // What undoing the lifting of the fence has done is to raise it: nobody writes from here on.
+        if fenced && new_rows == NewRows::Keep && way.is_swapped(run).await? {
+            refuse_new_rows(run).await?;
+        }
+        way.undo(run, action, state.as_ref()).await?;
+        fenced = action.verb() == "switch" && !fenced;
+    }
+    Ok(())
+}
+
+/// Fails when rows were written to the new tables since they were swapped in.
+async fn refuse_new_rows(run: &RunContext) -> Result<(), Failure> {
+    match new_rows_of(run).await? {
+        None => Ok(()),
+        Some(written) => Err(Failure::config("switch.new-rows", format!("{written}; a rollback would lose that"))),
+    }
+}
+
+/// What was written to the new tables since they were swapped in: counted, and named by keys. None: nothing, or they
+/// are not live.
+async fn new_rows_of(run: &RunContext) -> Result<Option<String>, Failure> {
+    let Some(mark) = run.store.kept::<Mark>(run.id(), "switch-mark").await? else { return Ok(None) };
+    let since = Moment { scn: mark.scn };
+    let mut found = Vec::new();
+    for table in run.record.plan.builds() {
+        let (Some(desired), Some(shadow)) = (&table.desired, &table.shadow) else { continue };
+        let live = &table.target;
+        if run.target.table_exists(shadow).await? || !run.target.table_exists(live).await? {
+            continue;
+        }
+        let written = run.target.written_since(live, desired, &since, KEYS_NAMED).await?;
+        let before = mark.rows.iter().find(|(name, _)| *name == live.to_string()).map_or(0, |(_, rows)| *rows);
+        let rows = written.rows.unwrap_or_else(|| written.count.saturating_sub(before));
+        if rows > 0 {
+            let more = if rows > written.keys.len() as u64 { ", …" } else { "" };
+            found.push(format!("{rows} rows of {live} were inserted or changed ({}{more})", written.keys.join("; ")));
+        }
+        if written.count < before {
+            found.push(format!("at least {} rows of {live} were deleted", before - written.count));
+        }
+    }
+    Ok((!found.is_empty()).then(|| format!("since the new tables are live, {}", found.join("; "))))
 }

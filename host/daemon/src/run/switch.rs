@@ -1,15 +1,30 @@
 //! Swaps the names of shadows and live tables, through the pipeline's switcher.
+//!
+//! An attempt is all of the switcher's steps, each an action of the journal. The fence that one of them raises is the
+//! host's: whatever becomes of the attempt, it is lifted, and a process that comes after one that died lifts it first
+//! and says what it found. An attempt that took longer than its budget, or met somebody's lock, is made again a little
+//! later, so many times as the pipeline says. What fails for good after the names were swapped is taken back.
+
+use std::time::Duration;
 
 use millrace_database::mysql::TableRole;
 use millrace_model::schema::TableName;
-use millrace_model::switching::Swap;
-use millrace_model::{Failure, Plan, StageKind};
+use millrace_model::switching::{FenceBefore, Step, Swap};
+use millrace_model::{Failure, Fault, Plan, StageKind};
 use millrace_pipeline::{Action, EventKind, Outcome};
 use serde_json::{Value, json};
 
 use super::context::RunContext;
+use super::cutover::{Cutover, Depth};
 use super::execute::{add, is_there_already};
+use crate::clock;
+use crate::outcome::SwitchOutcome;
 use crate::setup::blocking;
+
+/// The wait before the second attempt; it doubles with each one.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// The longest wait between attempts, chance left out.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// The tables of a run's switch. A created table has no old one; the backup's name then stands for nothing.
 pub(super) fn swaps(plan: &Plan) -> Vec<Swap> {
@@ -31,60 +46,257 @@ fn backups(plan: &Plan) -> impl Iterator<Item = (&TableName, &TableName)> {
 
 /// Whether everything of the switch was done before: then nobody need be stopped for it again.
 pub(super) fn is_done(run: &RunContext) -> bool {
+    let repointed = run.record.plan.after_switch.is_empty() || run.recorder.succeeded(&Action::repoint()).is_some();
+    steps_are_done(run) && repointed && run.recorder.succeeded(&Action::mark()).is_some()
+}
+
+/// Whether names are swapped and nobody is kept off any more.
+fn steps_are_done(run: &RunContext) -> bool {
     let recovery = run.recorder.recovery();
     let done = |(_, outcome): &(Action, Outcome)| matches!(outcome, Outcome::Succeeded { .. });
-    let steps: Vec<_> = recovery.actions.iter().filter(|(action, _)| action.verb() == "switch").collect();
-    let repointed = run.record.plan.after_switch.is_empty() || run.recorder.succeeded(&Action::repoint()).is_some();
-    !steps.is_empty() && steps.into_iter().all(done) && repointed
+    let mut steps = recovery.actions.iter().filter(|(action, _)| action.verb() == "switch").peekable();
+    steps.peek().is_some() && steps.all(done) && run.recorder.succeeded(&Action::switched()).is_some()
+}
+
+/// How a switch ended that did not fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Switched {
+    /// The new tables are live.
+    Done,
+    /// They were, and something about them is wrong: the run must go back.
+    GoBack(Failure),
+    /// They are not, after as many attempts as the pipeline allows.
+    GivenUp(Failure),
 }
 
 /// Carries out the switcher's steps, then lets foreign keys of kept tables follow.
-pub(super) async fn switch(run: &RunContext) -> Result<(), Failure> {
+pub(super) async fn switch(run: &RunContext) -> Result<Switched, Failure> {
     let plan = &run.record.plan;
     let swaps = swaps(plan);
     if swaps.is_empty() {
-        return Ok(());
+        return Ok(Switched::Done);
     }
+    if !steps_are_done(run) {
+        if let Err(failure) = cut_over(run, &swaps).await {
+            let for_good = matches!(failure.fault, Fault::Data | Fault::Unsupported | Fault::Internal);
+            if for_good && is_swapped(run, &swaps).await? {
+                return Ok(Switched::GoBack(failure));
+            }
+            let attempts = failure.field("attempts").is_some();
+            return if attempts { Ok(Switched::GivenUp(failure)) } else { Err(failure) };
+        }
+        run.again(&Action::switched(), async || Ok(Value::Null)).await?;
+    }
+    for swap in &swaps {
+        run.books.forget_table(&swap.shadow).await?;
+    }
+    repoint(run).await?;
+    run.again(&Action::mark(), async || {
+        for (live, backup) in backups(plan) {
+            run.target.mark_backup(backup, live, run.id()).await?;
+        }
+        Ok(Value::Null)
+    })
+    .await?;
+    Ok(Switched::Done)
+}
+
+/// Whether the new tables have the live names.
+async fn is_swapped(run: &RunContext, swaps: &[Swap]) -> Result<bool, Failure> {
+    for swap in swaps {
+        if run.target.table_exists(&swap.shadow).await? || !run.target.table_exists(&swap.live).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+async fn cut_over(run: &RunContext, swaps: &[Swap]) -> Result<(), Failure> {
+    let plan = &run.record.plan;
     let stage = run.setup.stage(StageKind::Switcher)?;
+    let settings = &stage.declaration.cutover;
     for (live, backup) in backups(plan) {
         run.books.record_table(run.id(), &run.record.pipeline, TableRole::Backup, backup, live).await?;
     }
+    let cutover = Cutover::open(run).await?;
+    lift_left_over(run, &cutover, swaps).await?;
+    if !is_swapped(run, swaps).await? {
+        refuse_others_changes(run).await?;
+        let lives: Vec<TableName> = swaps.iter().map(|swap| swap.live.clone()).collect();
+        let whole = cutover.compare(Depth::Whole, &lives).await?;
+        tracing::info!(run = run.id(), compared = whole, "compared once more");
+        run.store.keep(run.id(), "switch-mark", &cutover.mark().await?).await?;
+    }
+    let mut outcome = SwitchOutcome { budget_ms: milliseconds(settings.budget), ..SwitchOutcome::default() };
+    loop {
+        outcome.attempts += 1;
+        let attempted = attempt(run, swaps, &cutover, &mut outcome).await;
+        let Err(failure) = attempted else { break };
+        lift(run, &cutover, json!({ "because": failure.message })).await?;
+        outcome.blocked_ms = milliseconds(cutover.take_blocked());
+        outcome.failures.push(failure.message.clone());
+        run.store.keep(run.id(), "switch", &outcome).await?;
+        if failure.fault != Fault::Transient || outcome.attempts >= settings.attempts {
+            return Err(failure.with("attempts", outcome.attempts.to_string()));
+        }
+        let pause = pause(outcome.attempts);
+        tracing::warn!(run = run.id(), attempt = outcome.attempts, pause = ?pause, "the switch is tried again: {failure}");
+        let mut waited = Duration::ZERO;
+        while waited < pause {
+            run.check_cancelled()?;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            waited += Duration::from_millis(50);
+        }
+    }
+    outcome.blocked_ms = milliseconds(cutover.take_blocked());
+    run.store.keep(run.id(), "switch", &outcome).await?;
+    run.store.keep(run.id(), "fence-before", &None::<FenceBefore>).await
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
+}
+
+/// Twice as long each time, and by chance up to half as long again: two runs that met do not meet again.
+fn pause(attempts: u32) -> Duration {
+    let pause = FIRST_PAUSE.saturating_mul(1 << (attempts - 1).min(16)).min(LONGEST_PAUSE);
+    let chance = clock::entropy() % u64::try_from((pause / 2).as_millis()).unwrap_or(1).max(1);
+    pause + Duration::from_millis(chance)
+}
+
+/// All of the switcher's steps.
+async fn attempt(
+    run: &RunContext,
+    swaps: &[Swap],
+    cutover: &Cutover,
+    outcome: &mut SwitchOutcome,
+) -> Result<(), Failure> {
+    let stage = run.setup.stage(StageKind::Switcher)?;
     let mut switcher = stage.plugin.switcher(&stage.context(&run.cancel))?;
-    let asked = swaps.clone();
-    let (mut switcher, steps) = blocking(move || {
+    let asked = swaps.to_vec();
+    let (given_back, steps) = blocking(move || {
         let steps = switcher.plan(&asked)?;
         Ok((switcher, steps))
     })
     .await?;
-    for step in steps {
-        let admin = run.target.admin(&run.books, &run.record.pipeline, run.id());
-        let (id, swaps) = (step.id.clone(), swaps.clone());
-        // The switcher looks before it acts, so that a step with an unknown outcome is simply applied again.
-        let action = Action::switch(&step.id);
+    switcher = given_back;
+    for Step { id, .. } in steps {
+        let (lent, asked, step) = (cutover.lend(), swaps.to_vec(), id.clone());
         let mut returned = None;
-        run.action(
-            &action,
-            async || Ok(None),
-            async || {
+        let state = run
+            .again(&Action::switch(&id), async || {
+                // The switcher looks before it acts, so that a step with an unknown outcome is simply applied again.
                 let (switcher, state) = blocking(move || {
-                    let state = switcher.apply(&id, &swaps, admin)?;
+                    let state = switcher.apply(&step, &asked, lent)?;
                     Ok((switcher, state))
                 })
                 .await?;
                 returned = Some(switcher);
                 Ok(Value::String(state))
-            },
-        )
-        .await?;
+            })
+            .await?;
+        if let ("fence" | "compare", Some(words)) = (id.as_str(), state.as_str()) {
+            let told = if id == "fence" { &mut outcome.fence } else { &mut outcome.compared };
+            words.clone_into(told);
+        }
         switcher = match returned {
             Some(switcher) => switcher,
             None => stage.plugin.switcher(&stage.context(&run.cancel))?,
         };
     }
-    for swap in &swaps {
-        run.books.forget_table(&swap.shadow).await?;
+    Ok(())
+}
+
+/// Lifts the fence in any case, with an entry in the journal.
+async fn lift(run: &RunContext, cutover: &Cutover, state: Value) -> Result<(), Failure> {
+    run.recorder.action(&Action::lift(), EventKind::ActionStarted).await?;
+    let mut admin = cutover.lend();
+    match blocking(move || admin.lift_fence()).await {
+        Ok(()) => run.recorder.action(&Action::lift(), EventKind::ActionSucceeded { state }).await,
+        Err(failure) => {
+            run.recorder.action(&Action::lift(), EventKind::ActionFailed { failure: failure.clone() }).await?;
+            Err(failure)
+        }
     }
-    repoint(run).await
+}
+
+/// Lifts what an earlier process, or an earlier attempt, may have left, and says what it found.
+async fn lift_left_over(run: &RunContext, cutover: &Cutover, swaps: &[Swap]) -> Result<(), Failure> {
+    let recovery = run.recorder.recovery();
+    let begun = |(action, outcome): &(Action, Outcome)| action.verb() == "switch" && *outcome != Outcome::Undone;
+    if !recovery.actions.iter().any(begun) {
+        return Ok(());
+    }
+    let mut found = Vec::new();
+    for swap in swaps {
+        let (live, shadow, backup) = (
+            run.target.table_exists(&swap.live).await?,
+            run.target.table_exists(&swap.shadow).await?,
+            run.target.table_exists(&swap.backup).await?,
+        );
+        found.push(match (live, shadow, backup) {
+            (_, true, false) => format!("{} is not swapped", swap.live),
+            (true, false, _) => format!("{} is swapped", swap.live),
+            (false, true, true) => format!("{} is missing, its old table is {}", swap.live, swap.backup),
+            _ => format!("{} is neither swapped nor not", swap.live),
+        });
+    }
+    lift(run, cutover, json!({ "found": found.join(", ") })).await
+}
+
+/// Refuses a switch of tables that others have made, renamed or referred to since the plan, before anything moves.
+async fn refuse_others_changes(run: &RunContext) -> Result<(), Failure> {
+    let plan = &run.record.plan;
+    for table in plan.builds() {
+        let (live, shadow) = (&table.target, table.shadow.as_ref());
+        // Half a rename has left the live name to nobody: the switcher takes it back.
+        let half = match &table.backup {
+            Some(backup) => run.target.table_exists(backup).await?,
+            None => false,
+        };
+        if half {
+            continue;
+        }
+        let is_there = run.target.table_exists(live).await?;
+        let shadow_is_there = match shadow {
+            Some(shadow) => run.target.table_exists(shadow).await?,
+            None => false,
+        };
+        let changed = |what: &str| {
+            Failure::data(
+                "switch.tables-changed",
+                format!("{live} {what} since the plan was made; nothing was switched"),
+            )
+            .with("table", live.to_string())
+        };
+        match (table.backup.is_some(), is_there) {
+            (true, false) => return Err(changed("is gone, or has another name,")),
+            (false, true) if shadow_is_there => return Err(changed("was made by somebody else")),
+            _ => {}
+        }
+    }
+    let rebuilt: Vec<TableName> = backups(plan).map(|(live, _)| live.clone()).collect();
+    let built = |name: &str| {
+        plan.builds().any(|t| t.target.name == name || t.shadow.as_ref().is_some_and(|shadow| shadow.name == name))
+    };
+    let made = run.books.all_made().await?;
+    for key in run.target.foreign_keys_to(&rebuilt).await? {
+        let ours = built(&key.table) || made.iter().any(|made| made.table.name == key.table);
+        let quoted = millrace_database::dialect::mysql::quote_name(&key.name);
+        let follows = plan.after_switch.iter().any(|statement| statement.sql.contains(&quoted));
+        if !ours && !follows {
+            return Err(Failure::data(
+                "switch.foreign-key-outside",
+                format!(
+                    "the foreign key {} of {} refers to {}, and would go on referring to its old table: {} is not among \
+                     the tables that this run knows",
+                    key.name, key.table, key.references, key.table
+                ),
+            )
+            .with("table", key.references.clone()));
+        }
+    }
+    Ok(())
 }
 
 async fn repoint(run: &RunContext) -> Result<(), Failure> {
@@ -107,7 +319,7 @@ async fn repoint(run: &RunContext) -> Result<(), Failure> {
 }
 
 /// Takes back what [`repoint`] did, the last first.
-pub(super) async fn undo_repoint(run: &RunContext) -> Result<(), Failure> {
+async fn undo_repoint(run: &RunContext) -> Result<(), Failure> {
     for statement in run.record.plan.after_switch.iter().rev() {
         let Some(undo) = &statement.undo else { continue };
         match run.target.execute(undo).await {
@@ -118,38 +330,90 @@ pub(super) async fn undo_repoint(run: &RunContext) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Takes one of the switcher's steps back.
-pub(super) async fn undo_step(run: &RunContext, action: &Action, state: Option<&Value>) -> Result<(), Failure> {
-    let plan = &run.record.plan;
-    let swaps = swaps(plan);
-    let stage = run.setup.stage(StageKind::Switcher)?;
-    for swap in &swaps {
-        run.books.record_table(run.id(), &run.record.pipeline, TableRole::Shadow, &swap.shadow, &swap.live).await?;
-    }
-    let mut switcher = stage.plugin.switcher(&stage.context(&run.cancel))?;
-    let admin = run.target.admin(&run.books, &run.record.pipeline, run.id());
-    let step = action.subject().unwrap_or_default().to_owned();
-    let state = state.and_then(Value::as_str).unwrap_or_default().to_owned();
-    blocking(move || switcher.undo(&step, &state, &swaps, admin)).await?;
-    for (_, backup) in backups(plan) {
-        run.books.forget_table(backup).await?;
-    }
-    Ok(())
+/// A switch on its way back.
+pub(super) struct WayBack {
+    cutover: Cutover,
+    swaps: Vec<Swap>,
 }
 
-/// Undoes one action, with its entries in the journal.
-pub(super) async fn undo(run: &RunContext, action: &Action, state: Option<&Value>) -> Result<(), Failure> {
-    run.recorder.action(action, EventKind::UndoStarted).await?;
-    let result = match action.verb() {
-        "switch" => undo_step(run, action, state).await,
-        "repoint" => undo_repoint(run).await,
-        _ => Ok(()),
-    };
-    match result {
-        Ok(()) => run.recorder.action(action, EventKind::Undone).await,
-        Err(failure) => {
+impl WayBack {
+    /// Opens what undoing needs; lifts what an earlier process may have left.
+    pub(super) async fn open(run: &RunContext) -> Result<Self, Failure> {
+        let swaps = swaps(&run.record.plan);
+        // The books first: the switcher knows new tables by them.
+        for swap in &swaps {
+            run.books.record_table(run.id(), &run.record.pipeline, TableRole::Shadow, &swap.shadow, &swap.live).await?;
+        }
+        let cutover = Cutover::open(run).await?;
+        lift(run, &cutover, json!({ "because": "the run goes back" })).await?;
+        Ok(Self { cutover, swaps })
+    }
+
+    /// Whether the new tables have the live names still.
+    pub(super) async fn is_swapped(&self, run: &RunContext) -> Result<bool, Failure> {
+        is_swapped(run, &self.swaps).await
+    }
+
+    /// Undoes one action, with its entries in the journal; made again a little later when somebody was in the way.
+    pub(super) async fn undo(&self, run: &RunContext, action: &Action, state: Option<&Value>) -> Result<(), Failure> {
+        let attempts = run.setup.stage(StageKind::Switcher)?.declaration.cutover.attempts;
+        for attempt in 1.. {
+            run.recorder.action(action, EventKind::UndoStarted).await?;
+            let result = match action.verb() {
+                "switch" => self.undo_step(run, action, state).await,
+                "repoint" => undo_repoint(run).await,
+                _ => Ok(()),
+            };
+            let Err(failure) = result else {
+                return run.recorder.action(action, EventKind::Undone).await;
+            };
             run.recorder.action(action, EventKind::UndoFailed { failure: failure.clone() }).await?;
-            Err(failure)
+            if failure.fault != Fault::Transient || attempt >= attempts {
+                return Err(failure);
+            }
+            lift(run, &self.cutover, json!({ "because": failure.message })).await?;
+            tracing::warn!(run = run.id(), attempt, "the way back is tried again: {failure}");
+            tokio::time::sleep(pause(attempt)).await;
+        }
+        Ok(())
+    }
+
+    async fn undo_step(&self, run: &RunContext, action: &Action, state: Option<&Value>) -> Result<(), Failure> {
+        let stage = run.setup.stage(StageKind::Switcher)?;
+        let mut switcher = stage.plugin.switcher(&stage.context(&run.cancel))?;
+        let step = action.subject().unwrap_or_default().to_owned();
+        let state = state.and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (swaps, lent) = (self.swaps.clone(), self.cutover.lend());
+        blocking(move || switcher.undo(&step, &state, &swaps, lent)).await
+    }
+
+    /// Lifts the fence whatever became of the way back. When it went well the old tables are nobody's backups any more.
+    pub(super) async fn close(&self, run: &RunContext, result: Result<(), Failure>) -> Result<(), Failure> {
+        let lifted = lift(run, &self.cutover, json!({ "because": "the way back ends" })).await;
+        let blocked = self.cutover.take_blocked();
+        tracing::info!(run = run.id(), blocked_ms = milliseconds(blocked), "writers were kept off on the way back");
+        run.store.keep(run.id(), "rollback-blocked-ms", &milliseconds(blocked)).await?;
+        result?;
+        lifted?;
+        run.store.keep(run.id(), "fence-before", &None::<FenceBefore>).await?;
+        for (live, backup) in backups(&run.record.plan) {
+            run.target.unmark_backup(live, live, run.id()).await?;
+            run.books.forget_table(backup).await?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_are_bounded() {
+        for (attempt, least_ms) in [(1, 200), (2, 400), (3, 800), (40, 10_000)] {
+            let least = Duration::from_millis(least_ms);
+            let pause = pause(attempt);
+            assert!(pause >= least && pause <= least * 3 / 2, "{attempt}: {pause:?}");
         }
     }
 }

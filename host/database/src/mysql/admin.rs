@@ -1,25 +1,45 @@
-//! What switchers and cleaners are lent: five verbs on tables, each with its own care.
+//! Rights on tables: names, the fence, renames, dropping what runs made.
 //!
-//! A rename's answer can get lost after the rename was done, so after any error the catalogs are read through a new
-//! connection, and they decide. A lock is believed only after a second connection has met it: OceanBase's
-//! `LOCK TABLES` says OK and locks nothing unless `enable_lock_priority` is set. A table is dropped only when the
-//! books say that a run of this pipeline made it.
+//! A verb is refused for what no run of the pipeline made. After any verb whose answer can be lost, the catalogs are
+//! read by a new connection: they are what counts.
+//!
+//! Once a fence is up, nothing of it listens to a wish to stop: each verb ends within the budget, and what ends early is
+//! the plugin that asks for them. A fence that stayed up because somebody was in a hurry would be worse than waiting.
 
-use std::time::Duration;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use millrace_model::capability::TableAdmin;
-use millrace_model::{Failure, Fault, TableName};
+use millrace_model::switching::FenceBefore;
+use millrace_model::{Cancel, Failure, Fault, TableName};
 use sqlx::mysql::MySqlConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 
 use super::connect::first_number;
-use super::{Bookkeeping, MySql, TableRole, read_rows};
-use crate::dialect::mysql::{quote_table, quote_text};
-use crate::error::{is_disconnect, mysql_number};
-use crate::lease::Lease;
+use super::fence::{self, Fence, FenceMeans};
+use super::{Bookkeeping, MySql, TableRole, archive, read_rows, rename};
+use crate::dialect::mysql::{quote_name, quote_table, quote_text};
+use crate::error::mysql_number;
 
-/// How long a probe waits for a lock before it believes in it.
-const PROBE_SECONDS: u32 = 1;
+/// How long a statement of a trial may take.
+const TRIAL_MS: u32 = 1_000;
+
+/// On whose behalf tables are dealt with, and how.
+#[derive(Clone, Debug, Default)]
+pub struct AdminOptions {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The run's id.
+    pub run: String,
+    /// How writers may be kept off.
+    pub means: FenceMeans,
+    /// What lifting a fence restores; [`MySql::fence_before`] read it.
+    pub before: FenceBefore,
+    /// For how long at most writers are kept off. None: as long as the verbs' own timeouts allow.
+    pub budget: Option<Duration>,
+    /// Where tables are archived. None: they are not.
+    pub archive: Option<PathBuf>,
+}
 
 /// How long one look into the catalogs may take before its connection counts as lost.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(20);
@@ -28,22 +48,53 @@ const LOOK_TIMEOUT: Duration = Duration::from_secs(20);
 pub struct Admin {
     target: MySql,
     bookkeeping: Bookkeeping,
-    pipeline: String,
-    run: String,
-    locked: Option<Locked>,
-}
-
-/// A connection that holds write locks.
-struct Locked {
-    connection: Lease<sqlx::MySql>,
-    tables: Vec<TableName>,
+    options: AdminOptions,
+    fence: Option<Fence>,
+    /// When writers began to be kept off.
+    since: Option<Instant>,
+    blocked: Duration,
+    trial: Option<MySqlConnection>,
 }
 
 impl Admin {
-    pub(super) fn new(target: MySql, bookkeeping: Bookkeeping, pipeline: &str, run: &str) -> Self {
-        let (pipeline, run) = (pipeline.to_owned(), run.to_owned());
-        Self { target, bookkeeping, pipeline, run, locked: None }
+    pub(super) fn new(target: &MySql, options: AdminOptions) -> Self {
+        let target = target.with_cancel(&Cancel::new());
+        let bookkeeping = Bookkeeping::new(target.clone());
+        Self { target, bookkeeping, options, fence: None, since: None, blocked: Duration::ZERO, trial: None }
     }
+
+    /// How long writers were kept off since this was last asked: from before the fence was asked for until it was
+    /// lifted; without a fence, as long as the rename took.
+    pub fn take_blocked(&mut self) -> Duration {
+        std::mem::take(&mut self.blocked)
+    }
+
+    /// What is left of the budget. None: there is none, or nobody is kept off.
+    pub fn budget_left(&self) -> Option<Duration> {
+        let budget = self.options.budget?;
+        Some(self.since.map_or(budget, |since| budget.saturating_sub(since.elapsed())))
+    }
+
+    /// A verb's timeout within the budget.
+    fn limit(&self, timeout_ms: u32) -> Result<u32, Failure> {
+        let left = self.budget_left().map_or(u32::MAX, |left| u32::try_from(left.as_millis()).unwrap_or(u32::MAX));
+        if left == 0 {
+            return Err(over_budget(self.options.budget.unwrap_or_default()));
+        }
+        Ok(timeout_ms.min(left))
+    }
+
+    fn block<T>(&self, future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        self.target.bridge.handle().block_on(future)
+    }
+}
+
+/// What is said when writers have been kept off for long enough.
+pub fn over_budget(budget: Duration) -> Failure {
+    Failure::transient(
+        "switch.over-budget",
+        format!("the switch was not done within its budget of {} ms; writers were let on again", budget.as_millis()),
+    )
 }
 
 impl TableAdmin for Admin {
@@ -56,99 +107,260 @@ impl TableAdmin for Admin {
     }
 
     fn exists(&mut self, table: &TableName) -> Result<bool, Failure> {
-        self.target.bridge.block(exists_on_new_connection(&self.target, table))
+        Ok(!self.existing(std::slice::from_ref(table))?.is_empty())
+    }
+
+    fn existing(&mut self, tables: &[TableName]) -> Result<Vec<TableName>, Failure> {
+        self.block(existing_on_new_connection(&self.target, tables))
     }
 
     fn owned(&mut self, table: &TableName) -> Result<bool, Failure> {
-        self.target.bridge.block(owned(&self.bookkeeping, &self.pipeline, table))
+        Ok(!self.owned_among(std::slice::from_ref(table))?.is_empty())
     }
 
-    fn lock_writes(&mut self, tables: &[TableName], timeout_ms: u32) -> Result<(), Failure> {
-        if self.locked.is_some() {
-            return Err(Failure::internal("switch.already-locked", "tables are locked already; unlock them first"));
-        }
-        if tables.is_empty() {
-            return Ok(());
-        }
-        let locked = self.target.bridge.block(lock(&self.target, tables, timeout_ms))?;
-        self.locked = Some(locked);
-        Ok(())
+    fn owned_among(&mut self, tables: &[TableName]) -> Result<Vec<TableName>, Failure> {
+        let made = self.block(self.bookkeeping.tables(&self.options.pipeline))?;
+        Ok(tables.iter().filter(|table| made.iter().any(|m| m.table == **table)).cloned().collect())
     }
 
-    fn unlock(&mut self) -> Result<(), Failure> {
-        match self.locked.take() {
-            None => Ok(()),
-            Some(locked) => self.target.bridge.block(unlock(&self.target, locked)),
+    fn raise_fence(&mut self, tables: &[TableName], timeout_ms: u32) -> Result<String, Failure> {
+        if let Some(fence) = &self.fence {
+            return Ok(fence.describe());
         }
+        let timeout_ms = self.limit(timeout_ms)?;
+        let present = self.existing(tables)?;
+        let mut since = None;
+        let raised = self.block(fence::raise(&self.target, &self.options.means, &present, timeout_ms, &mut since));
+        self.since = since;
+        match raised {
+            Ok(fence) => {
+                let words = fence.describe();
+                tracing::info!(run = self.options.run, fence = words, "fence raised");
+                self.fence = Some(fence);
+                Ok(words)
+            }
+            Err(failure) => {
+                if let Err(lifting) = self.lift_fence() {
+                    tracing::error!(run = self.options.run, "the fence could not be lifted: {lifting}");
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    fn lift_fence(&mut self) -> Result<(), Failure> {
+        let handle = self.target.bridge.handle().clone();
+        let lifted = handle.block_on(fence::lift(&self.target, &mut self.fence, &self.options.before));
+        if let Some(since) = self.since.take() {
+            self.blocked += since.elapsed();
+        }
+        lifted
+    }
+
+    fn compare_last(&mut self, _: &[TableName]) -> Result<String, Failure> {
+        Err(Failure::unsupported("switch.nothing-to-compare", "this target knows of no source to compare with"))
+    }
+
+    fn set_numbers(&mut self, _: &[TableName]) -> Result<(), Failure> {
+        Err(Failure::unsupported("switch.nothing-to-compare", "this target knows of no source to number on from"))
     }
 
     fn rename_all(&mut self, renames: &[(TableName, TableName)], timeout_ms: u32) -> Result<(), Failure> {
         if renames.is_empty() {
             return Ok(());
         }
-        let Self { target, bookkeeping, pipeline, run, locked } = self;
-        target.bridge.block(async {
-            list_backups(bookkeeping, pipeline, run, renames).await?;
-            rename(target, locked.as_mut(), renames, timeout_ms).await
-        })
+        let timeout_ms = self.limit(timeout_ms)?;
+        let Self { target, bookkeeping, options, fence, .. } = self;
+        let locked = match fence {
+            Some(Fence::Tables { connection, .. }) => Some(connection),
+            _ => None,
+        };
+        let fenced = self.since.is_some();
+        let handle = target.bridge.handle().clone();
+        let (took, renamed) = handle.block_on(async {
+            if let Err(failure) = list_backups(bookkeeping, &options.pipeline, &options.run, renames).await {
+                return (Duration::ZERO, Err(failure));
+            }
+            rename::rename(target, locked, renames, timeout_ms).await
+        });
+        if !fenced {
+            self.blocked += took;
+        }
+        renamed
     }
 
-    fn drop(&mut self, table: &TableName) -> Result<(), Failure> {
-        self.target.bridge.block(async {
-            if !owned(&self.bookkeeping, &self.pipeline, table).await? {
-                return Err(Failure::data(
-                    "tables.not-owned",
-                    format!("{table} is not dropped: no run of pipeline {} made it", self.pipeline),
-                )
-                .with("table", table.to_string()));
-            }
+    fn try_out(&mut self, table: &TableName) -> Result<(), Failure> {
+        self.limit(TRIAL_MS)?;
+        let mut connection = match self.trial.take() {
+            Some(connection) => connection,
+            None => self.block(async {
+                let mut connection = self.target.fresh().await?;
+                fence::set_timeout(&self.target, &mut connection, TRIAL_MS).await?;
+                Ok(connection)
+            })?,
+        };
+        let tried = self.block(try_out(&self.target, &mut connection, table));
+        if tried.is_ok() {
+            self.trial = Some(connection);
+        }
+        tried
+    }
+
+    fn remove(&mut self, table: &TableName) -> Result<(), Failure> {
+        if !self.owned(table)? {
+            return Err(Failure::data(
+                "tables.not-owned",
+                format!("{table} is not dropped: no run of pipeline {} made it", self.options.pipeline),
+            )
+            .with("table", table.to_string()));
+        }
+        self.block(async {
+            require_mark(&self.target, &self.bookkeeping, &self.options.pipeline, table).await?;
             let sql = format!("DROP TABLE IF EXISTS {}", quote_table(table));
             self.target.execute_for(&format!("drop {table}"), &sql).await?;
             self.bookkeeping.forget_table(table).await
         })
     }
 
-    fn archive(&mut self, table: &TableName) -> Result<String, Failure> {
-        Err(Failure::unsupported(
-            "tables.archive-unsupported",
-            format!("{table} is not archived: this version drops tables without writing them to a file first"),
-        )
-        .with("table", table.to_string()))
+    fn archive(&mut self, table: &TableName) -> Result<Option<String>, Failure> {
+        let Some(folder) = self.options.archive.clone() else { return Ok(None) };
+        let place = self.block(archive::write(&self.target, table, &folder, &self.options.run))?;
+        Ok(Some(place.display().to_string()))
+    }
+}
+
+/// A backup was somebody's table: it is dropped only when its comment says as well that it is one.
+async fn require_mark(
+    target: &MySql,
+    bookkeeping: &Bookkeeping,
+    pipeline: &str,
+    table: &TableName,
+) -> Result<(), Failure> {
+    let made = bookkeeping.tables(pipeline).await?;
+    let Some(made) = made.iter().find(|made| made.table == *table && made.role == TableRole::Backup) else {
+        return Ok(());
+    };
+    let Some(comment) = comment(target, table).await? else { return Ok(()) };
+    if comment.ends_with(&mark(&made.live, &made.run)) {
+        return Ok(());
+    }
+    Err(Failure::data(
+        "tables.not-marked",
+        format!("{table} is not dropped: the books call it a backup of run {}, and its comment does not", made.run),
+    )
+    .with("table", table.to_string()))
+}
+
+/// What stands at the end of a backup's comment.
+fn mark(live: &TableName, run: &str) -> String {
+    format!("[millrace: backup of {live}, run {run}]")
+}
+
+/// The table's comment. None: there is no such table.
+async fn comment(target: &MySql, table: &TableName) -> Result<Option<String>, Failure> {
+    let sql = format!(
+        "SELECT TABLE_COMMENT FROM information_schema.TABLES WHERE {}",
+        is_among(target, std::slice::from_ref(table))
+    );
+    let rows = target.rows_for(&format!("read the comment of {table}"), sql).await?;
+    Ok(rows.into_iter().next().map(|row| row.into_iter().next().flatten().unwrap_or_default()))
+}
+
+/// The characters that a table's comment may have.
+const COMMENT_CHARACTERS: usize = 2048;
+
+impl MySql {
+    /// Says in a backup's comment that it is one, or takes that back when it is live again.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn mark_backup(&self, backup: &TableName, live: &TableName, run: &str) -> Result<(), Failure> {
+        let mark = mark(live, run);
+        let Some(old) = comment(self, backup).await? else { return Ok(()) };
+        if old.ends_with(&mark) {
+            return Ok(());
+        }
+        let kept: String = old.chars().take(COMMENT_CHARACTERS - mark.chars().count() - 1).collect();
+        let new = if kept.is_empty() { mark } else { format!("{kept} {mark}") };
+        self.set_comment(backup, &new).await
+    }
+
+    /// Takes the mark of [`MySql::mark_backup`] out of the comment of a table, under whichever name it has now.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn unmark_backup(&self, table: &TableName, live: &TableName, run: &str) -> Result<(), Failure> {
+        let Some(old) = comment(self, table).await? else { return Ok(()) };
+        match old.strip_suffix(&mark(live, run)) {
+            Some(kept) => self.set_comment(table, kept.strip_suffix(' ').unwrap_or(kept)).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn set_comment(&self, table: &TableName, comment: &str) -> Result<(), Failure> {
+        let sql = format!("ALTER TABLE {} COMMENT = {}", quote_table(table), quote_text(comment));
+        self.execute_for(&format!("set the comment of {table}"), &sql).await.map(|_| ())
     }
 }
 
 /// Whether there is a table or a view of this name in the target's database.
 pub(super) async fn exists(target: &MySql, table: &TableName) -> Result<bool, Failure> {
-    let rows = target.rows_for(&format!("look for {table}"), exists_sql(target, table)).await?;
+    let sql = format!(
+        "SELECT COUNT(*) FROM information_schema.TABLES WHERE {}",
+        is_among(target, std::slice::from_ref(table))
+    );
+    let rows = target.rows_for(&format!("look for {table}"), sql).await?;
     Ok(first_number(&rows) > 0)
 }
 
-async fn exists_on_new_connection(target: &MySql, table: &TableName) -> Result<bool, Failure> {
+async fn existing_on_new_connection(target: &MySql, tables: &[TableName]) -> Result<Vec<TableName>, Failure> {
+    if tables.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut connection = target.fresh().await?;
-    let found = exists_on(target, &mut connection, table).await;
+    let found = existing_on(target, &mut connection, tables).await;
     let _ = connection.close().await;
     found
 }
 
-async fn exists_on(target: &MySql, connection: &mut MySqlConnection, table: &TableName) -> Result<bool, Failure> {
-    let reading = tokio::time::timeout(LOOK_TIMEOUT, read_rows(connection, exists_sql(target, table)));
-    let rows = reading.await.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::ConnectionAborted.into())));
-    let rows = rows.map_err(|e| target.place.failure(&format!("look for {table}"), &e))?;
-    Ok(first_number(&rows) > 0)
-}
-
-fn exists_sql(target: &MySql, table: &TableName) -> String {
-    let schema = if table.schema.is_empty() { "DATABASE()".to_owned() } else { quote_text(&table.schema) };
-    // A server that folds names does so when it makes a table, and may compare exactly in its catalogs.
-    let name = match target.lower_case_table_names() {
-        0 => format!("TABLE_NAME = BINARY {}", quote_text(&table.name)),
-        _ => format!("LOWER(TABLE_NAME) = LOWER({})", quote_text(&table.name)),
+/// Those of the names that are tables or views, as they were asked for.
+pub(super) async fn existing_on(
+    target: &MySql,
+    connection: &mut MySqlConnection,
+    tables: &[TableName],
+) -> Result<Vec<TableName>, Failure> {
+    let sql =
+        format!("SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE {}", is_among(target, tables));
+    let reading = tokio::time::timeout(LOOK_TIMEOUT, read_rows(connection, sql)).await;
+    let rows = reading.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::ConnectionAborted.into())));
+    let rows = rows.map_err(|e| target.place.failure("look for tables", &e))?;
+    let folds = target.lower_case_table_names() != 0;
+    let same = |a: &str, b: &str| if folds { a.to_lowercase() == b.to_lowercase() } else { a == b };
+    let is_there = |table: &&TableName| {
+        let schema = if table.schema.is_empty() { target.database() } else { table.schema.as_str() };
+        rows.iter().any(|row| match row.as_slice() {
+            [Some(found_schema), Some(found)] => same(found_schema, schema) && same(found, &table.name),
+            _ => false,
+        })
     };
-    format!("SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = {schema} AND {name}")
+    Ok(tables.iter().filter(is_there).cloned().collect())
 }
 
-async fn owned(bookkeeping: &Bookkeeping, pipeline: &str, table: &TableName) -> Result<bool, Failure> {
-    Ok(bookkeeping.tables(pipeline).await?.iter().any(|made| made.table == *table))
+/// A condition on `information_schema.TABLES`.
+fn is_among(target: &MySql, tables: &[TableName]) -> String {
+    let each: Vec<String> = tables
+        .iter()
+        .map(|table| {
+            let schema = if table.schema.is_empty() { "DATABASE()".to_owned() } else { quote_text(&table.schema) };
+            // A server that folds names does so when it makes a table, and may compare exactly in its catalogs.
+            let name = match target.lower_case_table_names() {
+                0 => format!("TABLE_NAME = BINARY {}", quote_text(&table.name)),
+                _ => format!("LOWER(TABLE_NAME) = LOWER({})", quote_text(&table.name)),
+            };
+            format!("(TABLE_SCHEMA = {schema} AND {name})")
+        })
+        .collect();
+    each.join(" OR ")
 }
 
 /// A name that gives way to another one in the same statement becomes a backup: it is listed before it exists.
@@ -168,223 +380,28 @@ async fn list_backups(
     Ok(())
 }
 
-async fn rename(
-    target: &MySql,
-    locked: Option<&mut Locked>,
-    renames: &[(TableName, TableName)],
-    timeout_ms: u32,
-) -> Result<(), Failure> {
-    let pairs: Vec<String> =
-        renames.iter().map(|(old, new)| format!("{} TO {}", quote_table(old), quote_table(new))).collect();
-    let statement = format!("RENAME TABLE {}", pairs.join(", "));
-    let before = names_present(target, renames).await?;
-    let outcome = match locked {
-        Some(locked) => run_limited(target, &mut locked.connection, &statement, timeout_ms).await,
-        None => {
-            let mut connection = target.acquire().await?;
-            let outcome = run_limited(target, &mut connection, &statement, timeout_ms).await;
-            // Its timeouts are no longer those of the pool: it is closed.
-            drop(connection);
-            outcome
-        }
-    };
-    let Err(failure) = outcome else { return Ok(()) };
-    settle(target, renames, &before, failure).await
-}
-
-async fn run_limited(
-    target: &MySql,
-    connection: &mut MySqlConnection,
-    statement: &str,
-    timeout_ms: u32,
-) -> Result<(), Failure> {
-    let doing = "swap the names";
-    set_timeout(target, connection, timeout_ms).await.map_err(|e| target.place.failure(doing, &e))?;
-    // The server's own limit comes first; this one is for a server that does not answer any more.
-    let patience = Duration::from_millis(u64::from(timeout_ms)) + Duration::from_secs(5);
-    let running = connection.execute(sqlx::raw_sql(AssertSqlSafe(statement)));
-    match tokio::time::timeout(patience, running).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(target.place.failure(doing, &error)),
-        Err(_) => Err(target.place.said(
-            Fault::Transient,
-            "database.timeout",
-            doing,
-            &format!("no answer within {} ms", patience.as_millis()),
-        )),
-    }
-}
-
-/// Statements on this connection wait for so long at most.
-async fn set_timeout(target: &MySql, connection: &mut MySqlConnection, timeout_ms: u32) -> Result<(), sqlx::Error> {
-    let seconds = timeout_ms.div_ceil(1000).max(1);
-    let sql = if target.dialect() == "oceanbase" {
-        let microseconds = u64::from(timeout_ms.max(1)) * 1000;
-        format!(
-            "SET ob_query_timeout = {microseconds}, ob_trx_lock_timeout = {microseconds}, lock_wait_timeout = {seconds}"
-        )
-    } else {
-        format!("SET lock_wait_timeout = {seconds}, innodb_lock_wait_timeout = {seconds}")
-    };
-    connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.map(|_| ())
-}
-
-/// Which of the names of a rename exist, in the order of [`names_of`], by a new connection.
-async fn names_present(target: &MySql, renames: &[(TableName, TableName)]) -> Result<Vec<bool>, Failure> {
-    let mut connection = target.fresh().await?;
-    let mut present = Vec::new();
-    for name in names_of(renames) {
-        present.push(exists_on(target, &mut connection, name).await?);
-    }
-    let _ = connection.close().await;
-    Ok(present)
-}
-
-fn names_of(renames: &[(TableName, TableName)]) -> Vec<&TableName> {
-    let mut names: Vec<&TableName> = renames.iter().flat_map(|(old, new)| [old, new]).collect();
-    names.sort();
-    names.dedup();
-    names
-}
-
-/// Which names exist after the renames have been carried out in their order.
-fn names_after(renames: &[(TableName, TableName)], before: &[bool]) -> Vec<bool> {
-    let names = names_of(renames);
-    let mut present = before.to_vec();
-    for (old, new) in renames {
-        for (name, is_there) in names.iter().zip(&mut present) {
-            if *name == old {
-                *is_there = false;
-            } else if *name == new {
-                *is_there = true;
-            }
-        }
-    }
-    present
-}
-
-/// After an error, only the catalogs know: the names are as before, as after, or something that a person must see.
-async fn settle(
-    target: &MySql,
-    renames: &[(TableName, TableName)],
-    before: &[bool],
-    failure: Failure,
-) -> Result<(), Failure> {
-    let after = names_after(renames, before);
-    let mut now = before.to_vec();
-    // A statement that lost its connection may still be waiting for a lock on the server.
-    for pause_ms in [0, 250, 750, 1500] {
-        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
-        now = names_present(target, renames).await?;
-        if now != before || failure.code != "database.connection-lost" {
-            break;
-        }
-    }
-    if now == after {
-        tracing::warn!(database = target.name(), %failure, "the rename failed to answer, and was done");
+/// A read, and a write that is rolled back. A row that somebody else is writing just then has been written to: well.
+async fn try_out(target: &MySql, connection: &mut MySqlConnection, table: &TableName) -> Result<(), Failure> {
+    let failure = |e| target.place.failure(&format!("try {table} out"), &e);
+    let name = quote_table(table);
+    read_rows(connection, format!("SELECT 1 FROM {name} LIMIT 1")).await.map_err(failure)?;
+    let columns = format!(
+        "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE {} AND COALESCE(GENERATION_EXPRESSION, '') = '' \
+         ORDER BY ORDINAL_POSITION LIMIT 1",
+        is_among(target, std::slice::from_ref(table))
+    );
+    let rows = read_rows(connection, columns).await.map_err(failure)?;
+    let Some(column) = rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten() else {
         return Ok(());
-    }
-    if now == before {
-        return Err(failure);
-    }
-    let found: Vec<String> = names_of(renames)
-        .into_iter()
-        .zip(now)
-        .map(|(name, is_there)| format!("{name} {}", if is_there { "exists" } else { "is missing" }))
-        .collect();
-    Err(target.place.said(
-        Fault::Data,
-        "switch.half-renamed",
-        "swap the names",
-        &format!("{}; afterwards {}", failure.message, found.join(", ")),
-    ))
-}
-
-async fn lock(target: &MySql, tables: &[TableName], timeout_ms: u32) -> Result<Locked, Failure> {
-    let doing = "lock tables against writes";
-    let failure = |e| target.place.failure(doing, &e);
-    let mut connection = target.acquire().await?;
-    set_timeout(target, &mut connection, timeout_ms).await.map_err(failure)?;
-    let list: Vec<String> = tables.iter().map(|table| format!("{} WRITE", quote_table(table))).collect();
-    let statement = format!("LOCK TABLES {}", list.join(", "));
-    let waiting = connection.execute(sqlx::raw_sql(AssertSqlSafe(statement)));
-    let patience = Duration::from_millis(u64::from(timeout_ms)) + Duration::from_secs(1);
-    match tokio::time::timeout(patience, waiting).await {
-        Ok(result) => result.map(|_| ()).map_err(failure)?,
-        Err(_) => {
-            return Err(target.place.said(
-                Fault::Transient,
-                "database.timeout",
-                doing,
-                &format!("they were not free within {timeout_ms} ms"),
-            ));
-        }
-    }
-    let locked = Locked { connection, tables: tables.to_vec() };
-    for table in &locked.tables {
-        if !is_held(target, table).await? {
-            let table = table.clone();
-            unlock(target, locked).await?;
-            return Err(Failure::unsupported(
-                "switch.lock-does-not-hold",
-                format!(
-                    "LOCK TABLES on {table} in database {} was accepted, and another session could write all the same",
-                    target.place
-                ),
-            )
-            .with("table", table.to_string()));
-        }
-    }
-    Ok(locked)
-}
-
-/// Whether another session's write waits: a DELETE that matches no row takes the same table lock as any write.
-async fn is_held(target: &MySql, table: &TableName) -> Result<bool, Failure> {
-    let doing = format!("probe the lock of {table}");
-    let failure = |e| target.place.failure(&doing, &e);
-    let mut probe = target.fresh().await?;
-    set_timeout(target, &mut probe, PROBE_SECONDS * 1000).await.map_err(failure)?;
-    probe.execute(sqlx::raw_sql("START TRANSACTION")).await.map_err(failure)?;
-    let statement = format!("DELETE FROM {} WHERE 1 = 0", quote_table(table));
-    let waiting = probe.execute(sqlx::raw_sql(AssertSqlSafe(statement)));
-    let patience = Duration::from_millis(u64::from(PROBE_SECONDS) * 1000 + 500);
-    match tokio::time::timeout(patience, waiting).await {
-        // Closed with its statement unanswered; the server rolls it back.
-        Err(_) => Ok(true),
-        Ok(Ok(_)) => {
-            let _ = probe.close().await;
-            Ok(false)
-        }
-        Ok(Err(error)) => {
-            let waited = matches!(mysql_number(&error), Some(1205 | 1099 | 1100 | 3024 | 4012 | 6003 | 6004));
-            if waited || is_disconnect(&error) { Ok(true) } else { Err(failure(error)) }
-        }
-    }
-}
-
-async fn unlock(target: &MySql, mut locked: Locked) -> Result<(), Failure> {
-    // The connection is closed in any case: that also lifts a lock that could not be lifted by word.
-    let result = locked.connection.execute(sqlx::raw_sql("UNLOCK TABLES")).await;
-    result.map(|_| ()).map_err(|e| target.place.failure("unlock tables", &e))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pairs(names: &[(&str, &str)]) -> Vec<(TableName, TableName)> {
-        names.iter().map(|(old, new)| (TableName::bare(*old), TableName::bare(*new))).collect()
-    }
-
-    #[test]
-    fn after_a_swap_live_and_backup_exist_and_the_shadow_does_not() {
-        let renames = pairs(&[("t", "t_bak"), ("t_tmp", "t")]);
-        assert_eq!(names_of(&renames), [&TableName::bare("t"), &TableName::bare("t_bak"), &TableName::bare("t_tmp")]);
-        assert_eq!(names_after(&renames, &[true, false, true]), [true, true, false]);
-    }
-
-    #[test]
-    fn a_rename_to_a_new_name_moves_the_one_name() {
-        assert_eq!(names_after(&pairs(&[("t_tmp", "t")]), &[false, true]), [true, false]);
+    };
+    let column = quote_name(&column);
+    connection.execute(sqlx::raw_sql("START TRANSACTION")).await.map_err(failure)?;
+    let update = format!("UPDATE {name} SET {column} = {column} LIMIT 1");
+    let written = connection.execute(sqlx::raw_sql(AssertSqlSafe(update))).await;
+    connection.execute(sqlx::raw_sql("ROLLBACK")).await.map_err(failure)?;
+    match written {
+        Ok(_) => Ok(()),
+        Err(error) if matches!(mysql_number(&error), Some(1205)) => Ok(()),
+        Err(error) => Err(failure(error)).map_err(|f: Failure| Failure { fault: Fault::Data, ..f }),
     }
 }

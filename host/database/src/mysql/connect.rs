@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_model::capability::{CatalogSession, TableAdmin};
+use millrace_model::capability::CatalogSession;
 use millrace_model::{Cancel, Column, Failure, Fault, Table, TableName};
 use millrace_rowcopy::port::RowSink;
 use secrecy::{ExposeSecret, SecretString};
@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 
 use super::session::MySqlSession;
 use super::sink::MySqlSink;
-use super::{Admin, Bookkeeping, Origin, read_rows};
+use super::{Admin, AdminOptions, Bookkeeping, Origin, read_rows};
 use crate::bridge::Bridge;
 use crate::dialect::mysql::{quote_name, quote_table, quote_text};
 use crate::error::{Place, is_disconnect, mysql_number};
@@ -227,8 +227,8 @@ impl MySql {
     }
 
     /// What switchers and cleaners are lent.
-    pub fn admin(&self, bookkeeping: &Bookkeeping, pipeline: &str, run: &str) -> Box<dyn TableAdmin> {
-        Box::new(Admin::new(self.clone(), bookkeeping.clone(), pipeline, run))
+    pub fn admin(&self, options: AdminOptions) -> Admin {
+        Admin::new(self, options)
     }
 
     /// The largest value of a column, for AUTO_INCREMENT. None: no row, or no value that is a whole number.

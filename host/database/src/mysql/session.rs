@@ -104,7 +104,7 @@ fn is_comment(token: &str) -> bool {
 }
 
 /// Words, quoted texts and names, comments, and single other characters, in their order and with nothing lost.
-fn tokens(statement: &str) -> Vec<&str> {
+pub(super) fn tokens(statement: &str) -> Vec<&str> {
     let mut tokens = Vec::new();
     let mut rest = statement;
     while let Some(first) = rest.chars().next() {

@@ -22,6 +22,7 @@ pub struct Snapshot {
 struct Inner {
     id: String,
     marker: String,
+    horizon: String,
     /// Held open; never used again.
     _holder: Lease<sqlx::Postgres>,
 }
@@ -39,6 +40,13 @@ impl Snapshot {
     }
 }
 
+impl Snapshot {
+    /// Which transactions it sees, as PostgreSQL prints it: `xmin:xmax:xip,xip`.
+    pub fn horizon(&self) -> &str {
+        &self.inner.horizon
+    }
+}
+
 impl std::fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Snapshot").field("id", &self.inner.id).finish_non_exhaustive()
@@ -52,13 +60,14 @@ pub(super) async fn export(database: &Postgres) -> Result<Snapshot, Failure> {
     let watch = holder.watch();
     let exporting = holder.fetch_one(
         "SELECT pg_export_snapshot(), md5(random()::text || clock_timestamp()::text || \
-         pg_backend_pid()::text || current_database())",
+         pg_backend_pid()::text || current_database()), pg_current_snapshot()::text",
     );
     let row = watch.answered(exporting).await.map_err(failure)?;
     let id: String = row.try_get(0).map_err(failure)?;
     let unique: String = row.try_get(1).map_err(failure)?;
+    let horizon: String = row.try_get(2).map_err(failure)?;
     let marker = format!("{id}/{unique}");
-    Ok(Snapshot { inner: Arc::new(Inner { id, marker, _holder: holder }) })
+    Ok(Snapshot { inner: Arc::new(Inner { id, marker, horizon, _holder: holder }) })
 }
 
 /// Begins a transaction that sees what the snapshot sees.

@@ -6,7 +6,7 @@
 mod catalog;
 mod comparison;
 mod rows;
-pub mod tables;
+mod tables;
 mod talk;
 
 use std::sync::Arc;

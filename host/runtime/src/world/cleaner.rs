@@ -18,10 +18,7 @@ mod bindings {
         path: "../../wit",
         world: "cleaner-plugin",
         imports: { default: trappable },
-        with: {
-            "millrace:stage": crate::contract::millrace::stage,
-            "millrace:stage/tables": crate::lend::tables,
-        },
+        with: { "millrace:stage": crate::contract::millrace::stage },
     });
 }
 

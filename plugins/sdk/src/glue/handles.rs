@@ -9,7 +9,7 @@ use millrace_model::{Column, Failure, TableName};
 use super::bindings::millrace::stage::{catalog, comparison, rows, tables};
 use super::convert::{
     all, array_in, array_out, column_in, difference_in, digest_in, failure_in, key_range_in, key_range_out,
-    row_differences_in, table_name_out,
+    row_differences_in, table_name_in, table_name_out,
 };
 use crate::handle::{BatchHandle, BatchReader, BatchWriter, Catalog, Pace, Pair, Tables};
 
@@ -162,13 +162,28 @@ impl Tables for HostTables<'_> {
         self.0.owned(&table_name_out(table.clone())).map_err(failure_in)
     }
 
-    fn lock_writes(&self, tables: &[TableName], timeout_ms: u32) -> Result<(), Failure> {
-        let tables: Vec<_> = tables.iter().cloned().map(table_name_out).collect();
-        self.0.lock_writes(&tables, timeout_ms).map_err(failure_in)
+    fn existing(&self, tables: &[TableName]) -> Result<Vec<TableName>, Failure> {
+        Ok(all(self.0.existing(&names_out(tables)).map_err(failure_in)?, table_name_in))
     }
 
-    fn unlock(&self) -> Result<(), Failure> {
-        self.0.unlock().map_err(failure_in)
+    fn owned_among(&self, tables: &[TableName]) -> Result<Vec<TableName>, Failure> {
+        Ok(all(self.0.owned_among(&names_out(tables)).map_err(failure_in)?, table_name_in))
+    }
+
+    fn raise_fence(&self, tables: &[TableName], timeout_ms: u32) -> Result<String, Failure> {
+        self.0.raise_fence(&names_out(tables), timeout_ms).map_err(failure_in)
+    }
+
+    fn lift_fence(&self) -> Result<(), Failure> {
+        self.0.lift_fence().map_err(failure_in)
+    }
+
+    fn compare_last(&self, tables: &[TableName]) -> Result<String, Failure> {
+        self.0.compare_last(&names_out(tables)).map_err(failure_in)
+    }
+
+    fn set_numbers(&self, tables: &[TableName]) -> Result<(), Failure> {
+        self.0.set_numbers(&names_out(tables)).map_err(failure_in)
     }
 
     fn rename_all(&self, renames: &[(TableName, TableName)], timeout_ms: u32) -> Result<(), Failure> {
@@ -180,11 +195,19 @@ impl Tables for HostTables<'_> {
         self.0.rename_all(&renames, timeout_ms).map_err(failure_in)
     }
 
-    fn drop(&self, table: &TableName) -> Result<(), Failure> {
-        self.0.drop(&table_name_out(table.clone())).map_err(failure_in)
+    fn try_out(&self, table: &TableName) -> Result<(), Failure> {
+        self.0.try_out(&table_name_out(table.clone())).map_err(failure_in)
     }
 
-    fn archive(&self, table: &TableName) -> Result<String, Failure> {
+    fn remove(&self, table: &TableName) -> Result<(), Failure> {
+        self.0.remove(&table_name_out(table.clone())).map_err(failure_in)
+    }
+
+    fn archive(&self, table: &TableName) -> Result<Option<String>, Failure> {
         self.0.archive(&table_name_out(table.clone())).map_err(failure_in)
     }
+}
+
+fn names_out(names: &[TableName]) -> Vec<super::bindings::millrace::stage::model::TableName> {
+    names.iter().cloned().map(table_name_out).collect()
 }

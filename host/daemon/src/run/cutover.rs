@@ -1,0 +1,348 @@
+//! The target's tables as a switcher is lent them, with what only the host knows: the sources.
+//!
+//! One [`Cutover`] lives for a whole switch, or a whole rollback: the fence is held by its connection, over all steps.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use millrace_database::dialect::mysql as dialect;
+use millrace_database::mysql::{Admin, AdminOptions, FenceMeans, Locks, MySql, over_budget};
+use millrace_database::postgres::Postgres;
+use millrace_model::capability::TableAdmin;
+use millrace_model::plan::FenceOutlook;
+use millrace_model::switching::FenceBefore;
+use millrace_model::{Failure, StageKind, Table, TableName};
+use millrace_pipeline::FencePolicy;
+use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
+
+use super::context::RunContext;
+use super::copy;
+use crate::databases::Databases;
+use crate::outcome::CopyOutcome;
+use crate::setup::Setup;
+
+/// Up to so many rows, by the source's estimate, all of a table is compared once more while writers are kept off; of
+/// a larger one its tail.
+const WHOLE_UP_TO_ROWS: u64 = 100_000;
+/// How many rows a tail has.
+const TAIL_ROWS: u32 = 1_000;
+
+/// How deep the last comparison goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// Every row's transaction, before anybody is kept off.
+    Whole,
+    /// What fits into the budget.
+    Last,
+}
+
+/// A table of the switch.
+struct Side {
+    live: TableName,
+    shadow: TableName,
+    source: Table,
+    desired: Table,
+    rejects: u64,
+}
+
+struct Inner {
+    admin: Mutex<Admin>,
+    sides: Vec<Side>,
+    source: Postgres,
+    target: MySql,
+    horizon: Option<String>,
+    views: Vec<(TableName, String)>,
+    handle: Handle,
+}
+
+/// Lent to a switcher. Clones are the same.
+#[derive(Clone)]
+pub(super) struct Cutover {
+    inner: Arc<Inner>,
+}
+
+/// What a switch knew of the target just before the names were swapped.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Mark {
+    /// The target's system change number. None: it has none.
+    pub(crate) scn: Option<u64>,
+    /// The live names of the new tables, with their rows.
+    pub(crate) rows: Vec<(String, u64)>,
+}
+
+/// How the pipeline lets writers be kept off.
+pub(crate) fn means(setup: &Setup) -> FenceMeans {
+    let Some(stage) = setup.optional_stage(StageKind::Switcher) else { return FenceMeans::default() };
+    let cutover = &stage.declaration.cutover;
+    let accounts = cutover.accounts.clone();
+    match cutover.fence {
+        FencePolicy::Auto => FenceMeans { locks: Locks::Safe, accounts, required: false },
+        FencePolicy::Tables => FenceMeans { locks: Locks::Held, accounts: Vec::new(), required: true },
+        FencePolicy::Accounts => FenceMeans { locks: Locks::Never, accounts, required: true },
+        FencePolicy::None => FenceMeans::default(),
+    }
+}
+
+/// What the plan says about the fence. None: nothing is switched, or the target was not asked.
+pub(crate) fn fence_outlook(setup: &Setup, databases: &Databases) -> Option<FenceOutlook> {
+    let stage = setup.optional_stage(StageKind::Switcher)?;
+    let target = databases.target.as_ref()?;
+    let cutover = &stage.declaration.cutover;
+    let hook = stage.declaration.before.is_some();
+    let weaker = if !cutover.accounts.is_empty() {
+        format!("locking the accounts {} and ending their sessions", cutover.accounts.join(", "))
+    } else if hook {
+        "the before hook, and then nothing but the rename itself".to_owned()
+    } else {
+        "nothing but the rename itself".to_owned()
+    };
+    let atomic = "the rename is atomic, and waits for open transactions without keeping others from writing";
+    let outlook = |means: &str, why: String| Some(FenceOutlook { means: means.to_owned(), why });
+    match (cutover.fence, target.locks_unsafe()) {
+        (FencePolicy::None, _) => outlook(&weaker, format!("the pipeline asks for no fence; {atomic}")),
+        (FencePolicy::Accounts, _) => outlook(&weaker, "the pipeline asks for it".to_owned()),
+        (FencePolicy::Tables, Some(risk)) => {
+            outlook("table locks", format!("the pipeline asks for them. Mind that {risk}"))
+        }
+        (FencePolicy::Tables, None) => {
+            outlook("table locks", "the pipeline asks for them; they are proven by a rehearsal first".to_owned())
+        }
+        (FencePolicy::Auto, Some(risk)) => outlook(&weaker, format!("table locks are not used, because {risk}")),
+        (FencePolicy::Auto, None) => {
+            outlook("table locks", format!("they are proven by a rehearsal first; if they do not hold, by {weaker}"))
+        }
+    }
+}
+
+impl Cutover {
+    /// For this run. What fences change at the server is read, and kept in the state, before the first one is raised:
+    /// whoever comes after this process can restore it.
+    pub(super) async fn open(run: &RunContext) -> Result<Self, Failure> {
+        let means = means(&run.setup);
+        let kept: Option<Option<FenceBefore>> = run.store.kept(run.id(), "fence-before").await?;
+        let before = match kept.flatten() {
+            Some(before) => before,
+            None => run.target.fence_before(&means).await?,
+        };
+        run.store.keep(run.id(), "fence-before", &Some(&before)).await?;
+        let copies: Vec<CopyOutcome> = run.store.kept(run.id(), "copies").await?.unwrap_or_default();
+        let sides: Vec<Side> = run
+            .record
+            .plan
+            .builds()
+            .filter_map(|table| {
+                let live = table.target.clone();
+                let rejects = copies.iter().find(|c| c.table == live.to_string()).map_or(0, |c| c.rejects);
+                Some(Side {
+                    shadow: table.shadow.clone()?,
+                    source: table.source_table.clone()?,
+                    desired: table.desired.clone()?,
+                    live,
+                    rejects,
+                })
+            })
+            .collect();
+        let budget = run.setup.optional_stage(StageKind::Switcher).map(|stage| stage.declaration.cutover.budget);
+        let admin = run.target.admin(AdminOptions {
+            pipeline: run.record.pipeline.clone(),
+            run: run.id().to_owned(),
+            means,
+            before,
+            budget,
+            archive: None,
+        });
+        let lives: Vec<TableName> = sides.iter().map(|side| side.live.clone()).collect();
+        let inner = Inner {
+            admin: Mutex::new(admin),
+            views: run.target.views_on(&lives).await?,
+            sides,
+            source: run.source.clone(),
+            target: run.target.clone(),
+            horizon: copy::kept_horizon(run).await?,
+            handle: Handle::current(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// What a switcher is lent.
+    pub(super) fn lend(&self) -> Box<dyn TableAdmin> {
+        Box::new(self.clone())
+    }
+
+    fn admin(&self) -> MutexGuard<'_, Admin> {
+        self.inner.admin.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For how long writers were kept off since this was last asked.
+    pub(super) fn take_blocked(&self) -> Duration {
+        self.admin().take_blocked()
+    }
+
+    /// Does something with the databases within what is left of the budget. Called on a thread that may block.
+    fn limited<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let left = self.admin().budget_left();
+        self.inner.handle.block_on(async {
+            match left {
+                Some(left) => {
+                    let done = tokio::time::timeout(left, work).await;
+                    done.unwrap_or_else(|_| Err(over_budget(left)))
+                }
+                None => work.await,
+            }
+        })
+    }
+
+    fn sides<'a>(&'a self, tables: &'a [TableName]) -> impl Iterator<Item = &'a Side> {
+        self.inner.sides.iter().filter(|side| tables.contains(&side.live))
+    }
+
+    /// Compares the shadows with their sources as they are now.
+    pub(super) async fn compare(&self, depth: Depth, tables: &[TableName]) -> Result<String, Failure> {
+        let Some(horizon) = &self.inner.horizon else {
+            return Ok("nothing: the run did not keep what its copy saw".to_owned());
+        };
+        let mut wholes = 0;
+        let mut tails = 0;
+        for side in self.sides(tables) {
+            let whole = depth == Depth::Whole || side.source.estimated_rows <= WHOLE_UP_TO_ROWS;
+            let tail = (!whole).then_some(TAIL_ROWS);
+            let changed = self.inner.source.changed_since(&side.source, horizon, tail).await?;
+            let mut what = Vec::new();
+            if changed.changed > 0 {
+                what.push(format!(
+                    "{} rows were inserted or changed, such as {}",
+                    changed.changed,
+                    changed.keys.join("; ")
+                ));
+            }
+            if let Some(count) = changed.count {
+                let copied = self.inner.target.row_count(&side.shadow).await? + side.rejects;
+                if copied != count && changed.changed == 0 {
+                    what.push(format!("it has {count} rows, and {copied} were copied"));
+                }
+                wholes += 1;
+            } else {
+                tails += 1;
+            }
+            if !what.is_empty() {
+                return Err(Failure::data(
+                    "switch.source-changed",
+                    format!("{} has changed since it was copied: {}", side.source.name, what.join("; ")),
+                )
+                .with("table", side.live.to_string()));
+            }
+        }
+        Ok(match tails {
+            0 => format!("{wholes} tables wholly"),
+            _ => format!("{wholes} tables wholly, the last {TAIL_ROWS} rows of {tails} tables"),
+        })
+    }
+
+    /// What the target is like just before names are swapped.
+    pub(super) async fn mark(&self) -> Result<Mark, Failure> {
+        let scn = self.inner.target.moment().await?.scn;
+        let mut rows = Vec::new();
+        for side in &self.inner.sides {
+            rows.push((side.live.to_string(), self.inner.target.row_count(&side.shadow).await?));
+        }
+        Ok(Mark { scn, rows })
+    }
+
+    async fn set_number(&self, side: &Side) -> Result<(), Failure> {
+        let Some(column) = side.desired.columns.iter().find(|c| c.identity) else { return Ok(()) };
+        let largest = self.inner.target.max_value(&side.shadow, &column.name).await?.unwrap_or(0);
+        let mut given = 0;
+        for source in side.source.columns.iter().filter(|c| c.properties.contains_key("sequence-last-value")) {
+            let last = self.inner.source.last_number(&side.source, &source.name).await?.unwrap_or(0);
+            given = given.max(i128::from(last));
+        }
+        let next = u64::try_from(largest.max(given).max(0) + 1).unwrap_or(u64::MAX);
+        if self.inner.target.next_number(&side.shadow).await?.is_some_and(|now| now >= next) {
+            return Ok(());
+        }
+        match dialect::auto_increment(&side.desired, &side.shadow, next) {
+            Some(statement) => self.inner.target.execute(&statement.sql).await.map(|_| ()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl TableAdmin for Cutover {
+    fn dialect(&self) -> String {
+        self.admin().dialect()
+    }
+
+    fn version(&self) -> String {
+        self.admin().version()
+    }
+
+    fn exists(&mut self, table: &TableName) -> Result<bool, Failure> {
+        self.admin().exists(table)
+    }
+
+    fn existing(&mut self, tables: &[TableName]) -> Result<Vec<TableName>, Failure> {
+        self.admin().existing(tables)
+    }
+
+    fn owned(&mut self, table: &TableName) -> Result<bool, Failure> {
+        self.admin().owned(table)
+    }
+
+    fn owned_among(&mut self, tables: &[TableName]) -> Result<Vec<TableName>, Failure> {
+        self.admin().owned_among(tables)
+    }
+
+    fn raise_fence(&mut self, tables: &[TableName], timeout_ms: u32) -> Result<String, Failure> {
+        self.admin().raise_fence(tables, timeout_ms)
+    }
+
+    fn lift_fence(&mut self) -> Result<(), Failure> {
+        self.admin().lift_fence()
+    }
+
+    fn compare_last(&mut self, tables: &[TableName]) -> Result<String, Failure> {
+        self.limited(self.compare(Depth::Last, tables))
+    }
+
+    fn set_numbers(&mut self, tables: &[TableName]) -> Result<(), Failure> {
+        self.limited(async {
+            for side in self.sides(tables) {
+                self.set_number(side).await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn rename_all(&mut self, renames: &[(TableName, TableName)], timeout_ms: u32) -> Result<(), Failure> {
+        self.admin().rename_all(renames, timeout_ms)
+    }
+
+    fn try_out(&mut self, table: &TableName) -> Result<(), Failure> {
+        self.admin().try_out(table)?;
+        for (_, view) in self.inner.views.iter().filter(|(on, _)| on == table) {
+            self.limited(async {
+                let read = self.inner.target.read_view(view).await;
+                read.map_err(|failure| {
+                    Failure::data(
+                        "switch.view-broken",
+                        format!(
+                            "the view {view} worked with the old {table} and not with the new one: {}",
+                            failure.message
+                        ),
+                    )
+                    .with("table", table.to_string())
+                })
+            })?;
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, table: &TableName) -> Result<(), Failure> {
+        self.admin().remove(table)
+    }
+
+    fn archive(&mut self, table: &TableName) -> Result<Option<String>, Failure> {
+        self.admin().archive(table)
+    }
+}

@@ -1,0 +1,467 @@
+//! What keeps writers off while names are swapped.
+//!
+//! Three means, the strongest that is allowed and proves itself first:
+//!
+//! - **table locks**. A server's OK to LOCK TABLES says nothing: OceanBase gives it and lets others write on unless
+//!   `enable_lock_priority` is set. So locks are rehearsed on two small tables, with a second session that must wait
+//!   and a rename under the lock, before they are trusted; and on the tables themselves a second session must wait
+//!   too. A session that dies under the fence must also give its locks back: the kernel seekdb keeps them for ever,
+//!   over a restart as well, and nobody else can lift them;
+//! - **accounts**: those that applications write with are locked, and their sessions ended;
+//! - **nothing**: the rename is atomic, and waits for open transactions without keeping others from writing.
+
+use std::time::{Duration, Instant};
+
+use millrace_model::switching::FenceBefore;
+use millrace_model::{Failure, Fault, TableName};
+use sqlx::mysql::MySqlConnection;
+use sqlx::{AssertSqlSafe, Connection, Executor};
+
+use super::{MySql, read_rows, sessions};
+use crate::dialect::mysql::{quote_table, quote_text};
+use crate::error::mysql_number;
+
+/// How long a second session waits for a lock before it is believed in.
+const PROBE_MS: u32 = 100;
+/// How long locks of a session that is gone may stay.
+const RELEASED_WITHIN: Duration = Duration::from_secs(3);
+/// How long the sessions of a locked account may take to end.
+const ENDED_WITHIN: Duration = Duration::from_secs(2);
+/// The tables of the rehearsal. The name is fixed: if one of them is there and locked, locks outlive sessions here.
+const SCRATCH: [&str; 3] = ["millrace_fence_a", "millrace_fence_b", "millrace_fence_c"];
+
+/// Whether table locks may be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Locks {
+    /// They are not.
+    #[default]
+    Never,
+    /// Where they hold, and where the server gives them back when a session ends.
+    Safe,
+    /// Where they hold.
+    Held,
+}
+
+/// How writers may be kept off.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FenceMeans {
+    /// Table locks.
+    pub locks: Locks,
+    /// The accounts that may be locked, as `name` or `name@host`.
+    pub accounts: Vec<String>,
+    /// Whether it must be one of these means: otherwise the rename alone will do.
+    pub required: bool,
+}
+
+/// A fence that is up.
+pub(super) enum Fence {
+    /// A connection that holds write locks.
+    Tables {
+        /// It is closed when the locks are lifted.
+        connection: MySqlConnection,
+        /// How many tables.
+        count: usize,
+    },
+    /// Locked accounts.
+    Accounts {
+        /// Which.
+        accounts: Vec<String>,
+        /// How many sessions were ended.
+        ended: usize,
+    },
+    /// Nothing.
+    Rename {
+        /// Why nothing stronger.
+        why: String,
+    },
+}
+
+impl Fence {
+    /// For people.
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::Tables { count, .. } => format!("table locks on {count} tables"),
+            Self::Accounts { accounts, ended } => {
+                format!("accounts locked: {}, {ended} sessions ended", accounts.join(", "))
+            }
+            Self::Rename { why } if why.is_empty() => "nothing but the rename itself".to_owned(),
+            Self::Rename { why } => format!("nothing but the rename itself: {why}"),
+        }
+    }
+}
+
+impl MySql {
+    /// Why table locks cannot be trusted here, as far as that is known without trying. None: they are tried.
+    pub fn locks_unsafe(&self) -> Option<&'static str> {
+        self.version().to_ascii_lowercase().contains("seekdb").then_some(
+            "this kernel keeps the table locks of a session that is gone, so that a process killed under them would leave \
+             the tables locked for good",
+        )
+    }
+
+    /// What raising a fence may change here, as it is now.
+    ///
+    /// # Errors
+    /// `switch.unknown-account`, `switch.own-account`, and what the database says.
+    pub async fn fence_before(&self, means: &FenceMeans) -> Result<FenceBefore, Failure> {
+        let mut before = FenceBefore::default();
+        let may_lock = means.locks == Locks::Held || means.locks == Locks::Safe && self.locks_unsafe().is_none();
+        if may_lock && self.dialect() == "oceanbase" {
+            before.lock_priority = lock_priority(self).await;
+        }
+        for account in &means.accounts {
+            if !is_locked(self, account).await? {
+                before.open_accounts.push(account.clone());
+            }
+        }
+        Ok(before)
+    }
+}
+
+/// Raises the strongest fence. `since` is set as soon as somebody may be kept off, also when raising fails then.
+pub(super) async fn raise(
+    target: &MySql,
+    means: &FenceMeans,
+    tables: &[TableName],
+    timeout_ms: u32,
+    since: &mut Option<Instant>,
+) -> Result<Fence, Failure> {
+    let mut why = Vec::new();
+    if means.locks != Locks::Never && !tables.is_empty() {
+        let unsafe_here = target.locks_unsafe().filter(|_| means.locks == Locks::Safe);
+        let locked = match unsafe_here {
+            Some(reason) => Err(Failure::unsupported("switch.lock-outlives-session", reason)),
+            None => lock_tables(target, means.locks, tables, timeout_ms, since).await,
+        };
+        match locked {
+            Ok(connection) => return Ok(Fence::Tables { connection, count: tables.len() }),
+            Err(failure) if failure.fault == Fault::Unsupported || failure.code == "database.missing-privilege" => {
+                why.push(failure.message);
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    if !means.accounts.is_empty() {
+        return lock_accounts(target, &means.accounts, since).await;
+    }
+    if means.required && !tables.is_empty() {
+        return Err(Failure::unsupported(
+            "switch.no-fence",
+            format!("the fence that the pipeline asks for cannot be had: {}", why.join("; ")),
+        ));
+    }
+    Ok(Fence::Rename { why: why.join("; ") })
+}
+
+/// Lifts a fence, and restores what any fence of this switch had changed, also one of a process that is gone.
+pub(super) async fn lift(target: &MySql, fence: &mut Option<Fence>, before: &FenceBefore) -> Result<(), Failure> {
+    let mut first = Ok(());
+    let mut keep_first = |result: Result<(), Failure>| {
+        if first.is_ok() {
+            first = result;
+        }
+    };
+    if let Some(Fence::Tables { mut connection, .. }) = fence.take() {
+        let unlocked = connection.execute(sqlx::raw_sql("UNLOCK TABLES")).await;
+        keep_first(unlocked.map(|_| ()).map_err(|e| target.place.failure("unlock tables", &e)));
+        let _ = connection.close().await;
+    }
+    for account in &before.open_accounts {
+        if matches!(is_locked(target, account).await, Ok(false)) {
+            continue;
+        }
+        let sql = format!("ALTER USER {} ACCOUNT UNLOCK", quote_account(account));
+        keep_first(target.execute_for(&format!("unlock account {account}"), &sql).await.map(|_| ()));
+    }
+    if let Some(value) = &before.lock_priority
+        && lock_priority(target).await.is_some_and(|now| now != *value)
+    {
+        keep_first(set_lock_priority(target, value).await);
+    }
+    first
+}
+
+/// Statements on this connection wait for so long at most.
+pub(super) async fn set_timeout(
+    target: &MySql,
+    connection: &mut MySqlConnection,
+    timeout_ms: u32,
+) -> Result<(), Failure> {
+    let seconds = timeout_ms.div_ceil(1000).max(1);
+    let sql = if target.dialect() == "oceanbase" {
+        let microseconds = u64::from(timeout_ms.max(1)) * 1000;
+        format!(
+            "SET ob_query_timeout = {microseconds}, ob_trx_lock_timeout = {microseconds}, lock_wait_timeout = {seconds}"
+        )
+    } else {
+        format!("SET lock_wait_timeout = {seconds}, innodb_lock_wait_timeout = {seconds}")
+    };
+    let set = connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await;
+    set.map(|_| ()).map_err(|e| target.place.failure("set timeouts", &e))
+}
+
+/// The value of the parameter. None: there is none, or we may not see it.
+async fn lock_priority(target: &MySql) -> Option<String> {
+    let sql = "SHOW PARAMETERS WHERE name = 'enable_lock_priority'".to_owned();
+    let rows = target.rows_for("read enable_lock_priority", sql).await.ok()?;
+    // svr_type, name, data_type, value on one server; more columns before them on a cluster's.
+    let row = rows.into_iter().next()?;
+    let at = row.iter().position(|cell| cell.as_deref() == Some("enable_lock_priority"))?;
+    row.get(at + 2).cloned().flatten()
+}
+
+async fn set_lock_priority(target: &MySql, value: &str) -> Result<(), Failure> {
+    let value = if value.eq_ignore_ascii_case("true") { "TRUE" } else { "FALSE" };
+    let sql = format!("ALTER SYSTEM SET enable_lock_priority = {value}");
+    target.execute_for("set enable_lock_priority", &sql).await.map(|_| ())
+}
+
+async fn lock_tables(
+    target: &MySql,
+    locks: Locks,
+    tables: &[TableName],
+    timeout_ms: u32,
+    since: &mut Option<Instant>,
+) -> Result<MySqlConnection, Failure> {
+    if target.dialect() == "oceanbase" && lock_priority(target).await.is_some_and(|v| !v.eq_ignore_ascii_case("true")) {
+        set_lock_priority(target, "TRUE").await?;
+    }
+    rehearse(target, locks).await?;
+    let doing = "lock tables against writes";
+    let mut connection = target.fresh().await?;
+    set_timeout(target, &mut connection, timeout_ms).await?;
+    *since = Some(Instant::now());
+    let patience = Duration::from_millis(u64::from(timeout_ms));
+    if let Err(failure) = lock(target, &mut connection, tables).await {
+        let blockers = sessions::in_the_way(target, tables).await;
+        return Err(match failure.code.as_str() {
+            "database.timeout" => sessions::waited(target, doing, patience, &blockers),
+            _ => failure,
+        });
+    }
+    match first_held(target, tables).await {
+        Ok(true) => {}
+        other => {
+            let unlocked = connection.execute(sqlx::raw_sql("UNLOCK TABLES")).await;
+            unlocked.map_err(|e| target.place.failure("unlock tables", &e))?;
+            other?;
+            return Err(does_not_hold(target, &tables[0]));
+        }
+    }
+    // What follows on this connection are a rename and the unlocking.
+    Ok(connection)
+}
+
+async fn lock(target: &MySql, connection: &mut MySqlConnection, tables: &[TableName]) -> Result<(), Failure> {
+    let list: Vec<String> = tables.iter().map(|table| format!("{} WRITE", quote_table(table))).collect();
+    let statement = format!("LOCK TABLES {}", list.join(", "));
+    let locked = connection.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await;
+    locked.map(|_| ()).map_err(|e| target.place.failure("lock tables against writes", &e))
+}
+
+fn does_not_hold(target: &MySql, table: &TableName) -> Failure {
+    Failure::unsupported(
+        "switch.lock-does-not-hold",
+        format!(
+            "LOCK TABLES on {table} in database {} was accepted, and another session could write all the same",
+            target.place
+        ),
+    )
+    .with("table", table.to_string())
+}
+
+/// Whether another session's write waits at the first table that has a row to write to. The rehearsal has shown how the
+/// server locks; this shows that these very locks are there.
+async fn first_held(target: &MySql, tables: &[TableName]) -> Result<bool, Failure> {
+    let mut probe = target.fresh().await?;
+    for table in tables {
+        let rows = read_rows(&mut probe, format!("SELECT 1 FROM {} LIMIT 1", quote_table(table)))
+            .await
+            .map_err(|e| target.place.failure(&format!("look into {table}"), &e))?;
+        if !rows.is_empty() {
+            return is_held(target, &mut probe, table).await;
+        }
+    }
+    Ok(true)
+}
+
+/// Whether a row of the table cannot be locked for writing. A statement that matches no row would not be met by the lock.
+async fn is_held(target: &MySql, probe: &mut MySqlConnection, table: &TableName) -> Result<bool, Failure> {
+    let failure = |e| target.place.failure(&format!("probe the lock of {table}"), &e);
+    let timeout = if target.dialect() == "oceanbase" {
+        format!("SET ob_trx_lock_timeout = {}", u64::from(PROBE_MS) * 1000)
+    } else {
+        "SET lock_wait_timeout = 1, innodb_lock_wait_timeout = 1".to_owned()
+    };
+    probe.execute(sqlx::raw_sql(AssertSqlSafe(timeout))).await.map_err(failure)?;
+    probe.execute(sqlx::raw_sql("START TRANSACTION")).await.map_err(failure)?;
+    let statement = format!("SELECT 1 FROM {} LIMIT 1 FOR UPDATE", quote_table(table));
+    let outcome = read_rows(probe, statement).await;
+    probe.execute(sqlx::raw_sql("ROLLBACK")).await.map_err(failure)?;
+    match outcome {
+        Ok(_) => Ok(false),
+        Err(error) if matches!(mysql_number(&error), Some(1205 | 1099 | 1100 | 3024 | 4012 | 6003 | 6004)) => Ok(true),
+        Err(error) => Err(failure(error)),
+    }
+}
+
+/// Locks, renames and unlocks small tables, with a second session that tries to write.
+async fn rehearse(target: &MySql, locks: Locks) -> Result<(), Failure> {
+    let [a, b, c] = SCRATCH.map(TableName::bare);
+    let run = async |sql: String| target.execute_for("rehearse the fence", &sql).await.map(|_| ());
+    for table in [&a, &b, &c] {
+        run(format!("DROP TABLE IF EXISTS {}", quote_table(table))).await?;
+    }
+    for table in [&a, &b] {
+        run(format!("CREATE TABLE {} (id INT PRIMARY KEY)", quote_table(table))).await?;
+        run(format!("INSERT INTO {} VALUES (1)", quote_table(table))).await?;
+    }
+    let mut holder = target.fresh().await?;
+    let mut probe = target.fresh().await?;
+    lock(target, &mut holder, std::slice::from_ref(&a)).await?;
+    let held = is_held(target, &mut probe, &a).await;
+    let rename = format!("RENAME TABLE {0} TO {2}, {1} TO {0}", quote_table(&a), quote_table(&b), quote_table(&c));
+    let renamed = if matches!(held, Ok(true)) {
+        let renaming = holder.execute(sqlx::raw_sql(AssertSqlSafe(rename)));
+        tokio::time::timeout(RELEASED_WITHIN, renaming).await.map_or(Ok(false), |renamed| match renamed {
+            Ok(_) => Ok(true),
+            Err(error) => Err(target.place.failure("rename under a lock", &error)),
+        })
+    } else {
+        Ok(true)
+    };
+    let unlocked = holder.execute(sqlx::raw_sql("UNLOCK TABLES")).await;
+    unlocked.map_err(|e| target.place.failure("unlock tables", &e))?;
+    if !held? {
+        return Err(does_not_hold(target, &a));
+    }
+    let unsupported = |words: String| Failure::unsupported("switch.lock-does-not-hold", words);
+    match renamed {
+        Ok(true) => {}
+        Ok(false) => return Err(unsupported("tables cannot be renamed while they are locked here".to_owned())),
+        Err(failure) => {
+            return Err(unsupported(format!(
+                "tables cannot be renamed while they are locked here: {}",
+                failure.message
+            )));
+        }
+    }
+    if locks == Locks::Safe {
+        lock(target, &mut holder, std::slice::from_ref(&a)).await?;
+        drop(holder);
+        let begun = Instant::now();
+        while is_held(target, &mut probe, &a).await? {
+            if begun.elapsed() > RELEASED_WITHIN {
+                return Err(Failure::unsupported(
+                    "switch.lock-outlives-session",
+                    "the server keeps the table locks of a session that is gone",
+                ));
+            }
+        }
+    }
+    for table in [&a, &c] {
+        run(format!("DROP TABLE IF EXISTS {}", quote_table(table))).await?;
+    }
+    Ok(())
+}
+
+async fn lock_accounts(target: &MySql, accounts: &[String], since: &mut Option<Instant>) -> Result<Fence, Failure> {
+    *since = Some(Instant::now());
+    for account in accounts {
+        let sql = format!("ALTER USER {} ACCOUNT LOCK", quote_account(account));
+        target.execute_for(&format!("lock account {account}"), &sql).await?;
+    }
+    let names: Vec<&str> = accounts.iter().map(|account| split(account).0).collect();
+    let begun = Instant::now();
+    let mut ended = 0;
+    loop {
+        let sessions = sessions_of(target, &names).await?;
+        if sessions.is_empty() {
+            break;
+        }
+        if begun.elapsed() > ENDED_WITHIN {
+            return Err(Failure::transient(
+                "switch.sessions-stay",
+                format!("{} sessions of {} could not be ended", sessions.len(), names.join(", ")),
+            ));
+        }
+        for session in sessions {
+            // One that ended by itself just now is no failure.
+            if target.execute_for("end a session", &format!("KILL {session}")).await.is_ok() {
+                ended += 1;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(Fence::Accounts { accounts: accounts.to_vec(), ended })
+}
+
+/// The numbers of the sessions of these users.
+async fn sessions_of(target: &MySql, users: &[&str]) -> Result<Vec<u64>, Failure> {
+    let rows = target.rows_for("list sessions", "SHOW FULL PROCESSLIST".to_owned()).await?;
+    let text = |row: &[Option<String>], at: usize| row.get(at).cloned().flatten().unwrap_or_default();
+    Ok(rows
+        .iter()
+        .filter(|row| {
+            let user = text(row, 1);
+            // A cluster's proxy shows `user@tenant`.
+            users.iter().any(|wanted| user == *wanted || user.split('@').next() == Some(*wanted))
+        })
+        .filter_map(|row| text(row, 0).parse().ok())
+        .collect())
+}
+
+/// `name` or `name@host`.
+fn split(account: &str) -> (&str, &str) {
+    account.rsplit_once('@').unwrap_or((account, "%"))
+}
+
+fn quote_account(account: &str) -> String {
+    let (user, host) = split(account);
+    format!("{}@{}", quote_text(user), quote_text(host))
+}
+
+/// Whether an account is locked. Ours is refused: we could not unlock it any more.
+async fn is_locked(target: &MySql, account: &str) -> Result<bool, Failure> {
+    let (user, host) = split(account);
+    let own = target.rows_for("ask who we are", "SELECT CURRENT_USER()".to_owned()).await?;
+    let own = own.into_iter().next().and_then(|row| row.into_iter().next()).flatten().unwrap_or_default();
+    if split(&own).0 == user {
+        return Err(Failure::config(
+            "switch.own-account",
+            format!("account {account} cannot be locked as a fence: Millrace itself is connected as {own}"),
+        ));
+    }
+    let sql = format!(
+        "SELECT account_locked FROM mysql.user WHERE user = {} AND host = {}",
+        quote_text(user),
+        quote_text(host)
+    );
+    let rows = target.rows_for(&format!("look at account {account}"), sql).await?;
+    match rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten() {
+        Some(locked) => Ok(locked == "Y"),
+        None => Err(Failure::config(
+            "switch.unknown-account",
+            format!("there is no account {user}@{host} in database {}", target.place),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_has_a_host_or_any() {
+        assert_eq!(quote_account("app"), "'app'@'%'");
+        assert_eq!(quote_account("app@10.0.0.%"), "'app'@'10.0.0.%'");
+        assert_eq!(quote_account("o'hara"), "'o\\'hara'@'%'");
+    }
+
+    #[test]
+    fn a_fence_says_what_it_is() {
+        let fence = Fence::Accounts { accounts: vec!["app".into(), "job".into()], ended: 3 };
+        assert_eq!(fence.describe(), "accounts locked: app, job, 3 sessions ended");
+        assert_eq!(Fence::Rename { why: String::new() }.describe(), "nothing but the rename itself");
+    }
+}
