@@ -300,5 +300,5 @@ async fn twenty_random_cuts_in_the_copy_lose_and_double_no_row() -> Result<()> {
 #[tokio::test]
 #[ignore = "the long form: some minutes"]
 async fn two_hundred_random_cuts_in_the_copy_lose_and_double_no_row() -> Result<()> {
-    no_row_is_lost_or_doubled(20_000, 200).await
+    no_row_is_lost_or_doubled(2_500, 200).await
 }
