@@ -67,7 +67,10 @@ fn table_has_key(chunk: &Chunk) -> bool {
     matches!(chunk.part, ChunkPart::Keys(_))
 }
 
-fn table(name: &str, key: &[(&str, &str, Layout, &str)]) -> Table {
+/// Name, logical type, layout, and type as it is declared.
+type KeyColumn = (&'static str, &'static str, Layout, &'static str);
+
+fn table(name: &str, key: &[KeyColumn]) -> Table {
     let mut columns: Vec<Column> =
         key.iter().map(|(name, logical, layout, sql)| column(name, logical, *layout, sql)).collect();
     columns.push(column("body", "text", Layout::Varlen, "text"));
@@ -90,7 +93,7 @@ fn script(name: &str, key_columns: &str, key: &str, values: &str) -> String {
 async fn chunks_are_even_for_every_kind_of_key() {
     use Layout::{Fixed, Int32, Int64, Varlen};
     let integer = |name: &'static str| (name, "integer", Int64, "bigint");
-    let kinds: [(&str, &str, &str, &str, Vec<(&str, &str, Layout, &str)>); 9] = [
+    let kinds: [(&str, &str, &str, &str, Vec<KeyColumn>); 9] = [
         ("plain", "id bigint", "id", "n", vec![integer("id")]),
         ("negative", "id bigint", "id", "n - 10000", vec![integer("id")]),
         ("gaps", "id bigint", "id", "n + (n / 100)::int8 * 1000000007", vec![integer("id")]),

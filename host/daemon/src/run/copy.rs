@@ -30,6 +30,9 @@ use crate::setup::blocking;
 /// How often progress is told.
 const TELL_EVERY: Duration = Duration::from_millis(100);
 
+/// Tables that were copied are noted in the journal together, where so many are done at once.
+const NOTED_AT_ONCE: usize = 256;
+
 /// Of rejected rows, how many a report shows.
 const REJECTS_SHOWN: usize = 100;
 
@@ -119,8 +122,10 @@ pub(super) async fn copy(run: &RunContext) -> Result<(), Failure> {
         tables.push(copy);
         ways.push(table.rows_from.is_none().then_some(way));
     }
-    let begun: Vec<Action> = pending.iter().map(|table| Action::copy(&table.target)).collect();
-    try_join_all(begun.iter().map(|action| run.recorder.action(action, EventKind::ActionStarted))).await?;
+    let actions: Vec<Action> = pending.iter().map(|table| Action::copy(&table.target)).collect();
+    // Together, so that the journal keeps them in one write.
+    let begun: Vec<_> = actions.iter().map(|action| run.recorder.action(action, EventKind::ActionStarted)).collect();
+    try_join_all(begun).await?;
     let factory = Factory { copier: stage.plugin.clone(), context: stage.context(&run.cancel), ways };
     let options = CopyOptions {
         workers: begin_with,
@@ -136,8 +141,10 @@ pub(super) async fn copy(run: &RunContext) -> Result<(), Failure> {
     let (reins, watched) = (control.clone(), Arc::clone(&progress));
     let copying = blocking(move || copy_tables(tables, options, &reins, &factory, &Tables(done), &watched));
     let noting = async {
-        while let Some(outcome) = copied.recv().await {
-            note_copied(run, &outcome).await?;
+        let mut outcomes: Vec<CopyOutcome> = run.store.kept(run.id(), "copies").await?.unwrap_or_default();
+        let mut done = Vec::new();
+        while copied.recv_many(&mut done, NOTED_AT_ONCE).await > 0 {
+            note_copied(run, &mut outcomes, std::mem::take(&mut done)).await?;
         }
         Ok::<(), Failure>(())
     };
@@ -149,7 +156,7 @@ pub(super) async fn copy(run: &RunContext) -> Result<(), Failure> {
     run.watch.progress.send_replace(None);
     // What cannot be read now is read when the copy goes on; why it failed is what counts.
     let rejects = keep_rejects(run).await;
-    let Err(failure) = result else { return noted.and(rejects) };
+    let Err(failure) = result.and(noted).and(rejects) else { return Ok(()) };
     if failure.fault != millrace_model::Fault::Cancelled {
         for table in pending.into_iter().filter(is_pending) {
             let kind = EventKind::ActionFailed { failure: failure.clone() };
@@ -265,24 +272,34 @@ pub(super) async fn keep_rejects(run: &RunContext) -> Result<(), Failure> {
     run.store.keep(run.id(), "rejects", &rejects).await
 }
 
-/// Keeps what came of a table, and says in the journal that it is copied.
-async fn note_copied(run: &RunContext, outcome: &TableOutcome) -> Result<(), Failure> {
-    let digest = if outcome.is_hashed { outcome.digest.to_string() } else { String::new() };
-    let mut kept: Vec<CopyOutcome> = run.store.kept(run.id(), "copies").await?.unwrap_or_default();
-    kept.retain(|c| c.table != outcome.table);
-    kept.push(CopyOutcome {
-        table: outcome.table.clone(),
-        rows: outcome.rows,
-        bytes: outcome.bytes,
-        rejects: outcome.rejects,
-        digest: digest.clone(),
-        chunks: outcome.chunks,
-        seconds: outcome.elapsed.as_secs_f64(),
-    });
-    run.store.keep(run.id(), "copies", &kept).await?;
-    let Some(table) = run.record.plan.builds().find(|t| t.target.to_string() == outcome.table) else { return Ok(()) };
-    let kind = EventKind::ActionSucceeded { state: json!({ "rows": outcome.rows, "digest": digest }) };
-    run.recorder.action(&Action::copy(&table.target), kind).await
+/// Keeps what came of tables among the outcomes of all, and says in the journal that they are copied.
+async fn note_copied(run: &RunContext, all: &mut Vec<CopyOutcome>, done: Vec<TableOutcome>) -> Result<(), Failure> {
+    let digest = |outcome: &TableOutcome| {
+        if outcome.is_hashed { outcome.digest.to_string() } else { String::new() }
+    };
+    for outcome in &done {
+        all.retain(|known| known.table != outcome.table);
+        all.push(CopyOutcome {
+            table: outcome.table.clone(),
+            rows: outcome.rows,
+            bytes: outcome.bytes,
+            rejects: outcome.rejects,
+            digest: digest(outcome),
+            chunks: outcome.chunks,
+            seconds: outcome.elapsed.as_secs_f64(),
+        });
+    }
+    run.store.keep(run.id(), "copies", &*all).await?;
+    let succeeded: Vec<(Action, EventKind)> = done
+        .iter()
+        .filter_map(|outcome| {
+            let table = run.record.plan.builds().find(|t| t.target.to_string() == outcome.table)?;
+            let state = json!({ "rows": outcome.rows, "digest": digest(outcome) });
+            Some((Action::copy(&table.target), EventKind::ActionSucceeded { state }))
+        })
+        .collect();
+    let noted: Vec<_> = succeeded.iter().map(|(action, kind)| run.recorder.action(action, kind.clone())).collect();
+    try_join_all(noted).await.map(|_| ())
 }
 
 /// Lets a shadow number on from behind both its largest number and what its source would give next.
