@@ -56,8 +56,8 @@ pub(crate) fn of_rows(pair: &dyn Pair, differences: RowDifferences, shown: u32, 
             Disparity::Extra => extra,
             _ => changed,
         };
+        // Of a kind that was not listed to its end, every group may be larger.
         let complete = all <= listed.get(&kind).map_or(0, |keys| keys.len() as u64).max(differences.len() as u64);
-        // Where one group is all that was found of its kind, it is as large as the kind.
         let rows = differences.len() as u64;
         let how_many = if complete { count(rows) } else { format!("at least {}", count(rows)) };
         differences.truncate(shown as usize);

@@ -286,3 +286,99 @@ fn name_swapped(found: &mut [Difference]) {
         found[at].cause = Cause::Swapped.word().to_owned();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(key: &str, values: &[Option<&str>]) -> Row {
+        let value = |text: &Option<&str>| {
+            let bytes = text.map_or_else(|| vec![0], |text| [&[5u8][..], text.as_bytes()].concat());
+            (bytes, text.map(str::to_owned))
+        };
+        Row { key: vec![key.to_owned()], values: values.iter().map(value).collect() }
+    }
+
+    fn changed(key: &str, source: &str, target: &str) -> Disparate {
+        Disparate::Changed { source: row(key, &[Some(source)]), target: row(key, &[Some(target)]) }
+    }
+
+    fn found(rows: Vec<Disparate>) -> Found {
+        Found::of(rows)
+    }
+
+    fn keys(found: &Found) -> Vec<&str> {
+        found.rows.iter().map(|row| row.key()[0].as_str()).collect()
+    }
+
+    #[test]
+    fn only_what_is_still_there_counts() {
+        let missing = |key| Disparate::Missing(row(key, &[Some("x")]));
+        let extra = |key| Disparate::Extra { row: row(key, &[Some("x")]), doubled: false };
+        let before = found(vec![missing("1"), missing("2"), extra("3"), extra("4"), missing("5")]);
+        // 1 has arrived, 3 is gone, 5 has arrived and differs.
+        let again = found(vec![missing("2"), extra("4"), changed("5", "x", "y"), missing("6")]);
+        let still = before.still_in(again);
+        assert_eq!(keys(&still), ["2", "4"]);
+        assert_eq!((still.missing, still.extra, still.changed), (1, 1, 0));
+    }
+
+    #[test]
+    fn a_value_that_both_sides_have_moved_on_from_is_being_written() {
+        let before = || found(vec![changed("1", "10", "9")]);
+        let again = |source: &str, target: &str| before().still_in(found(vec![changed("1", source, target)])).count();
+        assert_eq!(again("10", "9"), 1, "nothing has changed");
+        assert_eq!(again("20", "9"), 1, "the target has been left behind");
+        assert_eq!(again("10", "19"), 1, "the source has been left behind");
+        assert_eq!(again("20", "19"), 0, "both are written");
+        assert!(before().is_as(&before()));
+        assert!(!before().is_as(&found(vec![changed("1", "20", "9")])));
+    }
+
+    #[test]
+    fn rows_that_were_counted_and_not_kept_are_never_more_than_were_seen_again() {
+        let before = Found { missing: 100, extra: 0, changed: 50, rows: vec![changed("1", "a", "b")] };
+        let again = Found { missing: 120, extra: 7, changed: 30, rows: vec![changed("1", "a", "b")] };
+        let still = before.still_in(again);
+        assert_eq!((still.missing, still.extra, still.changed), (100, 0, 30));
+        assert_eq!(keys(&still), ["1"]);
+        assert!(!still.is_complete());
+    }
+
+    #[test]
+    fn what_several_scopes_found_is_added_and_kept_as_far_as_there_is_room() {
+        let one = found(vec![changed("1", "a", "b"), changed("2", "a", "b")]);
+        let merged = Found::merge(vec![one.clone(), found(vec![changed("3", "a", "b")]), one], 4);
+        assert_eq!(merged.changed, 5);
+        assert_eq!(keys(&merged), ["1", "2", "3", "1"]);
+    }
+
+    #[test]
+    fn values_that_two_rows_have_exchanged_are_swapped_and_others_are_not() {
+        let difference = |key: &str, source: &str, target: &str, cause: Cause| Difference {
+            kind: Disparity::Changed,
+            key: vec![key.to_owned()],
+            column: Some("title".to_owned()),
+            source: Some(source.to_owned()),
+            target: Some(target.to_owned()),
+            cause: cause.word().to_owned(),
+        };
+        let mut all = vec![
+            difference("1", "one", "two", Cause::Value),
+            difference("2", "two", "one", Cause::Value),
+            difference("3", "three", "four", Cause::Value),
+            difference("4", "a", "A", Cause::Case),
+            difference("5", "A", "a", Cause::Case),
+        ];
+        name_swapped(&mut all);
+        let causes: Vec<&str> = all.iter().map(|d| d.cause.as_str()).collect();
+        assert_eq!(causes, ["swapped", "swapped", "value", "case", "case"]);
+    }
+
+    #[test]
+    fn a_row_is_shown_shortened_and_null_is_told_from_a_text() {
+        let wide = row("1", &[Some("a"), None, Some(""), Some("d"), Some("e"), Some("f"), Some("g")]);
+        assert_eq!(wide.shown(), "(a, NULL, , d, e, f, …)");
+        assert_eq!(row("1", &[Some("a"), None]).differing(&row("1", &[Some("a"), Some("")])), [1]);
+    }
+}
