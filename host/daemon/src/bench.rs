@@ -248,7 +248,7 @@ impl Course<'_> {
         let shadow = dialect::shadow_name(&self.plan.target, &format!("{}_bench", run.stamp()));
         let pipeline = &self.setup.pipeline.name;
         let books = self.target.bookkeeping();
-        books.record_table(run.as_str(), pipeline, TableRole::Shadow, &shadow, &self.plan.target).await?;
+        books.record_tables(run.as_str(), pipeline, TableRole::Shadow, &[(&shadow, &self.plan.target)]).await?;
         let create = dialect::create_table(&self.desired, &shadow, &run.stamp());
         let copied = match self.target.execute(&create).await {
             Ok(_) => self.copy(contender, &run, &shadow, rows).await,
@@ -259,7 +259,7 @@ impl Course<'_> {
         let books = target.bookkeeping();
         target.execute(&format!("DROP TABLE IF EXISTS {}", dialect::quote_table(&shadow))).await?;
         books.forget_chunks(run.as_str(), &shadow).await?;
-        books.forget_table(&shadow).await?;
+        books.forget_tables(&[&shadow]).await?;
         copied
     }
 

@@ -218,7 +218,7 @@ pub(crate) struct TuneArgs {
     /// Chunks copied at once over all tables, of which no table gets more than its copier allows; 0: as planned
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=64))]
     pub(crate) workers: Option<u32>,
-    /// Rows read a second at most, over all workers; 0: as many as can be
+    /// Rows read a second at most, over all workers; 0: as many as the pipeline allows
     #[arg(long, value_name = "N")]
     pub(crate) rows_per_second: Option<u64>,
     /// Read no further rows until --resume

@@ -25,6 +25,9 @@ pub(crate) struct CopyOutcome {
     pub(crate) seconds: f64,
 }
 
+/// Under which names the state keeps validations: this, and the table's.
+pub(crate) const VALIDATION: &str = "validation:";
+
 /// One table's validation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ValidationOutcome {

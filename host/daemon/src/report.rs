@@ -8,7 +8,7 @@ use millrace_model::plan::NotCarried;
 use millrace_model::{Change, Failure, Plan, Strategy};
 use serde::Serialize;
 
-use crate::outcome::{CopyOutcome, RejectedRow, SwitchOutcome, Timing, ValidationOutcome};
+use crate::outcome::{CopyOutcome, RejectedRow, SwitchOutcome, Timing, VALIDATION, ValidationOutcome};
 use crate::store::{RunRecord, Store};
 
 /// A run's facts.
@@ -147,7 +147,7 @@ impl Report {
     /// Gathers a run's facts from the state.
     pub(crate) async fn gather(store: &Store, run: &RunRecord) -> Result<Self, Failure> {
         let copies: Vec<CopyOutcome> = store.kept(&run.id, "copies").await?.unwrap_or_default();
-        let validations: Vec<ValidationOutcome> = store.kept(&run.id, "validations").await?.unwrap_or_default();
+        let validations: Vec<ValidationOutcome> = store.kept_under(&run.id, VALIDATION).await?;
         let timings: Vec<Timing> = store.kept(&run.id, "timings").await?.unwrap_or_default();
         let rejects: Vec<RejectedRow> = store.kept(&run.id, "rejects").await?.unwrap_or_default();
         let failure: Option<Failure> = store.kept(&run.id, "failure").await?.flatten();

@@ -249,17 +249,26 @@ impl Store {
 
     /// Keeps what a run produced under a name; the newest stays.
     pub(crate) async fn keep(&self, run: &str, name: &str, body: &impl Serialize) -> Result<(), Failure> {
-        let body = serde_json::to_string(body).expect("an artefact is plain data");
-        sqlx::query(
-            "INSERT INTO artefacts VALUES (?, ?, ?) ON CONFLICT (run, name) DO UPDATE SET body = excluded.body",
-        )
-        .bind(run)
-        .bind(name)
-        .bind(body)
-        .execute(&self.pool)
-        .await
-        .map_err(|e| failure("keep what the run produced", &e))?;
-        Ok(())
+        self.keep_all(run, &[(name.to_owned(), body)]).await
+    }
+
+    /// Keeps many things that a run produced, all or none of them.
+    pub(crate) async fn keep_all(&self, run: &str, bodies: &[(String, impl Serialize)]) -> Result<(), Failure> {
+        let failure = |e| failure("keep what the run produced", &e);
+        let mut transaction = self.pool.begin().await.map_err(failure)?;
+        for (name, body) in bodies {
+            let body = serde_json::to_string(body).expect("an artefact is plain data");
+            sqlx::query(
+                "INSERT INTO artefacts VALUES (?, ?, ?) ON CONFLICT (run, name) DO UPDATE SET body = excluded.body",
+            )
+            .bind(run)
+            .bind(name)
+            .bind(body)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failure)?;
+        }
+        transaction.commit().await.map_err(failure)
     }
 
     /// What a run produced under a name.
@@ -270,11 +279,20 @@ impl Store {
             .fetch_optional(&self.pool)
             .await
             .map_err(|e| failure("read what the run produced", &e))?;
-        body.map(|body| {
-            serde_json::from_str(&body)
-                .map_err(|e| Failure::internal("state.damaged", format!("{name} of run {run} is unreadable: {e}")))
-        })
-        .transpose()
+        body.map(|body| artefact(run, name, &body)).transpose()
+    }
+
+    /// What a run produced under names that begin so, in the order of the names.
+    pub(crate) async fn kept_under<T: DeserializeOwned>(&self, run: &str, beginning: &str) -> Result<Vec<T>, Failure> {
+        let bodies: Vec<(String, String)> = sqlx::query_as(
+            "SELECT name, body FROM artefacts WHERE run = ?1 AND substr(name, 1, length(?2)) = ?2 ORDER BY name",
+        )
+        .bind(run)
+        .bind(beginning)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|e| failure("read what the run produced", &e))?;
+        bodies.iter().map(|(name, body)| artefact(run, name, body)).collect()
     }
 
     /// The newest runs first; of one pipeline where named.
@@ -365,6 +383,11 @@ impl Store {
         let path = self.folder.join("runs").join(format!("{run}.lock"));
         File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
     }
+}
+
+fn artefact<T: DeserializeOwned>(run: &str, name: &str, body: &str) -> Result<T, Failure> {
+    serde_json::from_str(body)
+        .map_err(|e| Failure::internal("state.damaged", format!("{name} of run {run} is unreadable: {e}")))
 }
 
 fn record(row: &sqlx::sqlite::SqliteRow) -> Result<RunRecord, Failure> {

@@ -9,7 +9,7 @@ use common::{Writing, column, copy, copy_chunk, sides, table};
 use millrace_database::mysql::{AdminOptions, MySql, TableRole};
 use millrace_database::postgres::Postgres;
 use millrace_model::capability::TableAdmin;
-use millrace_model::{Cancel, Fault, Layout, Measure, ProfileRequest, Table, TableName};
+use millrace_model::{Cancel, Layout, Measure, ProfileRequest, Table, TableName};
 use millrace_rowcopy::port::Lane;
 
 async fn blocking<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -> T {
@@ -114,8 +114,8 @@ async fn names_are_swapped_together_and_only_what_a_run_made_is_dropped() {
     let books = sides.target.bookkeeping();
     books.create().await.unwrap();
     let name = TableName::bare;
-    books.record_table("r", "shop", TableRole::Shadow, &name("t_tmp_1"), &name("t")).await.unwrap();
-    let other = books.record_table("r2", "other", TableRole::Shadow, &name("t_tmp_1"), &name("t")).await;
+    books.record_tables("r", "shop", TableRole::Shadow, &[(&name("t_tmp_1"), &name("t"))]).await.unwrap();
+    let other = books.record_tables("r2", "other", TableRole::Shadow, &[(&name("t_tmp_1"), &name("t"))]).await;
     assert_eq!(other.unwrap_err().code, "tables.made-by-another");
     let options = AdminOptions { pipeline: "shop".to_owned(), run: "r".to_owned(), ..AdminOptions::default() };
     let mut admin = sides.target.admin(options);

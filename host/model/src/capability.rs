@@ -42,8 +42,8 @@ pub trait TableAdmin: Send {
     fn set_numbers(&mut self, tables: &[TableName]) -> Result<(), Failure>;
     /// All renames (`old`, `new`) in one statement: all happen or none.
     fn rename_all(&mut self, renames: &[(TableName, TableName)], timeout_ms: u32) -> Result<(), Failure>;
-    /// A read and a write that is rolled back, on a new connection.
-    fn try_out(&mut self, table: &TableName) -> Result<(), Failure>;
+    /// A read of each and a write that is rolled back, on new connections.
+    fn try_out(&mut self, tables: &[TableName]) -> Result<(), Failure>;
     /// Refused for a table that no run of this pipeline made.
     fn remove(&mut self, table: &TableName) -> Result<(), Failure>;
     /// Where the copy lies. None: no archive is asked for.

@@ -13,6 +13,7 @@ const KEYS_OF_KINDS: &[(&str, &[StageKind])] = &[
     ("columns", &[StageKind::Converter]),
     ("from", &[StageKind::Copier]),
     ("memory", &[StageKind::Copier]),
+    ("rows_per_second", &[StageKind::Copier]),
     ("rejects", &[StageKind::Copier]),
     ("approve", &[StageKind::Copier, StageKind::Switcher, StageKind::Cleaner]),
     ("before", &[StageKind::Switcher]),

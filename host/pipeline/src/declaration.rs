@@ -129,6 +129,8 @@ pub struct Stage {
     /// Of a copier: bytes of rows in memory at once.
     #[serde(rename = "memory_bytes")]
     pub memory: u64,
+    /// Of a copier: rows read a second, over all workers, at most. None: as many as can be.
+    pub rows_per_second: Option<u64>,
     /// Of a copier: what becomes of rows that cannot be copied.
     pub rejects: Rejects,
     /// Of a switcher: whether the run waits for an approval before anything of the switch begins.

@@ -25,6 +25,7 @@ pub(crate) const STAGE_KEYS: &[&str] = &[
     "config",
     "from",
     "memory",
+    "rows_per_second",
     "rejects",
     "approve",
     "before",
@@ -78,6 +79,7 @@ fn stage(section: &Section<'_>, report: &mut Report<'_>) -> Option<Stage> {
         let size = parse_size(field.text(report)?);
         size.map_err(|why| report.add(field.span.clone(), "pipeline.bad-size", why)).ok()
     });
+    let rows_per_second = optional(section.get("rows_per_second"), report, rate);
     let rejects = optional(section.get("rejects"), report, rejects);
     let approve = optional(section.get("approve"), report, super::raw::Field::boolean);
     let before = optional(section.get("before"), report, hook);
@@ -95,6 +97,7 @@ fn stage(section: &Section<'_>, report: &mut Report<'_>) -> Option<Stage> {
         config: config?,
         from: from?.unwrap_or(DatabaseName::Source),
         memory: memory?.unwrap_or(DEFAULT_MEMORY_BYTES),
+        rows_per_second: rows_per_second?.flatten(),
         rejects: rejects?.unwrap_or_default(),
         approve: approve?.unwrap_or(false),
         before: before?,
@@ -206,6 +209,7 @@ fn rejects(field: &Field<'_>, report: &mut Report<'_>) -> Option<Rejects> {
 
 /// More would be a loop that nobody watches.
 const RETRIES_AT_MOST: f64 = 100.0;
+const RATE_AT_MOST: f64 = 1e9;
 
 fn retries(field: &Field<'_>, report: &mut Report<'_>) -> Option<u32> {
     let number = field.number(report)?;
@@ -216,6 +220,19 @@ fn retries(field: &Field<'_>, report: &mut Report<'_>) -> Option<u32> {
     }
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is from 0 to 100")]
     Some(number as u32)
+}
+
+/// Rows a second. None, as a 0 says: as many as can be.
+fn rate(field: &Field<'_>, report: &mut Report<'_>) -> Option<Option<u64>> {
+    let number = field.number(report)?;
+    if number.fract() != 0.0 || !(0.0..=RATE_AT_MOST).contains(&number) {
+        let message = "`rows_per_second` must be a whole number from 0, which means no limit, to a thousand million";
+        report.add(field.span.clone(), "pipeline.bad-rate", message);
+        return None;
+    }
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is from 0 to a thousand million")]
+    let rows = number as u64;
+    Some((rows > 0).then_some(rows))
 }
 
 fn on_failure(field: &Field<'_>, report: &mut Report<'_>) -> Option<OnFailure> {

@@ -413,6 +413,8 @@ fn a_stage_says_how_often_it_is_tried_again_and_what_becomes_of_its_failure() {
     assert_eq!(with("retries = 1.5"), pairs(&[("pipeline.bad-retries", "1.5")]));
     assert_eq!(with("retries = -1"), pairs(&[("pipeline.bad-retries", "-1")]));
     assert_eq!(with("retries = 101"), pairs(&[("pipeline.bad-retries", "101")]));
+    assert_eq!(with("rows_per_second = 0.5"), pairs(&[("pipeline.bad-rate", "0.5")]));
+    assert_eq!(with("rows_per_second = -1"), pairs(&[("pipeline.bad-rate", "-1")]));
     assert_eq!(with("retries = \"3\""), pairs(&[("pipeline.wrong-type", "\"3\"")]));
     assert_eq!(with("on_failure = \"rolback\""), pairs(&[("pipeline.bad-policy", "\"rolback\"")]));
     let text = text.replace("\"5s\"", "\"0s\"");

@@ -250,8 +250,8 @@ impl TableAdmin for Asked {
         Ok(())
     }
 
-    fn try_out(&mut self, table: &TableName) -> Result<(), Failure> {
-        self.note(format!("try {table}"));
+    fn try_out(&mut self, tables: &[TableName]) -> Result<(), Failure> {
+        self.note(tables.iter().fold("try".to_owned(), |note, table| format!("{note} {table}")));
         Ok(())
     }
 

@@ -84,7 +84,7 @@ impl Tables for Server {
     fn rename_all(&self, _renames: &[(TableName, TableName)], _timeout_ms: u32) -> Result<(), Failure> {
         unreachable!("a cleaner renames nothing")
     }
-    fn try_out(&self, _table: &TableName) -> Result<(), Failure> {
+    fn try_out(&self, _tables: &[TableName]) -> Result<(), Failure> {
         unreachable!("a cleaner tries nothing")
     }
     fn remove(&self, table: &TableName) -> Result<(), Failure> {

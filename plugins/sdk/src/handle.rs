@@ -113,8 +113,8 @@ pub trait Tables {
     fn set_numbers(&self, tables: &[TableName]) -> Result<(), Failure>;
     /// All renames (old, new) in one statement: all happen or none.
     fn rename_all(&self, renames: &[(TableName, TableName)], timeout_ms: u32) -> Result<(), Failure>;
-    /// A read and a write that is rolled back, on a new connection.
-    fn try_out(&self, table: &TableName) -> Result<(), Failure>;
+    /// A read of each and a write that is rolled back, on new connections.
+    fn try_out(&self, tables: &[TableName]) -> Result<(), Failure>;
     /// Refused for a table that no run of this pipeline made; one that is gone already is no failure.
     fn remove(&self, table: &TableName) -> Result<(), Failure>;
     /// Where the copy lies. None: the pipeline asks for no archive.

@@ -118,7 +118,7 @@ impl Switcher for SwitchRename {
                 if !is_after(&seen) {
                     return Err(not_verified("are not swapped", &seen));
                 }
-                swaps.iter().try_for_each(|swap| target.try_out(&swap.live)).map(|()| String::new())
+                target.try_out(&live(swaps)).map(|()| String::new())
             }
             LIFT => target.lift_fence().map(|()| String::new()),
             _ => Err(unknown(step)),

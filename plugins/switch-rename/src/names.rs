@@ -1,5 +1,7 @@
 //! Which names exist, and what that says about how far a switch has come.
 
+use std::collections::BTreeSet;
+
 use millrace_plugin_sdk::Failure;
 use millrace_plugin_sdk::handle::Tables;
 use millrace_plugin_sdk::kind::Swap;
@@ -59,17 +61,22 @@ impl Seen<'_> {
 /// `switch.unexpected-tables` when the names say nothing that a switch leaves behind: a person must look.
 pub(crate) fn read<'a>(swaps: &'a [Swap], target: &dyn Tables) -> Result<Vec<Seen<'a>>, Failure> {
     let names: Vec<TableName> = swaps.iter().flat_map(|s| [&s.live, &s.shadow, &s.backup]).cloned().collect();
-    let existing = target.existing(&names)?;
+    let existing: BTreeSet<TableName> = target.existing(&names)?.into_iter().collect();
     // A table that is new in the target leaves no backup: the host lists one only where it replaces a table.
     let alone = |swap: &&Swap| {
         existing.contains(&swap.live) && !existing.contains(&swap.shadow) && !existing.contains(&swap.backup)
     };
     let doubtful: Vec<TableName> = swaps.iter().filter(alone).flat_map(|s| [&s.shadow, &s.backup]).cloned().collect();
     let owned = if doubtful.is_empty() { Vec::new() } else { target.owned_among(&doubtful)? };
+    let owned: BTreeSet<TableName> = owned.into_iter().collect();
     swaps.iter().map(|swap| read_one(swap, &existing, &owned)).collect()
 }
 
-fn read_one<'a>(swap: &'a Swap, existing: &[TableName], owned: &[TableName]) -> Result<Seen<'a>, Failure> {
+fn read_one<'a>(
+    swap: &'a Swap,
+    existing: &BTreeSet<TableName>,
+    owned: &BTreeSet<TableName>,
+) -> Result<Seen<'a>, Failure> {
     let live_exists = existing.contains(&swap.live);
     let shadow_exists = existing.contains(&swap.shadow);
     let backup_exists = existing.contains(&swap.backup);

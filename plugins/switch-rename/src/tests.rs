@@ -66,9 +66,11 @@ impl Tables for Server {
         self.note(format!("number {}", names_of(tables)));
         Ok(())
     }
-    fn try_out(&self, table: &TableName) -> Result<(), Failure> {
-        assert!(self.tables.borrow().contains_key(&table.name), "{table} exists");
-        self.note(format!("try {table}"));
+    fn try_out(&self, tables: &[TableName]) -> Result<(), Failure> {
+        for table in tables {
+            assert!(self.tables.borrow().contains_key(&table.name), "{table} exists");
+        }
+        self.note(format!("try {}", names_of(tables)));
         Ok(())
     }
     fn rename_all(&self, renames: &[(TableName, TableName)], timeout_ms: u32) -> Result<(), Failure> {

@@ -141,12 +141,15 @@ async fn a_copier_that_is_told_to_refuse_does_not_read_rows_that_live_elsewhere(
     Ok(())
 }
 
+/// A copier that is so slow that there is time to tune it.
+fn slow(config: &str) -> String {
+    format!("plugin = \"copy-range\"\nconfig = {config}\nrows_per_second = 2_000")
+}
+
 /// Lets a run of the items begin, and pauses it before it has copied much.
 async fn begin_paused(items: &Items) -> Result<millrace_tests::Running> {
     let mut running = items.millrace.spawn(&["run", &items.pipeline, "--yes"])?;
     running.says("made a shadow").await?;
-    items.tune(&["--rows-per-second", "2000"]).await?;
-    running.says("at most 2,000 rows/s").await?;
     let tuned = items.tune(&["--pause"]).await?;
     assert_eq!((&tuned["paused"], &tuned["in_effect"]), (&json!(true), &json!(true)), "{tuned}");
     running.says("paused").await?;
@@ -155,8 +158,7 @@ async fn begin_paused(items: &Items) -> Result<millrace_tests::Running> {
 
 #[tokio::test]
 async fn another_process_pauses_a_run_slows_it_and_gives_it_workers() -> Result<()> {
-    let items =
-        Items::open(60_000, "plugin = \"copy-range\"\nconfig = { workers = 2, rows_per_chunk = 2_000 }").await?;
+    let items = Items::open(60_000, &slow("{ workers = 2, rows_per_chunk = 2_000 }")).await?;
     let mut running = begin_paused(&items).await?;
     tokio::time::sleep(Duration::from_millis(500)).await;
     let before = items.rows_arrived().await?;
@@ -183,15 +185,14 @@ async fn another_process_pauses_a_run_slows_it_and_gives_it_workers() -> Result<
 
 #[tokio::test]
 async fn a_table_is_told_to_be_copied_when_it_is_and_not_at_the_end() -> Result<()> {
-    let items =
-        Items::open(30_000, "plugin = \"copy-range\"\nconfig = { workers = 2, rows_per_chunk = 1_000 }").await?;
+    let items = Items::open(30_000, &slow("{ workers = 2, rows_per_chunk = 1_000 }")).await?;
     let mut running = begin_paused(&items).await?;
     // Two workers are at the items; a third one has only the words.
     items.tune(&["--resume", "--workers", "3"]).await?;
     running.says("copied word: 10 rows").await?;
     let arrived = items.rows_arrived().await?;
     assert!(arrived < 30_000, "all {arrived} items were copied by then");
-    items.tune(&["--rows-per-second", "0"]).await?;
+    items.tune(&["--rows-per-second", "1000000"]).await?;
     running.says("copied item: 30,000 rows").await?;
     running.finish().await?.expect(0)?;
     Ok(())
@@ -199,7 +200,7 @@ async fn a_table_is_told_to_be_copied_when_it_is_and_not_at_the_end() -> Result<
 
 #[tokio::test]
 async fn the_daemon_tunes_a_run_of_its_own_over_http() -> Result<()> {
-    let items = Items::open(20_000, "plugin = \"copy-range\"\nconfig = { workers = 1, rows_per_chunk = 500 }").await?;
+    let items = Items::open(20_000, &slow("{ workers = 1, rows_per_chunk = 500 }")).await?;
     let folder = items.millrace.folder().join("pipelines");
     let mut daemon =
         items.millrace.spawn(&["serve", "--listen", "127.0.0.1:0", "--pipelines", folder.to_str().unwrap()])?;

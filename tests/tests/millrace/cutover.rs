@@ -173,7 +173,7 @@ async fn a_session_in_the_way_is_named_and_the_switch_can_be_resumed() -> Result
         millrace_test_engines::run_sql(&url, script).await
     });
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let ran = changed.run().await?.expect(1)?.fails_with("switch.in-the-way")?;
+    let ran = changed.run().await?.expect(5)?.fails_with("switch.in-the-way")?;
     assert!(began.elapsed() < Duration::from_secs(15), "the session was still there");
     let told = format!("{ran}");
     assert!(told.contains("session ") && told.contains("root@"), "{told}");
@@ -324,7 +324,10 @@ async fn accounts_are_locked_while_names_are_swapped_and_never_longer() -> Resul
     let target = oceanbase().fresh_database("items").await?;
     let account = format!("app_{}", target.name);
     target
-        .run_sql(&format!("CREATE USER {account} IDENTIFIED BY 'word'; GRANT ALL ON {}.* TO {account}", target.name))
+        .run_sql(&format!(
+            "CREATE USER IF NOT EXISTS {account} IDENTIFIED BY 'word'; GRANT ALL ON {}.* TO {account}",
+            target.name
+        ))
         .await?;
     let fence = format!("fence = \"accounts\"\naccounts = [\"{account}\"]");
     let changed = Changed::open_in(target.clone(), &fence, "").await?;

@@ -104,10 +104,11 @@ async fn a_rollback_that_is_killed_goes_on() -> Result<()> {
     resumes_with_equal_digests(&shop).await.map(drop)
 }
 
-/// The quickstart's pipeline with chunks so small that copying takes a while.
+/// The quickstart's pipeline with small chunks, and so slow that copying takes some seconds.
 fn small_chunks(shop: &Shop) -> Result<String> {
     let text = std::fs::read_to_string(QUICKSTART)?;
-    let small = text.replace("config = { workers = 4 }", "config = { workers = 1, rows_per_chunk = 100 }");
+    let small = text
+        .replace("config = { workers = 4 }", "config = { workers = 1, rows_per_chunk = 100 }\nrows_per_second = 5_000");
     assert_ne!(text, small);
     Ok(shop.millrace.write("small-chunks.toml", &small))
 }

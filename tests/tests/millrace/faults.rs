@@ -60,7 +60,7 @@ async fn a_wrong_password_is_told_from_other_refusals() -> Result<()> {
     let said = all_fail_with(&millrace, 2, "database.wrong-password").await?;
     assert!(!format!("{said}").contains("wrong-word"), "{said}");
 
-    target.run_sql(&format!("CREATE USER guest_{} IDENTIFIED BY 'right'", target.name)).await?;
+    target.run_sql(&format!("CREATE USER IF NOT EXISTS guest_{} IDENTIFIED BY 'right'", target.name)).await?;
     let url = as_user(&target.url, &format!("guest_{}:wrong-word", target.name));
     let millrace = crate::millrace().between(&source, &target).with("MILLRACE_TARGET_URL", &url);
     let said = all_fail_with(&millrace, 2, "database.wrong-password").await?;
@@ -96,7 +96,10 @@ async fn a_target_that_may_not_be_written_to_fails_before_any_row_is_copied() ->
     let (source, target) = small().await?;
     let user = format!("guest_{}", target.name);
     target
-        .run_sql(&format!("CREATE USER {user} IDENTIFIED BY 'word'; GRANT SELECT ON {}.* TO {user}", target.name))
+        .run_sql(&format!(
+            "CREATE USER IF NOT EXISTS {user} IDENTIFIED BY 'word'; GRANT SELECT ON {}.* TO {user}",
+            target.name
+        ))
         .await?;
     let url = as_user(&target.url, &format!("{user}:word"));
     let millrace = millrace().between(&source, &target).with("MILLRACE_TARGET_URL", &url);

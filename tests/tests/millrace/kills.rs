@@ -146,7 +146,10 @@ impl Lane {
         target.run_sql(BYSTANDERS).await?;
         let user = format!("app_{}", target.name);
         target
-            .run_sql(&format!("CREATE USER {user} IDENTIFIED BY 'word'; GRANT ALL ON {}.* TO {user}", target.name))
+            .run_sql(&format!(
+                "CREATE USER IF NOT EXISTS {user} IDENTIFIED BY 'word'; GRANT ALL ON {}.* TO {user}",
+                target.name
+            ))
             .await?;
         let url = target.url.replacen("root@", &format!("{user}:word@"), 1);
         let load = Load::start(

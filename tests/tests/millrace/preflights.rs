@@ -128,7 +128,7 @@ async fn a_missing_privilege_on_the_target_is_found_before_a_run() -> Result<()>
     let (source, target, _) = between("CREATE TABLE item (id integer PRIMARY KEY)").await?;
     let user = format!("guest_{}", target.name);
     let grant = format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {}.* TO {user}", target.name);
-    target.run_sql(&format!("CREATE USER {user} IDENTIFIED BY 'word'; {grant}")).await?;
+    target.run_sql(&format!("CREATE USER IF NOT EXISTS {user} IDENTIFIED BY 'word'; {grant}")).await?;
     let url = target.url.replacen("root@", &format!("{user}:word@"), 1);
     let millrace = millrace().between(&source, &target).with("MILLRACE_TARGET_URL", &url);
     let (codes, _) = found(&millrace, 2).await?;

@@ -83,7 +83,7 @@ async fn rejected_rows_are_listed_exported_and_tried_again() -> Result<()> {
     ensure!(tried["inserted"] == 3 && codes(&tried).is_empty(), "{tried:#}");
     ensure!(count_rows(&target, "measure").await? == 100);
     millrace.run(&["rejects", "last"]).await?.expect(0)?.says("0 rows in quarantine")?;
-    millrace.run(&["rollback", "last"]).await?.expect(0)?;
+    millrace.run(&["rollback", "last", "--discard-new-rows"]).await?.expect(0)?;
     millrace.run(&["rejects", "retry", "last", "--json"]).await?.expect(2)?.fails_with("run.not-done")?;
     Ok(())
 }

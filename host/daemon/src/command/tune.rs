@@ -31,7 +31,7 @@ fn describe(tuned: &Tuned) -> String {
     };
     let rate = match tuned.tuning.rows_per_second {
         Some(rows) => format!("at most {} rows/s", grouped(rows)),
-        None => "as many rows/s as can be".to_owned(),
+        None => "rows/s as the pipeline says".to_owned(),
     };
     let paused = if tuned.tuning.paused { ", paused" } else { "" };
     let when = if tuned.in_effect { "" } else { "; it is not copying yet, and will go so when it does" };

@@ -6,7 +6,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use millrace_database::mysql::{AdminOptions, MadeTable, MySql, TableRole};
 use millrace_model::switching::{Artefact, ArtefactKind, Removal};
-use millrace_model::{Cancel, Failure, Fault, StageKind};
+use millrace_model::{Cancel, Failure, Fault, StageKind, TableName};
 use millrace_pipeline::{Action, EventKind, RunId, RunState};
 use serde_json::json;
 use tokio::sync::broadcast;
@@ -41,10 +41,10 @@ pub(crate) async fn removals(
     let stage = setup.stage(StageKind::Cleaner)?;
     let made = target.bookkeeping().tables(&setup.pipeline.name).await?;
     let mut artefacts = Vec::new();
-    for table in made.iter().filter(|t| Some(t.run.as_str()) != current) {
-        if !target.table_exists(&table.table).await? {
-            continue;
-        }
+    let others: Vec<&MadeTable> = made.iter().filter(|t| Some(t.run.as_str()) != current).collect();
+    let names: Vec<TableName> = others.iter().map(|table| table.table.clone()).collect();
+    let existing = target.existing_tables(&names).await?;
+    for table in others.into_iter().filter(|table| existing.contains(&table.table)) {
         if let Some(artefact) = artefact(store, table).await? {
             artefacts.push(artefact);
         }
@@ -167,7 +167,7 @@ pub(crate) async fn remove(
         journal.action(&action, kind).await?;
     }
     removed?;
-    books.forget_table(&removal.table).await?;
+    books.forget_tables(&[&removal.table]).await?;
     tracing::info!(table = %removal.table, why = removal.why, "removed");
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt as _;
 use futures::future::try_join_all;
 use millrace_columnar::Batch;
 use millrace_database::dialect::mysql as dialect;
@@ -20,7 +21,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::context::RunContext;
-use super::execute::no_shadow;
+use super::execute::{no_shadow, several_results};
 use super::progress::{PaceSnapshot, Snapshot, TableSnapshot};
 use super::rows::TableRows;
 use super::tuning;
@@ -56,7 +57,12 @@ pub(super) async fn kept_horizon(run: &RunContext) -> Result<Option<String>, Fai
 
 /// The chunks of a table, as they were cut when the run first copied it. None: not yet.
 pub(super) async fn kept_chunks(run: &RunContext, table: &TablePlan) -> Result<Option<Vec<Chunk>>, Failure> {
-    run.store.kept(run.id(), &format!("chunks:{}", table.target)).await
+    run.store.kept(run.id(), &chunks_of(&table.target.to_string())).await
+}
+
+/// Under which name the state keeps a table's chunks.
+fn chunks_of(table: &str) -> String {
+    format!("chunks:{table}")
 }
 
 /// Makes the workers' copiers and converters.
@@ -112,16 +118,19 @@ pub(super) async fn copy(run: &RunContext) -> Result<(), Failure> {
     let snapshot = snapshot(run).await?;
     let mut tables = Vec::with_capacity(pending.len());
     let mut ways = Vec::with_capacity(pending.len());
+    let mut cut = Vec::new();
     let (mut begin_with, mut parallel) = (1, 1);
-    for table in &pending {
-        run.check_cancelled()?;
-        let way = TableRows::new(&run.setup, table, &run.cancel)?;
-        let (copy, chunking) = table_copy(run, table, &way, &snapshot).await?;
+    let prepared = pending.iter().map(|table| prepare(run, table, &snapshot).boxed()).collect();
+    for Prepared { way, copy, chunking, is_new } in several_results(prepared).await? {
         begin_with = begin_with.max(chunking.begin_with);
         parallel = parallel.max(chunking.parallel);
+        if is_new {
+            cut.push((chunks_of(&copy.table), copy.chunks.clone()));
+        }
         tables.push(copy);
-        ways.push(table.rows_from.is_none().then_some(way));
+        ways.push(way);
     }
+    run.store.keep_all(run.id(), &cut).await?;
     let actions: Vec<Action> = pending.iter().map(|table| Action::copy(&table.target)).collect();
     // Together, so that the journal keeps them in one write.
     let begun: Vec<_> = actions.iter().map(|action| run.recorder.action(action, EventKind::ActionStarted)).collect();
@@ -135,6 +144,7 @@ pub(super) async fn copy(run: &RunContext) -> Result<(), Failure> {
         ..CopyOptions::new(parallel)
     };
     let control = CopyControl::new(run.cancel.clone());
+    control.set_rows_per_second(stage.declaration.rows_per_second);
     let progress = Arc::new(CopyProgress::new(&tables));
     let teller = tell(run, &progress, &control);
     let (done, mut copied) = mpsc::unbounded_channel();
@@ -150,7 +160,7 @@ pub(super) async fn copy(run: &RunContext) -> Result<(), Failure> {
     };
     let (result, noted) = tokio::select! {
         both = async { tokio::join!(copying, noting) } => both,
-        () = tuning::follow(run, &control) => unreachable!("it follows for ever"),
+        () = tuning::follow(run, &control, stage.declaration.rows_per_second) => unreachable!("it follows for ever"),
     };
     teller.abort();
     run.watch.progress.send_replace(None);
@@ -166,12 +176,19 @@ pub(super) async fn copy(run: &RunContext) -> Result<(), Failure> {
     Err(failure)
 }
 
-async fn table_copy(
-    run: &RunContext,
-    table: &TablePlan,
-    way: &TableRows,
-    snapshot: &SourceSnapshot,
-) -> Result<(TableCopy, Chunking), Failure> {
+/// A table that can be copied.
+struct Prepared {
+    /// None: its rows are the target's already.
+    way: Option<TableRows>,
+    copy: TableCopy,
+    chunking: Chunking,
+    /// Whether its chunks were cut just now, and are to be kept.
+    is_new: bool,
+}
+
+async fn prepare(run: &RunContext, table: &TablePlan, snapshot: &SourceSnapshot) -> Result<Prepared, Failure> {
+    run.check_cancelled()?;
+    let way = TableRows::new(&run.setup, table, &run.cancel)?;
     let shadow = table.shadow.as_ref().ok_or_else(|| no_shadow(table))?;
     let source = table.source_table.as_ref().ok_or_else(|| no_shadow(table))?;
     let stage = run.setup.stage(StageKind::Copier)?;
@@ -196,9 +213,6 @@ async fn table_copy(
         let sink = run.target.row_sink(&run.books, run.id(), shadow, way.targets(), &target_key, snapshot.marker());
         (run.source.row_source(snapshot, source)?, sink, chunks)
     };
-    if kept.is_none() {
-        run.store.keep(run.id(), &format!("chunks:{}", table.target), &chunks).await?;
-    }
     let position = |name: &String| source.columns().iter().position(|c| c.name.eq_ignore_ascii_case(name));
     let copy = TableCopy {
         table: table.target.to_string(),
@@ -210,7 +224,7 @@ async fn table_copy(
         rejects_at_most: stage.declaration.rejects.at_most,
         kinds: canonical_kinds(way.targets()),
     };
-    Ok((copy, chunking))
+    Ok(Prepared { way: table.rows_from.is_none().then_some(way), copy, chunking, is_new: kept.is_none() })
 }
 
 /// How a copier wants a table to be cut.

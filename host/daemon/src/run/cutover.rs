@@ -5,6 +5,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use millrace_database::dialect::mysql as dialect;
 use millrace_database::mysql::{Admin, AdminOptions, FenceMeans, Locks, MySql, over_budget};
 use millrace_database::postgres::Postgres;
@@ -18,6 +19,7 @@ use tokio::runtime::Handle;
 
 use super::context::RunContext;
 use super::copy;
+use super::execute::{several, several_results};
 use crate::databases::Databases;
 use crate::outcome::CopyOutcome;
 use crate::setup::Setup;
@@ -202,51 +204,49 @@ impl Cutover {
         let Some(horizon) = &self.inner.horizon else {
             return Ok("nothing: the run did not keep what its copy saw".to_owned());
         };
-        let mut wholes = 0;
-        let mut tails = 0;
-        for side in self.sides(tables) {
-            let whole = depth == Depth::Whole || side.source.estimated_rows <= WHOLE_UP_TO_ROWS;
-            let tail = (!whole).then_some(TAIL_ROWS);
-            let changed = self.inner.source.changed_since(&side.source, horizon, tail).await?;
-            let mut what = Vec::new();
-            if changed.changed > 0 {
-                what.push(format!(
-                    "{} rows were inserted or changed, such as {}",
-                    changed.changed,
-                    changed.keys.join("; ")
-                ));
-            }
-            if let Some(count) = changed.count {
-                let copied = self.inner.target.row_count(&side.shadow).await? + side.rejects;
-                if copied != count && changed.changed == 0 {
-                    what.push(format!("it has {count} rows, and {copied} were copied"));
-                }
-                wholes += 1;
-            } else {
-                tails += 1;
-            }
-            if !what.is_empty() {
-                return Err(Failure::data(
-                    "switch.source-changed",
-                    format!("{} has changed since it was copied: {}", side.source.name, what.join("; ")),
-                )
-                .with("table", side.live.to_string()));
-            }
-        }
+        let compare = |side| self.compare_one(side, horizon, depth).boxed();
+        let compared = several_results(self.sides(tables).map(compare).collect()).await?;
+        let wholes = compared.iter().filter(|whole| **whole).count();
+        let tails = compared.len() - wholes;
         Ok(match tails {
             0 => format!("{wholes} tables wholly"),
             _ => format!("{wholes} tables wholly, the last {TAIL_ROWS} rows of {tails} tables"),
         })
     }
 
+    /// Whether all of the table was compared.
+    async fn compare_one(&self, side: &Side, horizon: &str, depth: Depth) -> Result<bool, Failure> {
+        let whole = depth == Depth::Whole || side.source.estimated_rows <= WHOLE_UP_TO_ROWS;
+        let tail = (!whole).then_some(TAIL_ROWS);
+        let changed = self.inner.source.changed_since(&side.source, horizon, tail).await?;
+        let mut what = Vec::new();
+        if changed.changed > 0 {
+            let keys = changed.keys.join("; ");
+            what.push(format!("{} rows were inserted or changed, such as {keys}", changed.changed));
+        }
+        if let Some(count) = changed.count {
+            let copied = self.inner.target.row_count(&side.shadow).await? + side.rejects;
+            if copied != count && changed.changed == 0 {
+                what.push(format!("it has {count} rows, and {copied} were copied"));
+            }
+        }
+        if what.is_empty() {
+            return Ok(changed.count.is_some());
+        }
+        Err(Failure::data(
+            "switch.source-changed",
+            format!("{} has changed since it was copied: {}", side.source.name, what.join("; ")),
+        )
+        .with("table", side.live.to_string()))
+    }
+
     /// What the target is like just before names are swapped.
     pub(super) async fn mark(&self) -> Result<Mark, Failure> {
         let scn = self.inner.target.moment().await?.scn;
-        let mut rows = Vec::new();
-        for side in &self.inner.sides {
-            rows.push((side.live.to_string(), self.inner.target.row_count(&side.shadow).await?));
-        }
-        Ok(Mark { scn, rows })
+        let sides = &self.inner.sides;
+        let counts = sides.iter().map(|side| self.inner.target.row_count(&side.shadow).boxed()).collect();
+        let counted = several_results(counts).await?;
+        Ok(Mark { scn, rows: sides.iter().map(|side| side.live.to_string()).zip(counted).collect() })
     }
 
     async fn set_number(&self, side: &Side) -> Result<(), Failure> {
@@ -306,21 +306,17 @@ impl TableAdmin for Cutover {
     }
 
     fn set_numbers(&mut self, tables: &[TableName]) -> Result<(), Failure> {
-        self.limited(async {
-            for side in self.sides(tables) {
-                self.set_number(side).await?;
-            }
-            Ok(())
-        })
+        let work = self.sides(tables).map(|side| self.set_number(side).boxed()).collect();
+        self.limited(several(work))
     }
 
     fn rename_all(&mut self, renames: &[(TableName, TableName)], timeout_ms: u32) -> Result<(), Failure> {
         self.admin().rename_all(renames, timeout_ms)
     }
 
-    fn try_out(&mut self, table: &TableName) -> Result<(), Failure> {
-        self.admin().try_out(table)?;
-        for (_, view) in self.inner.views.iter().filter(|(on, _)| on == table) {
+    fn try_out(&mut self, tables: &[TableName]) -> Result<(), Failure> {
+        self.admin().try_out(tables)?;
+        for (table, view) in self.inner.views.iter().filter(|(on, _)| tables.contains(on)) {
             self.limited(async {
                 let read = self.inner.target.read_view(view).await;
                 read.map_err(|failure| {

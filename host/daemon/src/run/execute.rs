@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use futures::{FutureExt as _, StreamExt as _};
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use millrace_database::dialect::mysql as dialect;
 use millrace_database::mysql::TableRole;
 use millrace_model::plan::Statement;
@@ -119,7 +119,7 @@ async fn phases(run: &RunContext, approval: Approval) -> Result<End, Stopped> {
 const TABLES_AT_ONCE: usize = 4;
 
 /// Does many things, several at once. After a failure nothing more is begun, and what was begun ends.
-async fn several(work: Vec<BoxFuture<'_, Result<(), Failure>>>) -> Result<(), Failure> {
+pub(super) async fn several(work: Vec<BoxFuture<'_, Result<(), Failure>>>) -> Result<(), Failure> {
     let mut waiting = work.into_iter();
     let mut going: FuturesUnordered<_> = waiting.by_ref().take(TABLES_AT_ONCE).collect();
     let mut result = Ok(());
@@ -130,6 +130,11 @@ async fn several(work: Vec<BoxFuture<'_, Result<(), Failure>>>) -> Result<(), Fa
         }
     }
     result
+}
+
+/// The same, where each thing has a result; they are in order. After a failure nothing goes on.
+pub(super) async fn several_results<T>(work: Vec<BoxFuture<'_, Result<T, Failure>>>) -> Result<Vec<T>, Failure> {
+    stream::iter(work).buffered(TABLES_AT_ONCE).try_collect().await
 }
 
 /// What the pipeline, or else the kind, says about a stage that failed.
@@ -169,28 +174,41 @@ async fn prepare(run: &RunContext) -> Result<(), Failure> {
 
 /// Makes the shadows: complete but for what is faster after the rows.
 async fn shadows(run: &RunContext) -> Result<(), Failure> {
-    let work: Vec<_> = run.record.plan.builds().map(|table| shadow(run, table).boxed()).collect();
+    let mut missing = Vec::new();
+    for table in run.record.plan.builds() {
+        if run.recorder.succeeded(&Action::create_shadow(&table.target)).is_none() {
+            missing.push((table, table.shadow.as_ref().ok_or_else(|| no_shadow(table))?));
+        }
+    }
+    let names: Vec<TableName> = missing.iter().map(|(_, shadow)| (*shadow).clone()).collect();
+    let in_the_way = run.target.existing_tables(&names).await?;
+    let ours = |table: &TablePlan| was_begun(run, &Action::create_shadow(&table.target));
+    // The books first: a table that stands in them and does not exist does no harm, the reverse would.
+    let listed: Vec<_> = missing
+        .iter()
+        .filter(|(table, shadow)| ours(table) || !in_the_way.contains(*shadow))
+        .map(|(table, shadow)| (*shadow, &table.target))
+        .collect();
+    run.books.record_tables(run.id(), &run.record.pipeline, TableRole::Shadow, &listed).await?;
+    let work: Vec<_> =
+        missing.into_iter().map(|(table, name)| shadow(run, table, name, in_the_way.contains(name)).boxed()).collect();
     several(work).await
 }
 
-async fn shadow(run: &RunContext, table: &TablePlan) -> Result<(), Failure> {
-    let shadow = table.shadow.as_ref().ok_or_else(|| no_shadow(table))?;
+async fn shadow(run: &RunContext, table: &TablePlan, shadow: &TableName, in_the_way: bool) -> Result<(), Failure> {
     let action = Action::create_shadow(&table.target);
     let again = was_begun(run, &action);
     run.action(
         &action,
         async || Ok(None),
         async || {
-            if !again && run.target.table_exists(shadow).await? {
+            if !again && in_the_way {
                 return Err(Failure::data(
                     "tables.shadow-in-the-way",
                     format!("{shadow} exists already, and this run did not make it"),
                 )
                 .with("table", shadow.to_string()));
             }
-            // The books first: a table that stands in them and does not exist does no harm, the reverse would.
-            let role = TableRole::Shadow;
-            run.books.record_table(run.id(), &run.record.pipeline, role, shadow, &table.target).await?;
             make(run, table, shadow, again).await?;
             Ok(Value::Null)
         },

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::context::{End, RunContext};
 use super::cutover::Mark;
 use super::hooks;
-use super::switch::WayBack;
+use super::switch::{self, WayBack};
 use crate::attempts::attempted;
 
 /// Of the rows that a rollback would lose, how many are named for each table.
@@ -117,10 +117,11 @@ async fn new_rows_of(run: &RunContext) -> Result<Option<String>, Failure> {
     let Some(mark) = run.store.kept::<Mark>(run.id(), "switch-mark").await? else { return Ok(None) };
     let since = Moment { scn: mark.scn };
     let mut found = Vec::new();
+    let existing = switch::existing(run, &switch::swaps(&run.record.plan)).await?;
     for table in run.record.plan.builds() {
         let (Some(desired), Some(shadow)) = (&table.desired, &table.shadow) else { continue };
         let live = &table.target;
-        if run.target.table_exists(shadow).await? || !run.target.table_exists(live).await? {
+        if existing.contains(shadow) || !existing.contains(live) {
             continue;
         }
         let written = run.target.written_since(live, desired, &since, KEYS_NAMED).await?;

@@ -5,8 +5,10 @@
 //! and says what it found. An attempt that took longer than its budget, or met somebody's lock, is made again a little
 //! later, so many times as the pipeline says. What fails for good after the names were swapped is taken back.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use millrace_database::mysql::TableRole;
 use millrace_model::schema::TableName;
 use millrace_model::switching::{FenceBefore, Step, Swap};
@@ -16,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::context::RunContext;
 use super::cutover::{Cutover, Depth};
-use super::execute::{add, is_there_already};
+use super::execute::{add, is_there_already, several};
 use crate::clock;
 use crate::outcome::SwitchOutcome;
 use crate::setup::blocking;
@@ -87,41 +89,40 @@ pub(super) async fn switch(run: &RunContext) -> Result<Switched, Failure> {
         }
         run.again(&Action::switched(), async || Ok(Value::Null)).await?;
     }
-    for swap in &swaps {
-        run.books.forget_table(&swap.shadow).await?;
-    }
+    let shadows: Vec<&TableName> = swaps.iter().map(|swap| &swap.shadow).collect();
+    run.books.forget_tables(&shadows).await?;
     repoint(run).await?;
     run.again(&Action::mark(), async || {
-        for (live, backup) in backups(plan) {
-            run.target.mark_backup(backup, live, run.id()).await?;
-        }
+        let mark = |(live, backup)| run.target.mark_backup(backup, live, run.id()).boxed();
+        several(backups(plan).map(mark).collect()).await?;
         Ok(Value::Null)
     })
     .await?;
     Ok(Switched::Done)
 }
 
+/// Which of the names of the swaps exist.
+pub(super) async fn existing(run: &RunContext, swaps: &[Swap]) -> Result<HashSet<TableName>, Failure> {
+    let names: Vec<TableName> = swaps.iter().flat_map(|s| [&s.live, &s.shadow, &s.backup]).cloned().collect();
+    run.target.existing_tables(&names).await
+}
+
 /// Whether the new tables have the live names.
 async fn is_swapped(run: &RunContext, swaps: &[Swap]) -> Result<bool, Failure> {
-    for swap in swaps {
-        if run.target.table_exists(&swap.shadow).await? || !run.target.table_exists(&swap.live).await? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    let existing = existing(run, swaps).await?;
+    Ok(swaps.iter().all(|swap| existing.contains(&swap.live) && !existing.contains(&swap.shadow)))
 }
 
 async fn cut_over(run: &RunContext, swaps: &[Swap]) -> Result<(), Failure> {
     let plan = &run.record.plan;
     let stage = run.setup.stage(StageKind::Switcher)?;
     let settings = &stage.declaration.cutover;
-    for (live, backup) in backups(plan) {
-        run.books.record_table(run.id(), &run.record.pipeline, TableRole::Backup, backup, live).await?;
-    }
+    let listed: Vec<_> = backups(plan).map(|(live, backup)| (backup, live)).collect();
+    run.books.record_tables(run.id(), &run.record.pipeline, TableRole::Backup, &listed).await?;
     let cutover = Cutover::open(run).await?;
     lift_left_over(run, &cutover, swaps).await?;
     if !is_swapped(run, swaps).await? {
-        refuse_others_changes(run).await?;
+        refuse_others_changes(run, swaps).await?;
         let lives: Vec<TableName> = swaps.iter().map(|swap| swap.live.clone()).collect();
         let whole = cutover.compare(Depth::Whole, &lives).await?;
         tracing::info!(run = run.id(), compared = whole, "compared once more");
@@ -227,41 +228,32 @@ async fn lift_left_over(run: &RunContext, cutover: &Cutover, swaps: &[Swap]) -> 
     if !recovery.actions.iter().any(begun) {
         return Ok(());
     }
-    let mut found = Vec::new();
-    for swap in swaps {
-        let (live, shadow, backup) = (
-            run.target.table_exists(&swap.live).await?,
-            run.target.table_exists(&swap.shadow).await?,
-            run.target.table_exists(&swap.backup).await?,
-        );
-        found.push(match (live, shadow, backup) {
+    let existing = existing(run, swaps).await?;
+    let place = |swap: &Swap| {
+        let exists = |name| existing.contains(name);
+        match (exists(&swap.live), exists(&swap.shadow), exists(&swap.backup)) {
             (_, true, false) => format!("{} is not swapped", swap.live),
             (true, false, _) => format!("{} is swapped", swap.live),
             (false, true, true) => format!("{} is missing, its old table is {}", swap.live, swap.backup),
             _ => format!("{} is neither swapped nor not", swap.live),
-        });
-    }
+        }
+    };
+    let found: Vec<String> = swaps.iter().map(place).collect();
     lift(run, cutover, json!({ "found": found.join(", ") })).await
 }
 
 /// Refuses a switch of tables that others have made, renamed or referred to since the plan, before anything moves.
-async fn refuse_others_changes(run: &RunContext) -> Result<(), Failure> {
+async fn refuse_others_changes(run: &RunContext, swaps: &[Swap]) -> Result<(), Failure> {
     let plan = &run.record.plan;
+    let existing = existing(run, swaps).await?;
     for table in plan.builds() {
         let (live, shadow) = (&table.target, table.shadow.as_ref());
         // Half a rename has left the live name to nobody: the switcher takes it back.
-        let half = match &table.backup {
-            Some(backup) => run.target.table_exists(backup).await?,
-            None => false,
-        };
-        if half {
+        if table.backup.as_ref().is_some_and(|backup| existing.contains(backup)) {
             continue;
         }
-        let is_there = run.target.table_exists(live).await?;
-        let shadow_is_there = match shadow {
-            Some(shadow) => run.target.table_exists(shadow).await?,
-            None => false,
-        };
+        let is_there = existing.contains(live);
+        let shadow_is_there = shadow.is_some_and(|shadow| existing.contains(shadow));
         let changed = |what: &str| {
             Failure::data(
                 "switch.tables-changed",
@@ -341,9 +333,8 @@ impl WayBack {
     pub(super) async fn open(run: &RunContext) -> Result<Self, Failure> {
         let swaps = swaps(&run.record.plan);
         // The books first: the switcher knows new tables by them.
-        for swap in &swaps {
-            run.books.record_table(run.id(), &run.record.pipeline, TableRole::Shadow, &swap.shadow, &swap.live).await?;
-        }
+        let listed: Vec<_> = swaps.iter().map(|swap| (&swap.shadow, &swap.live)).collect();
+        run.books.record_tables(run.id(), &run.record.pipeline, TableRole::Shadow, &listed).await?;
         let cutover = Cutover::open(run).await?;
         lift(run, &cutover, json!({ "because": "the run goes back" })).await?;
         Ok(Self { cutover, swaps })
@@ -396,11 +387,10 @@ impl WayBack {
         result?;
         lifted?;
         run.store.keep(run.id(), "fence-before", &None::<FenceBefore>).await?;
-        for (live, backup) in backups(&run.record.plan) {
-            run.target.unmark_backup(live, live, run.id()).await?;
-            run.books.forget_table(backup).await?;
-        }
-        Ok(())
+        let unmark = |(live, _)| run.target.unmark_backup(live, live, run.id()).boxed();
+        several(backups(&run.record.plan).map(unmark).collect()).await?;
+        let gone: Vec<&TableName> = backups(&run.record.plan).map(|(_, backup)| backup).collect();
+        run.books.forget_tables(&gone).await
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct Tuning {
     pub(crate) paused: bool,
     /// Chunks copied at once. None: as many as the pipeline and the copier say.
     pub(crate) workers: Option<u32>,
-    /// Rows read a second, over all workers, at most. None: as many as can be.
+    /// Rows read a second, over all workers, at most. None: as many as the pipeline allows.
     pub(crate) rows_per_second: Option<u64>,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Tuning {
 pub(crate) struct TuningChange {
     /// Chunks copied at once. 0: as many as the pipeline and the copier say.
     pub(crate) workers: Option<u32>,
-    /// Rows a second. 0: as many as can be.
+    /// Rows a second. 0: as many as the pipeline allows.
     pub(crate) rows_per_second: Option<u64>,
     /// Whether it rests.
     pub(crate) paused: Option<bool>,
@@ -120,15 +120,15 @@ pub(super) async fn forget(store: &Store, run: &str) -> Result<(), Failure> {
     }
 }
 
-/// Fulfils wishes for as long as it is polled.
-pub(super) async fn follow(run: &RunContext, control: &CopyControl) {
+/// Fulfils wishes for as long as it is polled. `declared`: the rows a second of the pipeline.
+pub(super) async fn follow(run: &RunContext, control: &CopyControl, declared: Option<u64>) {
     let mut last = Tuning::default();
     loop {
         match run.store.kept::<Tuning>(run.id(), WISHED).await {
             Ok(Some(wished)) if wished != last => {
                 control.set_or_free_workers(wished.workers);
                 if wished.rows_per_second != last.rows_per_second {
-                    control.set_rows_per_second(wished.rows_per_second);
+                    control.set_rows_per_second(wished.rows_per_second.or(declared));
                 }
                 if wished.paused {
                     control.pause()

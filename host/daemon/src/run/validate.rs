@@ -1,7 +1,10 @@
 //! Proves that every row arrived, through the pipeline's validator.
 
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use futures::FutureExt as _;
 use millrace_database::comparison::{CopiedChunk, Writers, table_pair};
 use millrace_database::postgres::Snapshot;
 use millrace_model::comparison::{Validation, Verdict};
@@ -10,16 +13,19 @@ use millrace_pipeline::Action;
 
 use super::context::RunContext;
 use super::copy;
-use super::execute::no_shadow;
+use super::execute::{no_shadow, several};
 use crate::databases::Databases;
-use crate::outcome::ValidationOutcome;
+use crate::outcome::{CopyOutcome, VALIDATION, ValidationOutcome};
 use crate::planner;
 use crate::setup::blocking;
 use crate::validation::{Whereabouts, pair_parts, rejects_of_live, schema_differences};
 
+/// A table of at most so many bytes is validated beside others. A larger one has the databases for itself: it is read in
+/// several ranges at once as it is.
+const SMALL_BYTES: u64 = 1 << 20;
+
 /// Validates every table that was built, and every kept one whose rows the plan compares.
 pub(super) async fn validate(run: &RunContext) -> Result<(), Failure> {
-    let mut outcomes: Vec<ValidationOutcome> = run.store.kept(run.id(), "validations").await?.unwrap_or_default();
     let plan = &run.record.plan;
     let pending: Vec<&TablePlan> = plan
         .builds()
@@ -32,43 +38,32 @@ pub(super) async fn validate(run: &RunContext) -> Result<(), Failure> {
     let snapshot = copy::snapshot(run).await?;
     let databases = Databases { source: Some(run.source.clone()), target: Some(run.target.clone()) };
     let changes = planner::changes_of_shadows(&run.setup, &databases, plan, &run.cancel).await?;
-    let mut failed: Vec<String> = Vec::new();
-    for table in pending {
-        let name = table.target.to_string();
-        let started = Instant::now();
-        let result = run
-            .action(
-                &Action::validate(&table.target),
-                async || Ok(None),
-                async || {
-                    let validation = validate_table(run, table, &snapshot, &changes).await?;
-                    let passed = validation.verdict == Verdict::Passed;
-                    let (rows, equal) = (validation.rows_compared, validation.rows_equal);
-                    outcomes.retain(|o| o.table != name);
-                    outcomes.push(ValidationOutcome {
-                        table: name.clone(),
-                        validation,
-                        seconds: started.elapsed().as_secs_f64(),
-                    });
-                    run.store.keep(run.id(), "validations", &outcomes).await?;
-                    if !passed {
-                        return Err(Failure::data("validate.differences", format!("{name} differs from its source"))
-                            .with("table", &name));
-                    }
-                    Ok(serde_json::json!({ "rows": rows, "equal": equal }))
-                },
-            )
-            .await;
-        match result {
-            Ok(_) => {}
+    let copies: Vec<CopyOutcome> = run.store.kept(run.id(), "copies").await?.unwrap_or_default();
+    let small: HashSet<&str> =
+        copies.iter().filter(|copy| copy.bytes <= SMALL_BYTES).map(|copy| copy.table.as_str()).collect();
+    let is_small = |table: &&TablePlan| small.contains(table.target.to_string().as_str());
+    let (small, large): (Vec<&TablePlan>, Vec<&TablePlan>) = pending.into_iter().partition(is_small);
+
+    let failed: Mutex<Vec<String>> = Mutex::default();
+    let one = |table| {
+        validate_one(run, table, &snapshot, &changes).map(|result| match result {
             // The other tables are validated as well: an operator wants to know all that differs.
-            Err(failure) if failure.code == "validate.differences" => failed.push(name),
-            Err(failure) => return Err(failure),
-        }
+            Err(failure) if failure.code == "validate.differences" => {
+                failed.lock().unwrap_or_else(PoisonError::into_inner).push(table.target.to_string());
+                Ok(())
+            }
+            other => other,
+        })
+    };
+    several(small.into_iter().map(|table| one(table).boxed()).collect()).await?;
+    for table in large {
+        one(table).await?;
     }
+    let mut failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
     if failed.is_empty() {
         return Ok(());
     }
+    failed.sort_unstable();
     Err(Failure::data(
         "validate.differences",
         format!(
@@ -78,6 +73,32 @@ pub(super) async fn validate(run: &RunContext) -> Result<(), Failure> {
             failed.join(", ")
         ),
     ))
+}
+
+/// One table's validation, an action of the journal.
+async fn validate_one(
+    run: &RunContext,
+    table: &TablePlan,
+    snapshot: &Snapshot,
+    changes: &[Change],
+) -> Result<(), Failure> {
+    let name = table.target.to_string();
+    let started = Instant::now();
+    let work = async || {
+        let validation = validate_table(run, table, snapshot, changes).await?;
+        let passed = validation.verdict == Verdict::Passed;
+        let (rows, equal) = (validation.rows_compared, validation.rows_equal);
+        let seconds = started.elapsed().as_secs_f64();
+        let outcome = ValidationOutcome { table: name.clone(), validation, seconds };
+        run.store.keep(run.id(), &format!("{VALIDATION}{name}"), &outcome).await?;
+        if !passed {
+            return Err(
+                Failure::data("validate.differences", format!("{name} differs from its source")).with("table", &name)
+            );
+        }
+        Ok(serde_json::json!({ "rows": rows, "equal": equal }))
+    };
+    run.action(&Action::validate(&table.target), async || Ok(None), work).await.map(drop)
 }
 
 async fn validate_table(

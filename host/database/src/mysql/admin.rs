@@ -6,9 +6,11 @@
 //! Once a fence is up, nothing of it listens to a wish to stop: each verb ends within the budget, and what ends early is
 //! the plugin that asks for them. A fence that stayed up because somebody was in a hurry would be worse than waiting.
 
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use futures::future::try_join_all;
 use millrace_model::capability::TableAdmin;
 use millrace_model::switching::FenceBefore;
 use millrace_model::{Cancel, Failure, Fault, TableName};
@@ -23,6 +25,8 @@ use crate::error::mysql_number;
 
 /// How long a statement of a trial may take.
 const TRIAL_MS: u32 = 1_000;
+/// How many tables are tried out at once.
+const TRIALS_AT_ONCE: usize = 4;
 
 /// On whose behalf tables are dealt with, and how.
 #[derive(Clone, Debug, Default)]
@@ -53,14 +57,13 @@ pub struct Admin {
     /// When writers began to be kept off.
     since: Option<Instant>,
     blocked: Duration,
-    trial: Option<MySqlConnection>,
 }
 
 impl Admin {
     pub(super) fn new(target: &MySql, options: AdminOptions) -> Self {
         let target = target.with_cancel(&Cancel::new());
         let bookkeeping = Bookkeeping::new(target.clone());
-        Self { target, bookkeeping, options, fence: None, since: None, blocked: Duration::ZERO, trial: None }
+        Self { target, bookkeeping, options, fence: None, since: None, blocked: Duration::ZERO }
     }
 
     /// How long writers were kept off since this was last asked: from before the fence was asked for until it was
@@ -120,7 +123,8 @@ impl TableAdmin for Admin {
 
     fn owned_among(&mut self, tables: &[TableName]) -> Result<Vec<TableName>, Failure> {
         let made = self.block(self.bookkeeping.tables(&self.options.pipeline))?;
-        Ok(tables.iter().filter(|table| made.iter().any(|m| m.table == **table)).cloned().collect())
+        let made: HashSet<TableName> = made.into_iter().map(|made| made.table).collect();
+        Ok(tables.iter().filter(|table| made.contains(table)).cloned().collect())
     }
 
     fn raise_fence(&mut self, tables: &[TableName], timeout_ms: u32) -> Result<String, Failure> {
@@ -189,21 +193,10 @@ impl TableAdmin for Admin {
         renamed
     }
 
-    fn try_out(&mut self, table: &TableName) -> Result<(), Failure> {
+    fn try_out(&mut self, tables: &[TableName]) -> Result<(), Failure> {
         self.limit(TRIAL_MS)?;
-        let mut connection = match self.trial.take() {
-            Some(connection) => connection,
-            None => self.block(async {
-                let mut connection = self.target.fresh().await?;
-                fence::set_timeout(&self.target, &mut connection, TRIAL_MS).await?;
-                Ok(connection)
-            })?,
-        };
-        let tried = self.block(try_out(&self.target, &mut connection, table));
-        if tried.is_ok() {
-            self.trial = Some(connection);
-        }
-        tried
+        let share = tables.len().div_ceil(TRIALS_AT_ONCE).max(1);
+        self.block(async { try_join_all(tables.chunks(share).map(|some| try_out(&self.target, some))).await.map(drop) })
     }
 
     fn remove(&mut self, table: &TableName) -> Result<(), Failure> {
@@ -218,7 +211,7 @@ impl TableAdmin for Admin {
             require_mark(&self.target, &self.bookkeeping, &self.options.pipeline, table).await?;
             let sql = format!("DROP TABLE IF EXISTS {}", quote_table(table));
             self.target.execute_for(&format!("drop {table}"), &sql).await?;
-            self.bookkeeping.forget_table(table).await
+            self.bookkeeping.forget_tables(&[table]).await
         })
     }
 
@@ -303,6 +296,15 @@ impl MySql {
     }
 }
 
+/// Those of the names that are tables or views of the target.
+pub(super) async fn existing(target: &MySql, tables: &[TableName]) -> Result<HashSet<TableName>, Failure> {
+    if tables.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let rows = target.rows_for("look for tables", names_query(target, tables)).await?;
+    Ok(among(target, &rows, tables).cloned().collect())
+}
+
 /// Whether there is a table or a view of this name in the target's database.
 pub(super) async fn exists(target: &MySql, table: &TableName) -> Result<bool, Failure> {
     let sql = format!(
@@ -329,29 +331,54 @@ pub(super) async fn existing_on(
     connection: &mut MySqlConnection,
     tables: &[TableName],
 ) -> Result<Vec<TableName>, Failure> {
-    let sql =
-        format!("SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE {}", is_among(target, tables));
-    let reading = tokio::time::timeout(LOOK_TIMEOUT, read_rows(connection, sql)).await;
+    let reading = tokio::time::timeout(LOOK_TIMEOUT, read_rows(connection, names_query(target, tables))).await;
     let rows = reading.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::ConnectionAborted.into())));
     let rows = rows.map_err(|e| target.place.failure("look for tables", &e))?;
-    let folds = target.lower_case_table_names() != 0;
-    let same = |a: &str, b: &str| if folds { a.to_lowercase() == b.to_lowercase() } else { a == b };
-    let is_there = |table: &&TableName| {
-        let schema = if table.schema.is_empty() { target.database() } else { table.schema.as_str() };
-        rows.iter().any(|row| match row.as_slice() {
-            [Some(found_schema), Some(found)] => same(found_schema, schema) && same(found, &table.name),
-            _ => false,
-        })
-    };
-    Ok(tables.iter().filter(is_there).cloned().collect())
+    Ok(among(target, &rows, tables).cloned().collect())
 }
 
-/// A condition on `information_schema.TABLES`.
+fn names_query(target: &MySql, tables: &[TableName]) -> String {
+    format!("SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE {}", is_among(target, tables))
+}
+
+/// Those of the tables that are among the answers to [`names_query`].
+fn among<'a>(
+    target: &MySql,
+    rows: &[Vec<Option<String>>],
+    tables: &'a [TableName],
+) -> impl Iterator<Item = &'a TableName> {
+    let folds = target.lower_case_table_names() != 0;
+    let fold = move |name: &str| if folds { name.to_lowercase() } else { name.to_owned() };
+    let found: HashSet<(String, String)> = rows
+        .iter()
+        .filter_map(|row| match row.as_slice() {
+            [Some(schema), Some(name)] => Some((fold(schema), fold(name))),
+            _ => None,
+        })
+        .collect();
+    let database = target.database().to_owned();
+    tables.iter().filter(move |table| {
+        let schema = if table.schema.is_empty() { &database } else { &table.schema };
+        found.contains(&(fold(schema), fold(&table.name)))
+    })
+}
+
+/// From so many names on the catalog is read whole, which costs less than a condition for each.
+const MANY_NAMES: usize = 50;
+
+/// A condition on `information_schema.TABLES` that holds for these tables; where they are many, for others as well.
 fn is_among(target: &MySql, tables: &[TableName]) -> String {
+    let schema_of = |table: &TableName| {
+        if table.schema.is_empty() { "DATABASE()".to_owned() } else { quote_text(&table.schema) }
+    };
+    if tables.len() >= MANY_NAMES {
+        let schemas: BTreeSet<String> = tables.iter().map(schema_of).collect();
+        return format!("TABLE_SCHEMA IN ({})", Vec::from_iter(schemas).join(", "));
+    }
     let each: Vec<String> = tables
         .iter()
         .map(|table| {
-            let schema = if table.schema.is_empty() { "DATABASE()".to_owned() } else { quote_text(&table.schema) };
+            let schema = schema_of(table);
             // A server that folds names does so when it makes a table, and may compare exactly in its catalogs.
             let name = match target.lower_case_table_names() {
                 0 => format!("TABLE_NAME = BINARY {}", quote_text(&table.name)),
@@ -370,18 +397,29 @@ async fn list_backups(
     run: &str,
     renames: &[(TableName, TableName)],
 ) -> Result<(), Failure> {
-    let listed = bookkeeping.tables(pipeline).await?;
-    for (live, backup) in renames {
-        let replaced = renames.iter().any(|(_, new)| new == live);
-        if replaced && !listed.iter().any(|made| made.table == *backup) {
-            bookkeeping.record_table(run, pipeline, TableRole::Backup, backup, live).await?;
-        }
+    let listed: HashSet<TableName> = bookkeeping.tables(pipeline).await?.into_iter().map(|made| made.table).collect();
+    let taken: HashSet<&TableName> = renames.iter().map(|(_, new)| new).collect();
+    let new: Vec<(&TableName, &TableName)> = renames
+        .iter()
+        .filter(|(live, backup)| taken.contains(live) && !listed.contains(backup))
+        .map(|(live, backup)| (backup, live))
+        .collect();
+    bookkeeping.record_tables(run, pipeline, TableRole::Backup, &new).await
+}
+
+/// Tries tables out, one after another on a new connection.
+async fn try_out(target: &MySql, tables: &[TableName]) -> Result<(), Failure> {
+    let mut connection = target.fresh().await?;
+    fence::set_timeout(target, &mut connection, TRIAL_MS).await?;
+    for table in tables {
+        try_out_one(target, &mut connection, table).await?;
     }
+    let _ = connection.close().await;
     Ok(())
 }
 
 /// A read, and a write that is rolled back. A row that somebody else is writing just then has been written to: well.
-async fn try_out(target: &MySql, connection: &mut MySqlConnection, table: &TableName) -> Result<(), Failure> {
+async fn try_out_one(target: &MySql, connection: &mut MySqlConnection, table: &TableName) -> Result<(), Failure> {
     let failure = |e| target.place.failure(&format!("try {table} out"), &e);
     let name = quote_table(table);
     read_rows(connection, format!("SELECT 1 FROM {name} LIMIT 1")).await.map_err(failure)?;

@@ -7,6 +7,8 @@
 //!
 //! Reading never creates them: where they are missing, they are empty.
 
+use std::collections::HashSet;
+
 use millrace_model::comparison::Digest;
 use millrace_model::{Failure, Fault, RejectValues, TableName};
 use millrace_rowcopy::port::{ChunkPart, ChunkRecord, Reject};
@@ -43,6 +45,9 @@ const CREATE: [&str; 4] = [
     ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin",
 ];
 
+/// How many tables one statement lists, or takes off the list.
+const TABLES_A_STATEMENT: usize = 500;
+
 /// MySQL's "no such table".
 const NO_SUCH_TABLE: u16 = 1146;
 
@@ -62,6 +67,14 @@ impl TableRole {
             Self::Shadow => "shadow",
             Self::Backup => "backup",
         }
+    }
+}
+
+/// Some tables, for an error.
+fn describe(first: &TableName, tables: usize) -> String {
+    match tables {
+        1 => first.to_string(),
+        _ => format!("{first} and {} more", tables - 1),
     }
 }
 
@@ -203,47 +216,59 @@ impl Bookkeeping {
             .collect()
     }
 
-    /// Lists a table as made by this run, before it exists.
+    /// Lists tables as made by this run, before they exist, each with the name that applications use for it.
     ///
     /// # Errors
-    /// `tables.made-by-another` when another pipeline's table has the name, or what the database says.
-    pub async fn record_table(
+    /// `tables.made-by-another` when another pipeline's table has one of the names, or what the database says.
+    pub async fn record_tables(
         &self,
         run: &str,
         pipeline: &str,
         role: TableRole,
-        table: &TableName,
-        live: &TableName,
+        tables: &[(&TableName, &TableName)],
     ) -> Result<(), Failure> {
-        if let Some(made) = self.all_made().await?.into_iter().find(|made| made.table == *table)
-            && made.pipeline != pipeline
-        {
+        if tables.is_empty() {
+            return Ok(());
+        }
+        let names: HashSet<&TableName> = tables.iter().map(|(table, _)| *table).collect();
+        let listed = self.all_made().await?;
+        if let Some(made) = listed.iter().find(|made| made.pipeline != pipeline && names.contains(&made.table)) {
             return Err(Failure::config(
                 "tables.made-by-another",
-                format!("{table} is listed as made by pipeline {}, run {}", made.pipeline, made.run),
+                format!("{} is listed as made by pipeline {}, run {}", made.table, made.pipeline, made.run),
             )
-            .with("table", table.to_string()));
+            .with("table", made.table.to_string()));
         }
-        let sql = format!(
-            "INSERT INTO millrace_tables (table_name, run, pipeline, kind, live_name, made_at, state) \
-             VALUES ({}, {run}, {}, {kind}, {live}, UTC_TIMESTAMP(6), 'made') \
-             ON DUPLICATE KEY UPDATE run = {run}, kind = {kind}, live_name = {live}",
-            quote_text(&table.to_string()),
-            quote_text(pipeline),
-            run = quote_text(run),
-            kind = quote_text(role.word()),
-            live = quote_text(&live.to_string()),
-        );
-        self.write(&format!("record {table}"), &sql).await
+        let (run, pipeline, kind) = (quote_text(run), quote_text(pipeline), quote_text(role.word()));
+        for some in tables.chunks(TABLES_A_STATEMENT) {
+            let rows: Vec<String> = some
+                .iter()
+                .map(|(table, live)| {
+                    let (table, live) = (quote_text(&table.to_string()), quote_text(&live.to_string()));
+                    format!("({table}, {run}, {pipeline}, {kind}, {live}, UTC_TIMESTAMP(6), 'made')")
+                })
+                .collect();
+            let sql = format!(
+                "INSERT INTO millrace_tables (table_name, run, pipeline, kind, live_name, made_at, state) VALUES {} \
+                 ON DUPLICATE KEY UPDATE run = VALUES(run), kind = VALUES(kind), live_name = VALUES(live_name)",
+                rows.join(", ")
+            );
+            self.write(&format!("record {}", describe(some[0].0, some.len())), &sql).await?;
+        }
+        Ok(())
     }
 
-    /// Takes a table off the list, once it is dropped.
+    /// Takes tables off the list, once they are dropped.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn forget_table(&self, table: &TableName) -> Result<(), Failure> {
-        let sql = format!("DELETE FROM millrace_tables WHERE table_name = {}", quote_text(&table.to_string()));
-        self.write(&format!("forget {table}"), &sql).await
+    pub async fn forget_tables(&self, tables: &[&TableName]) -> Result<(), Failure> {
+        for some in tables.chunks(TABLES_A_STATEMENT) {
+            let names: Vec<String> = some.iter().map(|table| quote_text(&table.to_string())).collect();
+            let sql = format!("DELETE FROM millrace_tables WHERE table_name IN ({})", names.join(", "));
+            self.write(&format!("forget {}", describe(some[0], some.len())), &sql).await?;
+        }
+        Ok(())
     }
 
     /// The tables that runs of this pipeline made, the oldest first. Some may not exist: not yet, or no more.

@@ -1,5 +1,6 @@
 //! The pool, and what every connection is set to.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -164,6 +165,14 @@ impl MySql {
     /// What the database says.
     pub async fn table_exists(&self, table: &TableName) -> Result<bool, Failure> {
         self.bridge.run(super::admin::exists(self, table)).await
+    }
+
+    /// Those of the names that are tables or views.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn existing_tables(&self, tables: &[TableName]) -> Result<HashSet<TableName>, Failure> {
+        self.bridge.run(super::admin::existing(self, tables)).await
     }
 
     /// The tables in which runs on this target keep their books. Nothing is created before

@@ -87,8 +87,8 @@ impl wit::HostAdmin for State {
         asked(self, &admin, |admin| admin.rename_all(&renames, timeout_ms))
     }
 
-    fn try_out(&mut self, admin: Resource<Admin>, table: model::TableName) -> Answer<()> {
-        asked(self, &admin, |admin| admin.try_out(&name(table)))
+    fn try_out(&mut self, admin: Resource<Admin>, tables: Vec<model::TableName>) -> Answer<()> {
+        asked(self, &admin, |admin| admin.try_out(&names(tables)))
     }
 
     fn remove(&mut self, admin: Resource<Admin>, table: model::TableName) -> Answer<()> {

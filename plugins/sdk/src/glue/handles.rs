@@ -195,8 +195,8 @@ impl Tables for HostTables<'_> {
         self.0.rename_all(&renames, timeout_ms).map_err(failure_in)
     }
 
-    fn try_out(&self, table: &TableName) -> Result<(), Failure> {
-        self.0.try_out(&table_name_out(table.clone())).map_err(failure_in)
+    fn try_out(&self, tables: &[TableName]) -> Result<(), Failure> {
+        self.0.try_out(&names_out(tables)).map_err(failure_in)
     }
 
     fn remove(&self, table: &TableName) -> Result<(), Failure> {
