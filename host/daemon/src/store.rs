@@ -14,18 +14,21 @@ use millrace_pipeline::Event;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Row as _, SqlitePool};
+use sqlx::{Row as _, SqliteConnection, SqlitePool};
 
 /// The version of the state's tables. Another one is refused.
-const STATE_FORMAT: i64 = 1;
+const STATE_FORMAT: i64 = 2;
 
 /// Marks the file as ours: `mill` in ASCII, where SQLite keeps such a mark.
 const APPLICATION: i64 = 0x6d69_6c6c;
 
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS runs (
-    id TEXT PRIMARY KEY, pipeline TEXT NOT NULL, origin TEXT NOT NULL, declaration TEXT NOT NULL,
-    plan TEXT NOT NULL, state TEXT NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL
+    id TEXT PRIMARY KEY, pipeline TEXT NOT NULL, origin TEXT NOT NULL, state TEXT NOT NULL,
+    created_at TEXT NOT NULL, updated_at TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS plans (
+    run TEXT PRIMARY KEY REFERENCES runs (id), declaration TEXT NOT NULL, plan TEXT NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS events (
     run TEXT NOT NULL REFERENCES runs (id), sequence INTEGER NOT NULL, body TEXT NOT NULL,
@@ -58,6 +61,31 @@ pub(crate) struct RunRecord {
     pub(crate) created_at: String,
     /// RFC 3339.
     pub(crate) updated_at: String,
+}
+
+/// What a run produced, under a name.
+#[derive(Clone, Debug)]
+pub(crate) struct Artefact {
+    name: String,
+    body: String,
+}
+
+impl Artefact {
+    pub(crate) fn new(name: impl Into<String>, body: &impl Serialize) -> Self {
+        Self { name: name.into(), body: serde_json::to_string(body).expect("an artefact is plain data") }
+    }
+
+    /// The newest under a name stays.
+    async fn keep(&self, run: &str, connection: &mut SqliteConnection) -> Result<(), Failure> {
+        sqlx::query("INSERT INTO artefacts VALUES (?, ?, ?) ON CONFLICT (run, name) DO UPDATE SET body = excluded.body")
+            .bind(run)
+            .bind(&self.name)
+            .bind(&self.body)
+            .execute(connection)
+            .await
+            .map(|_| ())
+            .map_err(|e| failure("keep what the run produced", &e))
+    }
 }
 
 /// The state's file and folder.
@@ -192,23 +220,38 @@ impl Store {
 
     /// Keeps a new run.
     pub(crate) async fn create_run(&self, run: &RunRecord) -> Result<(), Failure> {
-        sqlx::query("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+        let failure = |e| failure("keep the run", &e);
+        let mut transaction = self.pool.begin().await.map_err(failure)?;
+        sqlx::query("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?)")
             .bind(&run.id)
             .bind(&run.pipeline)
             .bind(run.origin.to_string_lossy().into_owned())
-            .bind(&run.declaration)
-            .bind(run.plan.to_json())
             .bind(&run.state)
             .bind(&run.created_at)
             .bind(&run.updated_at)
-            .execute(&self.pool)
+            .execute(&mut *transaction)
             .await
-            .map_err(|e| failure("keep the run", &e))?;
-        Ok(())
+            .map_err(failure)?;
+        // By itself: a plan is long, and the run's row is written with every event.
+        sqlx::query("INSERT INTO plans VALUES (?, ?, ?)")
+            .bind(&run.id)
+            .bind(&run.declaration)
+            .bind(run.plan.to_json())
+            .execute(&mut *transaction)
+            .await
+            .map_err(failure)?;
+        transaction.commit().await.map_err(failure)
     }
 
-    /// Appends events to a run's journal, and keeps the run's state beside them, in one transaction.
-    pub(crate) async fn append(&self, run: &str, events: &[Event], state: &str) -> Result<(), Failure> {
+    /// Appends events to a run's journal, and keeps the run's state and what actions produced beside them, in one
+    /// transaction.
+    pub(crate) async fn append(
+        &self,
+        run: &str,
+        events: &[Event],
+        artefacts: &[Artefact],
+        state: &str,
+    ) -> Result<(), Failure> {
         let Some(last) = events.last() else { return Ok(()) };
         let mut transaction = self.pool.begin().await.map_err(|e| failure("keep an event", &e))?;
         for event in events {
@@ -219,6 +262,9 @@ impl Store {
                 .execute(&mut *transaction)
                 .await
                 .map_err(|e| failure("keep an event", &e))?;
+        }
+        for artefact in artefacts {
+            artefact.keep(run, &mut transaction).await?;
         }
         sqlx::query("UPDATE runs SET state = ?, updated_at = ? WHERE id = ?")
             .bind(state)
@@ -249,24 +295,15 @@ impl Store {
 
     /// Keeps what a run produced under a name; the newest stays.
     pub(crate) async fn keep(&self, run: &str, name: &str, body: &impl Serialize) -> Result<(), Failure> {
-        self.keep_all(run, &[(name.to_owned(), body)]).await
+        self.keep_all(run, &[Artefact::new(name, body)]).await
     }
 
     /// Keeps many things that a run produced, all or none of them.
-    pub(crate) async fn keep_all(&self, run: &str, bodies: &[(String, impl Serialize)]) -> Result<(), Failure> {
+    pub(crate) async fn keep_all(&self, run: &str, artefacts: &[Artefact]) -> Result<(), Failure> {
         let failure = |e| failure("keep what the run produced", &e);
         let mut transaction = self.pool.begin().await.map_err(failure)?;
-        for (name, body) in bodies {
-            let body = serde_json::to_string(body).expect("an artefact is plain data");
-            sqlx::query(
-                "INSERT INTO artefacts VALUES (?, ?, ?) ON CONFLICT (run, name) DO UPDATE SET body = excluded.body",
-            )
-            .bind(run)
-            .bind(name)
-            .bind(body)
-            .execute(&mut *transaction)
-            .await
-            .map_err(failure)?;
+        for artefact in artefacts {
+            artefact.keep(run, &mut transaction).await?;
         }
         transaction.commit().await.map_err(failure)
     }
@@ -298,7 +335,8 @@ impl Store {
     /// The newest runs first; of one pipeline where named.
     pub(crate) async fn runs(&self, pipeline: Option<&str>, limit: u32) -> Result<Vec<RunRecord>, Failure> {
         let rows = sqlx::query(
-            "SELECT * FROM runs WHERE ?1 IS NULL OR pipeline = ?1 ORDER BY created_at DESC, id DESC LIMIT ?2",
+            "SELECT * FROM runs JOIN plans ON run = id WHERE ?1 IS NULL OR pipeline = ?1 \
+             ORDER BY created_at DESC, id DESC LIMIT ?2",
         )
         .bind(pipeline)
         .bind(limit)
@@ -317,11 +355,13 @@ impl Store {
                 .pop()
                 .ok_or_else(|| Failure::config("run.unknown", "there is no run yet"));
         }
-        let rows = sqlx::query("SELECT * FROM runs WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id LIMIT 3")
-            .bind(selector)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(|e| failure("find the run", &e))?;
+        let rows = sqlx::query(
+            "SELECT * FROM runs JOIN plans ON run = id WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id LIMIT 3",
+        )
+        .bind(selector)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|e| failure("find the run", &e))?;
         match rows.as_slice() {
             [one] => record(one),
             [] => Err(Failure::config("run.unknown", format!("there is no run {selector}"))),
@@ -500,7 +540,7 @@ mod tests {
         };
         store.create_run(&run).await.expect("it is writable");
         for sequence in 1..=events {
-            store.append("r1", &[event(sequence)], "running").await.expect("it is writable");
+            store.append("r1", &[event(sequence)], &[], "running").await.expect("it is writable");
         }
         // What a kill leaves is a copy of the files as they are now.
         let left = folder.with_extension("left");
@@ -535,7 +575,7 @@ mod tests {
             assert!(events.len() >= before, "cut at {cut}: an event that was there is gone");
             before = events.len();
             torn += usize::from(before < 20);
-            let appended = store.append("r1", &[event(before as u64 + 1)], "running").await;
+            let appended = store.append("r1", &[event(before as u64 + 1)], &[], "running").await;
             assert!(appended.is_ok() || before == 0, "cut at {cut}: the run itself is there, and cannot go on");
             store.pool.close().await;
         }

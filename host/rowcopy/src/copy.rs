@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use millrace_model::{Failure, Fault};
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use crate::account::TableAccount;
 use crate::attempt::{Attempt, Run};
@@ -47,23 +48,20 @@ pub fn copy_tables(
         .enumerate()
         .map(|(index, copy)| Arc::new(TableAccount::new(index, copy, Arc::clone(progress))))
         .collect();
-    let mut open = Vec::with_capacity(accounts.len());
-    for account in &accounts {
-        run.check()?;
-        open.push(open_chunks(account, observer)?);
-    }
-    let crew = Crew { queue: Queue::new(Arc::clone(&run), &accounts, open), accounts, run, factory, observer };
-    for account in &crew.accounts {
-        if account.is_complete() {
-            crew.complete(account)?;
-        }
-    }
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads.min(chunks.max(1)))
         .stack_size(STACK_BYTES)
         .thread_name(|number| format!("copy-{number}"))
         .build()
         .map_err(|error| Failure::internal("copy.no-workers", format!("could not start the workers: {error}")))?;
+    let open_one = |account: &Arc<TableAccount>| run.check().and_then(|()| open_chunks(account, observer));
+    let open = pool.install(|| accounts.par_iter().map(open_one).collect::<Result<Vec<_>, _>>())?;
+    let crew = Crew { queue: Queue::new(Arc::clone(&run), &accounts, open), accounts, run, factory, observer };
+    for account in &crew.accounts {
+        if account.is_complete() {
+            crew.complete(account)?;
+        }
+    }
     pool.broadcast(|_| {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| crew.work())) {
             crew.queue.fail(panicked("a worker", &*panic));

@@ -153,13 +153,16 @@ impl RunContext {
                 self.recorder.action(action, kind).await?;
                 Ok(state)
             }
-            // An action that was cancelled has no outcome: resuming looks.
-            Err(failure) if failure.fault == Fault::Cancelled => Err(failure),
-            Err(failure) => {
-                self.recorder.action(action, EventKind::ActionFailed { failure: failure.clone() }).await?;
-                Err(failure)
-            }
+            Err(failure) => self.failed(action, failure).await,
         }
+    }
+
+    /// Says in the journal that an action failed; the failure. One that was cancelled has no outcome: resuming looks.
+    pub(crate) async fn failed<T>(&self, action: &Action, failure: Failure) -> Result<T, Failure> {
+        if failure.fault != Fault::Cancelled {
+            self.recorder.action(action, EventKind::ActionFailed { failure: failure.clone() }).await?;
+        }
+        Err(failure)
     }
 
     /// Does what a stage is for, as often as the stage's `retries` allow while it fails transiently. A phase can be

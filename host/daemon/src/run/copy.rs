@@ -27,6 +27,7 @@ use super::rows::TableRows;
 use super::tuning;
 use crate::outcome::{CopyOutcome, RejectedRow};
 use crate::setup::blocking;
+use crate::store::Artefact;
 
 /// How often progress is told.
 const TELL_EVERY: Duration = Duration::from_millis(100);
@@ -125,7 +126,7 @@ pub(super) async fn copy(run: &RunContext) -> Result<(), Failure> {
         begin_with = begin_with.max(chunking.begin_with);
         parallel = parallel.max(chunking.parallel);
         if is_new {
-            cut.push((chunks_of(&copy.table), copy.chunks.clone()));
+            cut.push(Artefact::new(chunks_of(&copy.table), &copy.chunks));
         }
         tables.push(copy);
         ways.push(way);

@@ -116,7 +116,7 @@ async fn phases(run: &RunContext, approval: Approval) -> Result<End, Stopped> {
 }
 
 /// How many tables are worked on at once where each waits for an answer of the target, and for the journal.
-const TABLES_AT_ONCE: usize = 4;
+const TABLES_AT_ONCE: usize = 8;
 
 /// Does many things, several at once. After a failure nothing more is begun, and what was begun ends.
 pub(super) async fn several(work: Vec<BoxFuture<'_, Result<(), Failure>>>) -> Result<(), Failure> {

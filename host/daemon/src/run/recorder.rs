@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::sync::{broadcast, oneshot};
 
 use crate::clock;
-use crate::store::Store;
+use crate::store::{Artefact, Store};
 
 /// Names an event at which the process stops for good, `event` or `event@action`: tests end it there. It stops after
 /// the event was kept, or, with `before:` in front, when it has only been decided on.
@@ -22,6 +22,7 @@ const HOLD_VARIABLE: &str = "MILLRACE_HOLD_AT";
 struct Waiting {
     action: Option<Action>,
     kind: EventKind,
+    artefact: Option<Artefact>,
     kept: oneshot::Sender<Result<(), Failure>>,
 }
 
@@ -83,17 +84,27 @@ impl Recorder {
 
     /// An event about the run.
     pub(crate) async fn run(&self, kind: EventKind) -> Result<(), Failure> {
-        self.write(None, kind).await
+        self.write(None, kind, None).await
     }
 
     /// An event about an action.
     pub(crate) async fn action(&self, action: &Action, kind: EventKind) -> Result<(), Failure> {
-        self.write(Some(action.clone()), kind).await
+        self.write(Some(action.clone()), kind, None).await
     }
 
-    async fn write(&self, action: Option<Action>, kind: EventKind) -> Result<(), Failure> {
+    /// An event about an action, and what the action produced: both are kept, or neither.
+    pub(crate) async fn action_with(
+        &self,
+        action: &Action,
+        kind: EventKind,
+        artefact: Artefact,
+    ) -> Result<(), Failure> {
+        self.write(Some(action.clone()), kind, Some(artefact)).await
+    }
+
+    async fn write(&self, action: Option<Action>, kind: EventKind, artefact: Option<Artefact>) -> Result<(), Failure> {
         let (kept, answer) = oneshot::channel();
-        lock(&self.waiting).push(Waiting { action, kind, kept });
+        lock(&self.waiting).push(Waiting { action, kind, artefact, kept });
         {
             let _one_at_a_time = self.writing.lock().await;
             let gathered = std::mem::take(&mut *lock(&self.waiting));
@@ -107,13 +118,14 @@ impl Recorder {
     /// Keeps events in one transaction, and tells those who wait for them.
     async fn keep(&self, gathered: Vec<Waiting>) {
         let before = self.read(|journal| journal.events().len());
-        let (mut events, mut answers) = (Vec::new(), Vec::new());
+        let (mut events, mut artefacts, mut answers) = (Vec::new(), Vec::new(), Vec::new());
         let state = {
             let mut journal = lock(&self.journal);
-            for Waiting { action, kind, kept } in gathered {
+            for Waiting { action, kind, artefact, kept } in gathered {
                 match journal.record(clock::now_text(), action, kind) {
                     Ok(event) => {
                         events.push(event);
+                        artefacts.extend(artefact);
                         answers.push(kept);
                     }
                     Err(illegal) => drop(kept.send(Err(illegal.into()))),
@@ -124,7 +136,7 @@ impl Recorder {
         for event in &events {
             self.hold(Moment::Before, event).await;
         }
-        if let Err(failure) = self.store.append(&self.run, &events, state.name()).await {
+        if let Err(failure) = self.store.append(&self.run, &events, &artefacts, state.name()).await {
             // Only what was kept has happened.
             lock(&self.journal).truncate(before);
             for kept in answers {

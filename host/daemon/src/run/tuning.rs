@@ -131,9 +131,9 @@ pub(super) async fn follow(run: &RunContext, control: &CopyControl, declared: Op
                     control.set_rows_per_second(wished.rows_per_second.or(declared));
                 }
                 if wished.paused {
-                    control.pause()
+                    control.pause();
                 } else {
-                    control.resume()
+                    control.resume();
                 }
                 tracing::info!(run = run.id(), ?wished, "the copy is tuned");
                 if let Err(failure) = run.store.keep(run.id(), FULFILLED, &wished.change).await {

@@ -9,7 +9,8 @@ use millrace_database::comparison::{CopiedChunk, Writers, table_pair};
 use millrace_database::postgres::Snapshot;
 use millrace_model::comparison::{Validation, Verdict};
 use millrace_model::{Change, Failure, StageKind, TablePlan};
-use millrace_pipeline::Action;
+use millrace_pipeline::{Action, EventKind};
+use serde_json::json;
 
 use super::context::RunContext;
 use super::copy;
@@ -18,6 +19,7 @@ use crate::databases::Databases;
 use crate::outcome::{CopyOutcome, VALIDATION, ValidationOutcome};
 use crate::planner;
 use crate::setup::blocking;
+use crate::store::Artefact;
 use crate::validation::{Whereabouts, pair_parts, rejects_of_live, schema_differences};
 
 /// A table of at most so many bytes is validated beside others. A larger one has the databases for itself: it is read in
@@ -82,23 +84,27 @@ async fn validate_one(
     snapshot: &Snapshot,
     changes: &[Change],
 ) -> Result<(), Failure> {
+    run.check_cancelled()?;
+    let action = Action::validate(&table.target);
     let name = table.target.to_string();
+    run.recorder.action(&action, EventKind::ActionStarted).await?;
     let started = Instant::now();
-    let work = async || {
-        let validation = validate_table(run, table, snapshot, changes).await?;
-        let passed = validation.verdict == Verdict::Passed;
-        let (rows, equal) = (validation.rows_compared, validation.rows_equal);
-        let seconds = started.elapsed().as_secs_f64();
-        let outcome = ValidationOutcome { table: name.clone(), validation, seconds };
-        run.store.keep(run.id(), &format!("{VALIDATION}{name}"), &outcome).await?;
-        if !passed {
-            return Err(
-                Failure::data("validate.differences", format!("{name} differs from its source")).with("table", &name)
-            );
-        }
-        Ok(serde_json::json!({ "rows": rows, "equal": equal }))
+    let validation = match validate_table(run, table, snapshot, changes).await {
+        Ok(validation) => validation,
+        Err(failure) => return run.failed(&action, failure).await,
     };
-    run.action(&Action::validate(&table.target), async || Ok(None), work).await.map(drop)
+    let passed = validation.verdict == Verdict::Passed;
+    let (rows, equal) = (validation.rows_compared, validation.rows_equal);
+    let seconds = started.elapsed().as_secs_f64();
+    let outcome = ValidationOutcome { table: name.clone(), validation, seconds };
+    let differs =
+        || Failure::data("validate.differences", format!("{name} differs from its source")).with("table", &name);
+    let kind = match passed {
+        true => EventKind::ActionSucceeded { state: json!({ "rows": rows, "equal": equal }) },
+        false => EventKind::ActionFailed { failure: differs() },
+    };
+    run.recorder.action_with(&action, kind, Artefact::new(format!("{VALIDATION}{name}"), &outcome)).await?;
+    if passed { Ok(()) } else { Err(differs()) }
 }
 
 async fn validate_table(

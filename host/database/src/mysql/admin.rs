@@ -6,7 +6,7 @@
 //! Once a fence is up, nothing of it listens to a wish to stop: each verb ends within the budget, and what ends early is
 //! the plugin that asks for them. A fence that stayed up because somebody was in a hurry would be worse than waiting.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -173,7 +173,10 @@ impl TableAdmin for Admin {
         if renames.is_empty() {
             return Ok(());
         }
-        let timeout_ms = self.limit(timeout_ms)?;
+        // Without a fence, names that replace no other keep nobody from writing, however long they take.
+        let taken: HashSet<&TableName> = renames.iter().map(|(old, _)| old).collect();
+        let replaces = renames.iter().any(|(_, new)| taken.contains(new));
+        let timeout_ms = if replaces || self.since.is_some() { self.limit(timeout_ms)? } else { timeout_ms };
         let Self { target, bookkeeping, options, fence, .. } = self;
         let locked = match fence {
             Some(Fence::Tables { connection, .. }) => Some(connection),
@@ -187,7 +190,7 @@ impl TableAdmin for Admin {
             }
             rename::rename(target, locked, renames, timeout_ms).await
         });
-        if !fenced {
+        if !fenced && replaces {
             self.blocked += took;
         }
         renamed
@@ -343,12 +346,11 @@ fn names_query(target: &MySql, tables: &[TableName]) -> String {
 
 /// Those of the tables that are among the answers to [`names_query`].
 fn among<'a>(
-    target: &MySql,
+    target: &'a MySql,
     rows: &[Vec<Option<String>>],
     tables: &'a [TableName],
 ) -> impl Iterator<Item = &'a TableName> {
-    let folds = target.lower_case_table_names() != 0;
-    let fold = move |name: &str| if folds { name.to_lowercase() } else { name.to_owned() };
+    let fold = folding(target);
     let found: HashSet<(String, String)> = rows
         .iter()
         .filter_map(|row| match row.as_slice() {
@@ -356,11 +358,20 @@ fn among<'a>(
             _ => None,
         })
         .collect();
-    let database = target.database().to_owned();
-    tables.iter().filter(move |table| {
-        let schema = if table.schema.is_empty() { &database } else { &table.schema };
-        found.contains(&(fold(schema), fold(&table.name)))
-    })
+    tables.iter().filter(move |table| found.contains(&place_of(target, table)))
+}
+
+/// How the target tells names apart.
+fn folding(target: &MySql) -> impl Fn(&str) -> String + use<> {
+    let folds = target.lower_case_table_names() != 0;
+    move |name| if folds { name.to_lowercase() } else { name.to_owned() }
+}
+
+/// A table's schema and name, as the target tells them apart.
+fn place_of(target: &MySql, table: &TableName) -> (String, String) {
+    let schema = if table.schema.is_empty() { target.database() } else { table.schema.as_str() };
+    let fold = folding(target);
+    (fold(schema), fold(&table.name))
 }
 
 /// From so many names on the catalog is read whole, which costs less than a condition for each.
@@ -411,28 +422,51 @@ async fn list_backups(
 async fn try_out(target: &MySql, tables: &[TableName]) -> Result<(), Failure> {
     let mut connection = target.fresh().await?;
     fence::set_timeout(target, &mut connection, TRIAL_MS).await?;
+    let columns = writable_columns(target, &mut connection, tables).await?;
     for table in tables {
-        try_out_one(target, &mut connection, table).await?;
+        try_out_one(target, &mut connection, table, columns.get(table)).await?;
     }
     let _ = connection.close().await;
     Ok(())
 }
 
+/// Of each table the first column that can be written.
+async fn writable_columns(
+    target: &MySql,
+    connection: &mut MySqlConnection,
+    tables: &[TableName],
+) -> Result<HashMap<TableName, String>, Failure> {
+    let sql = format!(
+        "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS \
+         WHERE ({}) AND COALESCE(GENERATION_EXPRESSION, '') = '' ORDER BY ORDINAL_POSITION DESC",
+        is_among(target, tables)
+    );
+    let rows = read_rows(connection, sql).await.map_err(|e| target.place.failure("read columns", &e))?;
+    let fold = folding(target);
+    // Backwards, so that the first one stays.
+    let found: HashMap<(String, String), String> = rows
+        .iter()
+        .filter_map(|row| match row.as_slice() {
+            [Some(schema), Some(name), Some(column)] => Some(((fold(schema), fold(name)), column.clone())),
+            _ => None,
+        })
+        .collect();
+    let of = |table: &TableName| found.get(&place_of(target, table)).cloned();
+    Ok(tables.iter().filter_map(|table| Some((table.clone(), of(table)?))).collect())
+}
+
 /// A read, and a write that is rolled back. A row that somebody else is writing just then has been written to: well.
-async fn try_out_one(target: &MySql, connection: &mut MySqlConnection, table: &TableName) -> Result<(), Failure> {
+async fn try_out_one(
+    target: &MySql,
+    connection: &mut MySqlConnection,
+    table: &TableName,
+    column: Option<&String>,
+) -> Result<(), Failure> {
     let failure = |e| target.place.failure(&format!("try {table} out"), &e);
     let name = quote_table(table);
     read_rows(connection, format!("SELECT 1 FROM {name} LIMIT 1")).await.map_err(failure)?;
-    let columns = format!(
-        "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE {} AND COALESCE(GENERATION_EXPRESSION, '') = '' \
-         ORDER BY ORDINAL_POSITION LIMIT 1",
-        is_among(target, std::slice::from_ref(table))
-    );
-    let rows = read_rows(connection, columns).await.map_err(failure)?;
-    let Some(column) = rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten() else {
-        return Ok(());
-    };
-    let column = quote_name(&column);
+    let Some(column) = column else { return Ok(()) };
+    let column = quote_name(column);
     connection.execute(sqlx::raw_sql("START TRANSACTION")).await.map_err(failure)?;
     let update = format!("UPDATE {name} SET {column} = {column} LIMIT 1");
     let written = connection.execute(sqlx::raw_sql(AssertSqlSafe(update))).await;

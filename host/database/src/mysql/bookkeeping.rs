@@ -303,13 +303,21 @@ impl Bookkeeping {
     /// What the database says.
     pub async fn chunks(&self, run: &str, table: &TableName) -> Result<Vec<StoredChunk>, Failure> {
         let sql = format!(
-            "SELECT chunk, bounds, snapshot, row_count, digest_high, digest_low, bytes FROM millrace_chunks \
-             WHERE run = {} AND table_name = {} ORDER BY chunk",
+            "SELECT chunk, bounds, snapshot, row_count, digest_high, digest_low, bytes, reject_count \
+             FROM millrace_chunks WHERE run = {} AND table_name = {} ORDER BY chunk",
             quote_text(run),
             quote_text(&table.to_string())
         );
         let rows = self.read(&format!("read the chunks of {table}"), sql).await?;
-        let mut chunks = rows.into_iter().map(|row| self.stored_chunk(row)).collect::<Result<Vec<_>, _>>()?;
+        let mut chunks = Vec::with_capacity(rows.len());
+        let mut rejects = 0;
+        for mut row in rows {
+            rejects += self.number(row.pop().flatten())?;
+            chunks.push(self.stored_chunk(row)?);
+        }
+        if rejects == 0 {
+            return Ok(chunks);
+        }
         for (number, reject) in self.rejects_of(run, table).await? {
             if let Ok(at) = chunks.binary_search_by_key(&number, |chunk| chunk.number) {
                 chunks[at].record.rejects.push(reject);
