@@ -374,7 +374,7 @@ impl Lane {
                 self.load.go_on(table).await;
             }
         }
-        if self.cycles % 3 == 0 && kind != Kind::Rollback {
+        if self.cycles.is_multiple_of(3) && kind != Kind::Rollback {
             self.millrace.run(&["run", &self.pipeline, "--yes"]).await?.expect(0)?.says("nothing to do")?;
             let report = self.millrace.run(&["report", &id, "--json"]).await?.expect(0)?.json()?;
             Told::read(&report)?.every_digest_is_equal()?;

@@ -130,7 +130,7 @@ async fn a_state_of_another_version_is_refused_with_what_to_do() -> Result<()> {
     let file = shop.millrace.state().join("state.db");
     let was = fs::read(&file)?;
     // SQLite keeps a file's own version at byte 60, and its program's mark at byte 68.
-    for (version, words) in [(2_u32, "newer Millrace"), (0, "older Millrace")] {
+    for (version, words) in [(99_u32, "newer Millrace"), (1, "older Millrace"), (0, "older Millrace")] {
         let mut bytes = was.clone();
         bytes[60..64].copy_from_slice(&version.to_be_bytes());
         fs::write(&file, &bytes)?;
