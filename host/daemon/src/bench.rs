@@ -9,16 +9,18 @@ mod html;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use millrace_database::dialect::mysql as dialect;
-use millrace_database::mysql::{MySql, Origin, TableRole};
+use millrace_database::mysql::{MySql, Origin, ReadyStatements, TableRole};
 use millrace_database::postgres::{Cutting, Postgres, Snapshot};
-use millrace_model::{Cancel, Failure, StageKind, Table, TableName, TablePlan};
+use millrace_model::{Cancel, Column, Failure, StageKind, Table, TableName, TablePlan};
 use millrace_pipeline::{DatabaseName, RunId};
+use millrace_rowcopy::port::{Chunk, RowSink, RowSource};
 use millrace_rowcopy::{
     CopyControl, CopyOptions, CopyProgress, LatencySummary, TableCopy, TableOutcome, canonical_kinds, copy_tables,
 };
-use millrace_runtime::{Plugin, Runtime, StageContext};
+use millrace_runtime::{Chunking, Plugin, Runtime, StageContext};
 use serde::Serialize;
 
 use crate::clock;
@@ -26,6 +28,9 @@ use crate::databases::Databases;
 use crate::planner;
 use crate::run::{Factory, TableRows, chunking, cutting};
 use crate::setup::{Setup, blocking, load_builtin, load_file};
+
+/// Bytes of statements that are kept ready for the floor: of a larger table, its first chunks.
+const FLOOR_BYTES: usize = 256 << 20;
 
 /// A copier that takes part.
 #[derive(Clone)]
@@ -105,6 +110,8 @@ pub(crate) struct Standing {
     pub(crate) copier: String,
     /// The median of the rates.
     pub(crate) median_rows_per_second: f64,
+    /// That, as a share of the floor's. None: no floor was measured.
+    pub(crate) floor_ratio: Option<f64>,
     /// In the order in which they were made.
     pub(crate) copies: Vec<Figures>,
 }
@@ -126,6 +133,9 @@ pub(crate) struct Comparison {
     pub(crate) is_equal: bool,
     /// Copier by copier, as they were named.
     pub(crate) copiers: Vec<Standing>,
+    /// Rows a second of the first copier's own statements, made ready before and sent over as many connections as it has
+    /// workers: the median. None: the rows never leave the target's server.
+    pub(crate) floor_rows_per_second: Option<f64>,
     /// What these figures do not say.
     pub(crate) notes: Vec<String>,
 }
@@ -195,11 +205,12 @@ pub(crate) async fn compare(
     let digests: Vec<&String> = all.iter().filter_map(|figures| figures.digest.as_ref()).collect();
     let is_equal =
         all.windows(2).all(|pair| pair[0].rows == pair[1].rows) && digests.windows(2).all(|pair| pair[0] == pair[1]);
-    let mut notes = vec![
-        "The share of what the connections could take at most (the floor) is not measured here: `cargo bench` does so \
-         for the project's reference table."
-            .to_owned(),
-    ];
+    // After the copies: what it keeps ready would count as their memory.
+    let floor = course.floor(&contenders[0], contest, &said).await?;
+    let mut notes = Vec::new();
+    if floor.is_none() {
+        notes.push("There is no floor to compare with: the rows never leave the target's server.".to_owned());
+    }
     if digests.len() < all.len() {
         notes.push("Rows that were copied inside the target's server were counted and not hashed.".to_owned());
     }
@@ -214,12 +225,13 @@ pub(crate) async fn compare(
         copiers: contenders
             .iter()
             .zip(copies)
-            .map(|(contender, copies)| Standing {
-                copier: contender.label.clone(),
-                median_rows_per_second: median(copies.iter().map(|c| c.rows_per_second).collect()),
-                copies,
+            .map(|(contender, copies)| {
+                let rate = median(copies.iter().map(|c| c.rows_per_second).collect());
+                let floor_ratio = floor.map(|floor| rate / floor);
+                Standing { copier: contender.label.clone(), median_rows_per_second: rate, floor_ratio, copies }
             })
             .collect(),
+        floor_rows_per_second: floor,
         notes,
     })
 }
@@ -244,6 +256,11 @@ impl Course<'_> {
         if self.cancel.is_cancelled() {
             return Err(Failure::cancelled("the comparison was asked to stop"));
         }
+        self.beside(async |run, shadow| self.copy(contender, run, shadow, rows).await).await
+    }
+
+    /// Does something with a shadow that is gone afterwards.
+    async fn beside<T>(&self, work: impl AsyncFnOnce(&RunId, &TableName) -> Result<T, Failure>) -> Result<T, Failure> {
         let run = RunId::new(clock::now_seconds(), clock::entropy());
         let shadow = dialect::shadow_name(&self.plan.target, &format!("{}_bench", run.stamp()));
         let pipeline = &self.setup.pipeline.name;
@@ -251,7 +268,7 @@ impl Course<'_> {
         books.record_tables(run.as_str(), pipeline, TableRole::Shadow, &[(&shadow, &self.plan.target)]).await?;
         let create = dialect::create_table(&self.desired, &shadow, &run.stamp());
         let copied = match self.target.execute(&create).await {
-            Ok(_) => self.copy(contender, &run, &shadow, rows).await,
+            Ok(_) => work(&run, &shadow).await,
             Err(failure) => Err(failure),
         };
         // Also after a cancellation.
@@ -261,6 +278,46 @@ impl Course<'_> {
         books.forget_chunks(run.as_str(), &shadow).await?;
         books.forget_tables(&[&shadow]).await?;
         copied
+    }
+
+    /// Rows a second of the floor, as often as copies were made: the median. None: the rows come from the target.
+    async fn floor(
+        &self,
+        contender: &Contender,
+        contest: &Contest,
+        said: &impl Fn(&str),
+    ) -> Result<Option<f64>, Failure> {
+        if self.old.is_some() {
+            return Ok(None);
+        }
+        let mut rates = Vec::new();
+        for _ in 0..contest.repeats {
+            let (rows, took) =
+                self.beside(async |_, shadow| self.write_floor(contender, shadow, contest.rows).await).await?;
+            let rate = per_second(rows, took.as_secs_f64());
+            said(&format!("floor: {} rows/s", crate::report::grouped(whole(rate))));
+            rates.push(rate);
+        }
+        Ok(Some(median(rates)))
+    }
+
+    async fn write_floor(
+        &self,
+        contender: &Contender,
+        shadow: &TableName,
+        rows: Option<u64>,
+    ) -> Result<(u64, Duration), Failure> {
+        let way = TableRows::new(self.setup, self.plan, self.cancel)?;
+        let ready = ReadyStatements::new(&self.target, shadow, way.targets(), FLOOR_BYTES);
+        let context = contender.context(self.cancel);
+        let chunking = chunking(&contender.plugin, &context, &self.table).await?;
+        let cutting = Cutting { first_rows: rows, ..cutting(&chunking) };
+        let chunks = self.source.cut(&self.snapshot, &self.table, &cutting).await?;
+        let connections = chunking.parallel as usize;
+        let source = self.source.row_source(&self.snapshot, &self.table)?;
+        let table = self.table_copy(way.targets(), &chunking, source, ready.sink(), chunks);
+        self.carry_out(table, &chunking, contender, context, vec![Some(way)]).await?;
+        Ok((ready.rows(), ready.write(&self.target, connections).await?))
     }
 
     async fn copy(
@@ -288,8 +345,20 @@ impl Course<'_> {
             let sink = self.target.row_sink(&books, run.as_str(), shadow, way.targets(), &key, marker);
             (self.source.row_source(&self.snapshot, &self.table)?, sink, chunks, vec![Some(way.clone())])
         };
+        let table = self.table_copy(way.targets(), &chunking, source, sink, chunks);
+        self.carry_out(table, &chunking, contender, context, ways).await
+    }
+
+    fn table_copy(
+        &self,
+        columns: &[Column],
+        chunking: &Chunking,
+        source: Arc<dyn RowSource>,
+        sink: Arc<dyn RowSink>,
+        chunks: Vec<Chunk>,
+    ) -> TableCopy {
         let stage = self.setup.optional_stage(StageKind::Copier);
-        let table = TableCopy {
+        TableCopy {
             table: self.plan.target.to_string(),
             key: Vec::new(),
             source,
@@ -297,8 +366,19 @@ impl Course<'_> {
             chunks,
             parallel: chunking.parallel,
             rejects_at_most: stage.map_or(0.0, |stage| stage.declaration.rejects.at_most),
-            kinds: canonical_kinds(way.targets()),
-        };
+            kinds: canonical_kinds(columns),
+        }
+    }
+
+    async fn carry_out(
+        &self,
+        table: TableCopy,
+        chunking: &Chunking,
+        contender: &Contender,
+        context: StageContext,
+        ways: Vec<Option<TableRows>>,
+    ) -> Result<Figures, Failure> {
+        let stage = self.setup.optional_stage(StageKind::Copier);
         let defaults = CopyOptions::new(chunking.parallel);
         let options = CopyOptions {
             workers: chunking.begin_with,
@@ -323,6 +403,10 @@ impl Course<'_> {
 }
 
 #[allow(clippy::cast_precision_loss)] // figures
+fn per_second(rows: u64, seconds: f64) -> f64 {
+    if seconds > 0.0 { rows as f64 / seconds } else { 0.0 }
+}
+
 fn figures(outcome: &TableOutcome, statements: LatencySummary, before: Cost, after: Cost) -> Figures {
     let seconds = outcome.elapsed.as_secs_f64();
     let spent = |from: Option<f64>, to: Option<f64>| Some(to? - from?);
@@ -330,7 +414,7 @@ fn figures(outcome: &TableOutcome, statements: LatencySummary, before: Cost, aft
         rows: outcome.rows,
         bytes: outcome.bytes,
         seconds,
-        rows_per_second: if seconds > 0.0 { outcome.rows as f64 / seconds } else { 0.0 },
+        rows_per_second: per_second(outcome.rows, seconds),
         processor_seconds: spent(before.processor_seconds, after.processor_seconds),
         peak_memory_mib: after.peak_memory_mib,
         statements,

@@ -11,6 +11,7 @@ mod collation;
 mod connect;
 mod encode;
 mod fence;
+mod floor;
 mod neighbours;
 mod origin;
 mod read;
@@ -29,6 +30,7 @@ pub use bookkeeping::{BOOKKEEPING_TABLES, Bookkeeping, MadeTable, RunRow, Stored
 pub use collation::Folding;
 pub use connect::MySql;
 pub use fence::{FenceMeans, Locks};
+pub use floor::ReadyStatements;
 pub use neighbours::ForeignKeyFound;
 pub use origin::Origin;
 pub(crate) use read::{cell, read_rows};

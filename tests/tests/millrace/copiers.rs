@@ -369,7 +369,9 @@ async fn copiers_are_compared_on_the_same_rows() -> Result<()> {
     assert_eq!(told["is_equal"], true, "{told:#}");
     let copiers = told["copiers"].as_array().context("copiers")?;
     assert_eq!(copiers.len(), 3);
+    assert!(told["floor_rows_per_second"].as_f64() > Some(0.0), "{told:#}");
     for copier in copiers {
+        assert!(copier["floor_ratio"].as_f64() > Some(0.0), "{copier}");
         let copies = copier["copies"].as_array().context("copies")?;
         assert_eq!(copies.len(), 2);
         for copy in copies {

@@ -21,7 +21,8 @@ pub(super) fn render(comparison: &Comparison) -> String {
 }
 
 fn write(out: &mut String, comparison: &Comparison) -> fmt::Result {
-    let Comparison { at, table: name, source, target, processors, is_equal, copiers, notes } = comparison;
+    let Comparison { at, table: name, source, target, processors, is_equal, copiers, notes, floor_rows_per_second } =
+        comparison;
     writeln!(out, "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">")?;
     writeln!(out, "<title>Copiers of {}</title><style>{STYLE}</style></head><body>", Escaped(name))?;
     writeln!(out, "<h1>Copiers of {}</h1>", Escaped(name))?;
@@ -31,6 +32,16 @@ fn write(out: &mut String, comparison: &Comparison) -> fmt::Result {
         if *is_equal { ("good", "All copies hold the same rows.") } else { ("bad", "The copies differ.") };
     writeln!(out, "<p class=\"{class}\">{words}</p>")?;
     chart(out, copiers)?;
+    if let Some(floor) = floor_rows_per_second {
+        let ratios: Vec<String> =
+            copiers.iter().filter_map(|s| Some(format!("{} {:.2}", s.copier, s.floor_ratio?))).collect();
+        let words = format!(
+            "The target takes {} rows a second of statements that are ready. Of that floor: {}.",
+            grouped(whole(*floor)),
+            ratios.join(", ")
+        );
+        writeln!(out, "<p>{}</p>", Escaped(&words))?;
+    }
     let seconds = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.2}"));
     let rows: Vec<Vec<String>> = copiers
         .iter()

@@ -43,16 +43,19 @@ async fn copy(home: &Home, arguments: &BenchCopyArgs) -> Result<Exit, Refusal> {
     if arguments.json {
         print_json(&comparison);
     } else {
-        let mut table = console::table(&["copier", "rows/s", "p50 ms", "p99 ms", "processor s", "peak MiB"]);
+        let mut table =
+            console::table(&["copier", "rows/s", "of the floor", "p50 ms", "p99 ms", "processor s", "peak MiB"]);
         for standing in &comparison.copiers {
             // Of the copy in the middle of its rates.
             let mut copies: Vec<_> = standing.copies.iter().collect();
             copies.sort_by(|a, b| a.rows_per_second.total_cmp(&b.rows_per_second));
             let Some(copy) = copies.get(copies.len() / 2) else { continue };
+            let shown_ratio = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.2}"));
             let shown = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.1}"));
             table.add_row([
                 standing.copier.clone(),
                 grouped(whole(standing.median_rows_per_second)),
+                shown_ratio(standing.floor_ratio),
                 format!("{:.1}", copy.statements.p50_ms),
                 format!("{:.1}", copy.statements.p99_ms),
                 shown(copy.processor_seconds),

@@ -183,6 +183,15 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
         })
         .collect();
     table(out, "Rejected rows", &["table", "`key", "column", "`value", "why", "`code"], &rejects)?;
+    if let Some(switch) = &report.switch {
+        let words = format!(
+            "Writers were kept off for {:.0} ms of {:.0} ms, in attempt {}, by {}.",
+            switch.blocked_ms, switch.budget_ms, switch.attempts, switch.fence
+        );
+        writeln!(out, "<h2>Switch</h2><p>{}</p>", Escaped(&words))?;
+        let failures: Vec<_> = switch.failures.iter().map(|failure| vec![failure.clone()]).collect();
+        table(out, "Attempts that failed", &["why"], &failures)?;
+    }
     let timings: Vec<_> = report.timings.iter().map(|t| vec![t.stage.clone(), format!("{:.2}", t.seconds)]).collect();
     table(out, "Timings", &["stage", "#seconds"], &timings)?;
     writeln!(out, "<h2>Mapping decisions</h2>")?;
