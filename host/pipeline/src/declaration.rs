@@ -427,7 +427,7 @@ impl Places {
 }
 
 /// [`Stage::memory`] where none is given.
-pub const DEFAULT_MEMORY_BYTES: u64 = 192 << 20;
+pub const DEFAULT_MEMORY_BYTES: u64 = 64 << 20;
 
 /// Reads a size: a whole number and one of `KiB`, `MiB`, `GiB`; at least 1 MiB.
 ///

@@ -83,7 +83,7 @@ impl CopyOptions {
             workers_at_most: workers.max(16),
             batch_rows: 8_192,
             batch_bytes: 8 << 20,
-            memory_bytes: 192 << 20,
+            memory_bytes: 64 << 20,
             retries: 3,
             retry_wait: Duration::from_millis(250),
             throttled_retries: 20,
