@@ -30,7 +30,7 @@ server=$!
 exec >&-
 while read -r order; do
   case $order in
-    ended) server= ;;
+    ended) wait "$server"; server= ;;
     released) exit 0 ;;
     *) [ -z "$server" ] || kill -s "$order" "$server" ;;
   esac
@@ -126,9 +126,12 @@ impl Guard {
         let _ = self.ended.clone().wait_for(|ended| *ended).await;
     }
 
-    /// Lets go of a server that has ended, and leaves its folder alone.
-    pub(crate) fn release(self) {
+    /// Lets go of a server that has ended, and leaves its folder alone. Its process is not only dead but
+    /// collected afterwards: PostgreSQL refuses to start while the number in its lock file is in use,
+    /// if only by a process that nobody has waited for.
+    pub(crate) fn release(mut self) {
         let _ = give(&self.orders, "released");
+        let _ = self.shell.wait();
     }
 }
 
