@@ -225,7 +225,9 @@ async fn lift(run: &RunContext, cutover: &Cutover, state: Value) -> Result<(), F
 async fn lift_left_over(run: &RunContext, cutover: &Cutover, swaps: &[Swap]) -> Result<(), Failure> {
     let recovery = run.recorder.recovery();
     let begun = |(action, outcome): &(Action, Outcome)| action.verb() == "switch" && *outcome != Outcome::Undone;
-    if !recovery.actions.iter().any(begun) {
+    // A way back that died while it lifted has undone everything else.
+    let lifting = run.recorder.outcome(&Action::lift()).must_look();
+    if !lifting && !recovery.actions.iter().any(begun) {
         return Ok(());
     }
     let existing = existing(run, swaps).await?;
