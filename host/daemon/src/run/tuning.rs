@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use millrace_model::Failure;
+use millrace_pipeline::RunState;
 use millrace_rowcopy::CopyControl;
 use serde::{Deserialize, Serialize};
 
@@ -83,7 +84,9 @@ pub(crate) struct Tuned {
 /// # Errors
 /// `run.not-running` when no process carries the run out.
 pub(crate) async fn tune(store: &Store, run: &RunRecord, change: TuningChange) -> Result<Tuned, Failure> {
-    if !store.is_owned(&run.id) {
+    // The process that has just ended a run may own it a moment longer.
+    let is_over = [RunState::Done, RunState::RolledBack].iter().any(|state| state.name() == run.state);
+    if is_over || !store.is_owned(&run.id) {
         return Err(Failure::config(
             "run.not-running",
             format!("run {} is {} and no process carries it out: there is nothing to tune", run.id, run.state),
