@@ -1,7 +1,7 @@
 //! How fast rows move, against how fast they could: `README.md` beside this file has the cost model.
 //!
-//!     cargo bench -p millrace-benches --bench copy                              everything
-//!     cargo bench -p millrace-benches --bench copy -- reference two_integers   some of it
+//!     cargo bench --bench copy                              everything
+//!     cargo bench --bench copy -- reference two_integers   some of it
 //!
 //! Sides alternate within one run, `MILLRACE_BENCH_ROUNDS` times each (3), and the floor is measured against itself as
 //! well: how far its rounds lie apart says how much a ratio means. `MILLRACE_BENCH_ROWS` sets the rows of the reference
