@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Writing, column, copy, copy_chunk, sides, table};
-use millrace_database::mysql::{AdminOptions, MySql, TableRole};
+use millrace_database::mysql::{AdminOptions, FenceMeans, MySql, TableRole};
 use millrace_database::postgres::Postgres;
 use millrace_model::capability::TableAdmin;
 use millrace_model::{Cancel, Layout, Measure, ProfileRequest, Table, TableName};
@@ -140,6 +140,45 @@ async fn names_are_swapped_together_and_only_what_a_run_made_is_dropped() {
         admin.lift_fence().unwrap();
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_are_locked_and_unlocked_beside_others_who_change_tables() {
+    let sides = sides("h_accounts").await;
+    let database = &sides.target_database;
+    let accounts = [format!("a_{}", database.name), format!("b_{}", database.name)];
+    for account in &accounts {
+        database.create_account(account, "ALL").await.unwrap();
+    }
+    let means = FenceMeans { accounts: accounts.to_vec(), required: true, ..FenceMeans::default() };
+    let before = sides.target.fence_before(&means).await.unwrap();
+    assert_eq!(before.open_accounts, accounts);
+    let mut others = tokio::task::JoinSet::new();
+    for other in 0..3 {
+        let database = database.clone();
+        others.spawn(async move {
+            loop {
+                let made = format!("CREATE TABLE o_{other} (a INT)");
+                database.run_sql(&made).await.unwrap();
+                database.run_sql(&format!("DROP TABLE o_{other}")).await.unwrap();
+            }
+        });
+    }
+    let locked =
+        format!("SELECT count(*) FROM mysql.user WHERE user LIKE '__{}' AND account_locked = 'Y'", database.name);
+    for _ in 0..3 {
+        let options = AdminOptions { means: means.clone(), before: before.clone(), ..AdminOptions::default() };
+        let mut admin = sides.target.admin(options);
+        let admin = blocking(move || {
+            admin.raise_fence(&[], 2000).unwrap();
+            admin
+        });
+        let mut admin = admin.await;
+        assert_eq!(database.query_text(&locked).await.unwrap(), [[Some("2".to_owned())]]);
+        blocking(move || admin.lift_fence().unwrap()).await;
+        assert_eq!(database.query_text(&locked).await.unwrap(), [[Some("0".to_owned())]]);
+    }
+    others.abort_all();
 }
 
 #[tokio::test(flavor = "multi_thread")]

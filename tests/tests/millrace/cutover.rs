@@ -323,12 +323,7 @@ async fn is_locked(target: &Database, account: &str) -> Result<bool> {
 async fn accounts_are_locked_while_names_are_swapped_and_never_longer() -> Result<()> {
     let target = oceanbase().fresh_database("items").await?;
     let account = format!("app_{}", target.name);
-    target
-        .run_sql(&format!(
-            "CREATE USER IF NOT EXISTS {account} IDENTIFIED BY 'word'; GRANT ALL ON {}.* TO {account}",
-            target.name
-        ))
-        .await?;
+    target.create_account(&account, "ALL").await?;
     let fence = format!("fence = \"accounts\"\naccounts = [\"{account}\"]");
     let changed = Changed::open_in(target.clone(), &fence, "").await?;
     let plan = changed.millrace.run(&["plan", &changed.pipeline]).await?.expect(0)?;

@@ -95,13 +95,7 @@ async fn a_source_that_may_not_be_read_is_found_by_check() -> Result<()> {
 async fn a_target_that_may_not_be_written_to_fails_before_any_row_is_copied() -> Result<()> {
     let (source, target) = small().await?;
     let user = format!("guest_{}", target.name);
-    target
-        .run_sql(&format!(
-            "CREATE USER IF NOT EXISTS {user} IDENTIFIED BY 'word'; GRANT SELECT ON {}.* TO {user}",
-            target.name
-        ))
-        .await?;
-    let url = as_user(&target.url, &format!("{user}:word"));
+    let url = target.create_account(&user, "SELECT").await?;
     let millrace = millrace().between(&source, &target).with("MILLRACE_TARGET_URL", &url);
     let ran = millrace.run(&["run", QUICKSTART, "--yes", "--json"]).await?;
     assert_ne!(ran.code, Some(0), "{ran}");

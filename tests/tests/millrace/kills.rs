@@ -144,14 +144,7 @@ impl Lane {
         source.run_sql(SOURCE).await?;
         let target = oceanbase().fresh_database("kill").await?;
         target.run_sql(BYSTANDERS).await?;
-        let user = format!("app_{}", target.name);
-        target
-            .run_sql(&format!(
-                "CREATE USER IF NOT EXISTS {user} IDENTIFIED BY 'word'; GRANT ALL ON {}.* TO {user}",
-                target.name
-            ))
-            .await?;
-        let url = target.url.replacen("root@", &format!("{user}:word@"), 1);
+        let url = target.create_account(&format!("app_{}", target.name), "ALL").await?;
         let load = Load::start(
             &url,
             &[

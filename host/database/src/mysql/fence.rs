@@ -25,6 +25,10 @@ use crate::error::mysql_number;
 const PROBE_MS: u32 = 100;
 /// How long locks of a session that is gone may stay.
 const RELEASED_WITHIN: Duration = Duration::from_secs(3);
+/// How long locking an account may be in the way of others who change tables and accounts.
+const LOCKED_WITHIN: Duration = Duration::from_secs(2);
+/// How long unlocking one may: nobody else does it for us.
+const UNLOCKED_WITHIN: Duration = Duration::from_secs(30);
 /// How long the sessions of a locked account may take to end.
 const ENDED_WITHIN: Duration = Duration::from_secs(2);
 /// The tables of the rehearsal. The name is fixed: if one of them is there and locked, locks outlive sessions here.
@@ -170,8 +174,7 @@ pub(super) async fn lift(target: &MySql, fence: &mut Option<Fence>, before: &Fen
         if matches!(is_locked(target, account).await, Ok(false)) {
             continue;
         }
-        let sql = format!("ALTER USER {} ACCOUNT UNLOCK", quote_account(account));
-        keep_first(target.execute_for(&format!("unlock account {account}"), &sql).await.map(|_| ()));
+        keep_first(set_account(target, account, "unlock", UNLOCKED_WITHIN).await);
     }
     if let Some(value) = &before.lock_priority
         && lock_priority(target).await.is_some_and(|now| now != *value)
@@ -368,8 +371,7 @@ async fn rehearse(target: &MySql, locks: Locks) -> Result<(), Failure> {
 async fn lock_accounts(target: &MySql, accounts: &[String], since: &mut Option<Instant>) -> Result<Fence, Failure> {
     *since = Some(Instant::now());
     for account in accounts {
-        let sql = format!("ALTER USER {} ACCOUNT LOCK", quote_account(account));
-        target.execute_for(&format!("lock account {account}"), &sql).await?;
+        set_account(target, account, "lock", LOCKED_WITHIN).await?;
     }
     let names: Vec<&str> = accounts.iter().map(|account| split(account).0).collect();
     let begun = Instant::now();
@@ -394,6 +396,21 @@ async fn lock_accounts(target: &MySql, accounts: &[String], since: &mut Option<I
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     Ok(Fence::Accounts { accounts: accounts.to_vec(), ended })
+}
+
+/// Locks or unlocks an account. When another session changes tables or accounts at the same moment, OceanBase undoes the
+/// statement and gives the error of an account that is not there: it is said again until it holds.
+async fn set_account(target: &MySql, account: &str, verb: &str, within: Duration) -> Result<(), Failure> {
+    let sql = format!("ALTER USER {} ACCOUNT {}", quote_account(account), verb.to_ascii_uppercase());
+    let begun = Instant::now();
+    loop {
+        match target.execute_for(&format!("{verb} account {account}"), &sql).await {
+            Err(failure) if failure.field("errno") == Some("1396") && begun.elapsed() < within => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            done => return done.map(|_| ()),
+        }
+    }
 }
 
 /// The numbers of the sessions of these users.
