@@ -404,12 +404,16 @@ async fn set_account(target: &MySql, account: &str, verb: &str, within: Duration
     let sql = format!("ALTER USER {} ACCOUNT {}", quote_account(account), verb.to_ascii_uppercase());
     let begun = Instant::now();
     loop {
-        match target.execute_for(&format!("{verb} account {account}"), &sql).await {
-            Err(failure) if failure.field("errno") == Some("1396") && begun.elapsed() < within => {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            done => return done.map(|_| ()),
+        let Err(failure) = target.execute_for(&format!("{verb} account {account}"), &sql).await else {
+            return Ok(());
+        };
+        if failure.field("errno") != Some("1396") {
+            return Err(failure);
         }
+        if begun.elapsed() > within {
+            return Err(Failure { fault: Fault::Transient, ..failure });
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
