@@ -32,6 +32,11 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+/// Gives large buffers back to the system as they are freed (`.cargo/config.toml` sets from which size on): glibc's
+/// keeps about as much again as a copy of large rows uses.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// The whole of the `millrace` command: does what `arguments` say (the first is the program's name), and gives the
 /// exit code. For programs that carry the command within them, as tests and the quickstart do.
 pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
