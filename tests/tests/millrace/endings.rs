@@ -108,7 +108,7 @@ async fn a_rollback_that_is_killed_goes_on() -> Result<()> {
 fn small_chunks(shop: &Shop) -> Result<String> {
     let text = std::fs::read_to_string(QUICKSTART)?;
     let small = text
-        .replace("config = { workers = 4 }", "config = { workers = 1, rows_per_chunk = 100 }\nrows_per_second = 5_000");
+        .replace("config = { workers = 4 }", "config = { workers = 1, rows_per_chunk = 100 }\nrows_per_second = 2_500");
     assert_ne!(text, small);
     Ok(shop.millrace.write("small-chunks.toml", &small))
 }
@@ -119,7 +119,8 @@ async fn rows_begin_to_arrive(target: &Database, table: &str, all: u64) -> Resul
     while begun.elapsed() < Duration::from_secs(60) {
         for name in names_of_tables(target).await? {
             if name != table && name.contains(table) {
-                let rows = millrace_tests::count_rows(target, &name).await?;
+                // It may have been renamed or dropped since the catalog was read.
+                let Ok(rows) = millrace_tests::count_rows(target, &name).await else { continue };
                 if rows > 0 && rows < all {
                     return Ok(());
                 }

@@ -208,9 +208,9 @@ async fn what_cannot_be_cleaned_stops_the_run_when_the_pipeline_says_so() -> Res
     run(&wires, &pipeline).await?.expect(0)?;
     wires.change().await?;
     wires.target_proxy.arm([always("drop table", "_bak_")]);
-    run(&wires, &pipeline).await?.expect(1)?;
+    let ran = run(&wires, &pipeline).await?.expect(1)?;
     assert_eq!(newest(&wires).await?["run"]["state"], "failed");
-    assert_eq!(wires.live_width().await?, 42, "its tables are live all the same");
+    assert_eq!(wires.live_width().await?, 42, "its tables are live all the same: {ran}");
     wires.target_proxy.disarm();
     resumes(&wires).await
 }
