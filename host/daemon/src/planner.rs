@@ -53,7 +53,7 @@ async fn plan_once(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Res
     let source = selected_source(setup, databases, cancel).await?;
     let current = selected_target(setup, databases, cancel).await?;
     let names = target_names(setup, &source.tables, databases)?;
-    let run = RunId::new(clock::now_seconds(), clock::entropy());
+    let run = new_run(databases, cancel).await?;
     let stamp = run.stamp();
 
     let mut desired = DatabaseModel {
@@ -131,6 +131,28 @@ async fn plan_once(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Res
         source,
         current,
     })
+}
+
+/// The id of a run that begins now, with a stamp that the names of no earlier run on the target have: a run of small
+/// tables takes less than the second that stands in them.
+async fn new_run(databases: &Databases, cancel: &Cancel) -> Result<RunId, Failure> {
+    let earlier = match &databases.target {
+        Some(target) => target.with_cancel(cancel).bookkeeping().runs().await?,
+        None => Vec::new(),
+    };
+    let earlier = earlier.iter().filter_map(|run| run.run.parse().ok());
+    Ok(first_free(clock::now_seconds(), clock::entropy(), &earlier.map(|run: RunId| run.stamp()).collect()))
+}
+
+fn first_free(from_second: u64, entropy: u64, taken: &BTreeSet<String>) -> RunId {
+    let mut second = from_second;
+    loop {
+        let run = RunId::new(second, entropy);
+        if !taken.contains(&run.stamp()) {
+            return run;
+        }
+        second += 1;
+    }
 }
 
 /// What separates the shadows of a plan from what they were planned to be.
@@ -360,6 +382,13 @@ fn add_foreign_key(table: &Table, key: &ForeignKey, name: &str, references: &Tab
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_runs_of_one_second_have_two_stamps() {
+        let taken = BTreeSet::from(["19700101000001".to_owned(), "19700101000002".to_owned()]);
+        assert_eq!(first_free(1, 0xabc, &taken).as_str(), "19700101-000003-000abc");
+        assert_eq!(first_free(4, 0xabc, &taken).as_str(), "19700101-000004-000abc");
+    }
 
     #[test]
     fn a_summary_names_the_first_changes_and_counts_the_rest() {
