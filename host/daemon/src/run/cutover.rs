@@ -2,6 +2,7 @@
 //!
 //! One [`Cutover`] lives for a whole switch, or a whole rollback: the fence is held by its connection, over all steps.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -55,6 +56,8 @@ struct Inner {
     target: MySql,
     horizon: Option<String>,
     views: Vec<(TableName, String)>,
+    /// The rows of the shadows, each counted once: nobody else writes to one.
+    counts: Mutex<HashMap<TableName, u64>>,
     handle: Handle,
 }
 
@@ -162,6 +165,7 @@ impl Cutover {
             source: run.source.clone(),
             target: run.target.clone(),
             horizon: copy::kept_horizon(run).await?,
+            counts: Mutex::default(),
             handle: Handle::current(),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -225,7 +229,7 @@ impl Cutover {
             what.push(format!("{} rows were inserted or changed, such as {keys}", changed.changed));
         }
         if let Some(count) = changed.count {
-            let copied = self.inner.target.row_count(&side.shadow).await? + side.rejects;
+            let copied = self.row_count(side).await? + side.rejects;
             if copied != count && changed.changed == 0 {
                 what.push(format!("it has {count} rows, and {copied} were copied"));
             }
@@ -244,9 +248,19 @@ impl Cutover {
     pub(super) async fn mark(&self) -> Result<Mark, Failure> {
         let scn = self.inner.target.moment().await?.scn;
         let sides = &self.inner.sides;
-        let counts = sides.iter().map(|side| self.inner.target.row_count(&side.shadow).boxed()).collect();
+        let counts = sides.iter().map(|side| self.row_count(side).boxed()).collect();
         let counted = several_results(counts).await?;
         Ok(Mark { scn, rows: sides.iter().map(|side| side.live.to_string()).zip(counted).collect() })
+    }
+
+    async fn row_count(&self, side: &Side) -> Result<u64, Failure> {
+        let counts = || self.inner.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts().get(&side.shadow) {
+            return Ok(*count);
+        }
+        let count = self.inner.target.row_count(&side.shadow).await?;
+        counts().insert(side.shadow.clone(), count);
+        Ok(count)
     }
 
     async fn set_number(&self, side: &Side) -> Result<(), Failure> {
