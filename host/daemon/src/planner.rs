@@ -64,11 +64,13 @@ async fn plan_once(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Res
     let mut not_carried = leftovers::objects(&source);
     let mut decisions = Vec::with_capacity(source.tables.len());
     let mut assembled = Vec::with_capacity(source.tables.len());
+    let mut converters = mapping::Converters::default();
     for table in &source.tables {
         if cancel.is_cancelled() {
             return Err(Failure::cancelled("planning was stopped"));
         }
-        let (decided, queries) = mapping::decide(setup, databases, table, &source.dialect, cancel).await?;
+        let (decided, queries) =
+            mapping::decide(setup, databases, &mut converters, table, &source.dialect, cancel).await?;
         let mappings: Vec<_> = decided.iter().map(|d| d.mapping.clone()).collect();
         mapping::check_carried(table, &mappings)?;
         let name = names[&table.name].clone();

@@ -1,20 +1,35 @@
 //! Asks the pipeline's converters what becomes of each column: the first that claims a column has it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_database::postgres::Postgres;
 use millrace_model::plan::{MappingDecision, Statement};
 use millrace_model::schema::{DatabaseModel, Table};
 use millrace_model::{Cancel, Failure, Mapping, Profile, ProfileRequest, StageKind};
+use millrace_runtime::Converter;
 
 use crate::carry::Carry;
 use crate::databases::Databases;
 use crate::setup::{LoadedStage, Setup, blocking};
 
+/// The pipeline's converters, each opened once for all tables; by the position of their stages.
+#[derive(Default)]
+pub(super) struct Converters(BTreeMap<usize, Converter>);
+
+impl Converters {
+    fn take(&mut self, stage: &LoadedStage, cancel: &Cancel) -> Result<Converter, Failure> {
+        match self.0.remove(&stage.position) {
+            Some(converter) => Ok(converter),
+            None => stage.plugin.converter(&stage.context(cancel)),
+        }
+    }
+}
+
 /// One decision for every column of the table, in the order of the columns; and the queries that were asked to make them.
 pub(super) async fn decide(
     setup: &Setup,
     databases: &Databases,
+    converters: &mut Converters,
     table: &Table,
     dialect: &str,
     cancel: &Cancel,
@@ -28,7 +43,7 @@ pub(super) async fn decide(
         if allowed.is_empty() {
             continue;
         }
-        for decision in ask(stage, databases, table, dialect, &allowed, &mut queries, cancel).await? {
+        for decision in ask(stage, databases, converters, table, dialect, &allowed, &mut queries, cancel).await? {
             let sources = &decision.mapping.sources;
             if sources.is_empty() || !sources.iter().all(|name| unclaimed.contains(name) && allowed.contains(name)) {
                 continue;
@@ -54,16 +69,18 @@ pub(super) async fn decide(
     Ok((decisions, queries))
 }
 
+#[allow(clippy::too_many_arguments)] // all that a decision depends on
 async fn ask(
     stage: &LoadedStage,
     databases: &Databases,
+    converters: &mut Converters,
     table: &Table,
     dialect: &str,
     allowed: &BTreeSet<String>,
     queries: &mut Vec<Statement>,
     cancel: &Cancel,
 ) -> Result<Vec<MappingDecision>, Failure> {
-    let mut converter = stage.plugin.converter(&stage.context(cancel))?;
+    let mut converter = converters.take(stage, cancel)?;
     let (asked_table, asked_dialect) = (table.clone(), dialect.to_owned());
     let (mut converter, requests) = blocking(move || {
         let requests = converter.profiles(&asked_table, &asked_dialect)?;
@@ -80,7 +97,12 @@ async fn ask(
         None => requests.iter().filter_map(|request| exported_profile(table, request)).collect(),
     };
     let (asked_table, asked_dialect, found) = (table.clone(), dialect.to_owned(), profiles.clone());
-    let mappings = blocking(move || converter.map_table(&asked_table, &found, &asked_dialect)).await?;
+    let (converter, mappings) = blocking(move || {
+        let mappings = converter.map_table(&asked_table, &found, &asked_dialect)?;
+        Ok((converter, mappings))
+    })
+    .await?;
+    converters.0.insert(stage.position, converter);
     Ok(mappings
         .into_iter()
         .map(|mapping| MappingDecision {

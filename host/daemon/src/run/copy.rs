@@ -121,7 +121,11 @@ pub(super) async fn copy(run: &RunContext) -> Result<(), Failure> {
     let mut ways = Vec::with_capacity(pending.len());
     let mut cut = Vec::new();
     let (mut begin_with, mut parallel) = (1, 1);
-    let prepared = pending.iter().map(|table| prepare(run, table, &snapshot).boxed()).collect();
+    let read = pending.iter().map(|table| read_from(table).cloned()).collect::<Result<_, _>>()?;
+    let chunkings = chunkings(&stage.plugin, &stage.context(&run.cancel), read).await?;
+    let prepared =
+        pending.iter().zip(chunkings).map(|(table, chunking)| prepare(run, table, chunking, &snapshot).boxed());
+    let prepared = prepared.collect();
     for Prepared { way, copy, chunking, is_new } in several_results(prepared).await? {
         begin_with = begin_with.max(chunking.begin_with);
         parallel = parallel.max(chunking.parallel);
@@ -187,15 +191,23 @@ struct Prepared {
     is_new: bool,
 }
 
-async fn prepare(run: &RunContext, table: &TablePlan, snapshot: &SourceSnapshot) -> Result<Prepared, Failure> {
+/// The table that a table's rows come from.
+fn read_from(table: &TablePlan) -> Result<&Table, Failure> {
+    table.rows_from.as_ref().or(table.source_table.as_ref()).ok_or_else(|| no_shadow(table))
+}
+
+async fn prepare(
+    run: &RunContext,
+    table: &TablePlan,
+    chunking: Chunking,
+    snapshot: &SourceSnapshot,
+) -> Result<Prepared, Failure> {
     run.check_cancelled()?;
     let way = TableRows::new(&run.setup, table, &run.cancel)?;
     let shadow = table.shadow.as_ref().ok_or_else(|| no_shadow(table))?;
     let source = table.source_table.as_ref().ok_or_else(|| no_shadow(table))?;
     let stage = run.setup.stage(StageKind::Copier)?;
-    let read = table.rows_from.as_ref().unwrap_or(source);
-    let key = read.key_columns();
-    let chunking = chunking(&stage.plugin, &stage.context(&run.cancel), read).await?;
+    let key = read_from(table)?.key_columns();
     let target_key = table.desired.as_ref().map(millrace_model::Table::key_columns).unwrap_or_default();
     let kept = kept_chunks(run, table).await?;
     let (source, sink, chunks) = if let Some(old) = &table.rows_from {
@@ -228,13 +240,24 @@ async fn prepare(run: &RunContext, table: &TablePlan, snapshot: &SourceSnapshot)
     Ok(Prepared { way: table.rows_from.is_none().then_some(way), copy, chunking, is_new: kept.is_none() })
 }
 
-/// How a copier wants a table to be cut.
-pub(crate) async fn chunking(copier: &Plugin, context: &StageContext, table: &Table) -> Result<Chunking, Failure> {
+/// How a copier wants each table to be cut.
+pub(crate) async fn chunkings(
+    copier: &Plugin,
+    context: &StageContext,
+    tables: Vec<Table>,
+) -> Result<Vec<Chunking>, Failure> {
     let mut copier = copier.copier(context)?;
-    let (asked, key) = (table.clone(), table.key_columns());
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let workers = u32::try_from(processors * 4).unwrap_or(4);
-    blocking(move || copier.plan(&asked, asked.estimated_rows, asked.estimated_bytes, &key, workers)).await
+    blocking(move || {
+        tables.iter().map(|t| copier.plan(t, t.estimated_rows, t.estimated_bytes, &t.key_columns(), workers)).collect()
+    })
+    .await
+}
+
+/// How a copier wants a table to be cut.
+pub(crate) async fn chunking(copier: &Plugin, context: &StageContext, table: &Table) -> Result<Chunking, Failure> {
+    Ok(chunkings(copier, context, vec![table.clone()]).await?.remove(0))
 }
 
 /// The same, as the source is told.

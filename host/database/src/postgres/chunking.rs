@@ -6,8 +6,9 @@
 //! neighbours are put together until a chunk is full.
 //!
 //! A table with a key is cut at every n-th key, in the key's own order and exactly: one pass over the key's index counts
-//! the rows, so that gaps, negative numbers, uuids and composite keys make no difference. A table without one is cut at
-//! pages, per relation that holds rows (a partitioned table itself holds none). A page is the least that is cut there.
+//! the rows, so that gaps, negative numbers, uuids and composite keys make no difference. One that is so small that it is
+//! surely one chunk is not looked at any closer. A table without a key is cut at pages, per relation that holds rows (a
+//! partitioned table itself holds none). A page is the least that is cut there.
 
 use millrace_model::comparison::KeyRange;
 use millrace_model::{Column, Failure, IndexKind, Table};
@@ -34,6 +35,12 @@ const SLICES_AT_MOST: u64 = 50_000;
 /// Rows of a slice that are measured: enough that a few wide ones among many are not missed.
 const MEASURED_ROWS: u64 = 64;
 
+/// A row takes no fewer bytes of a page, its header and its place in the page included.
+const LEAST_ROW_BYTES: u64 = 28;
+
+/// Stored values are hardly ever compressed further than to a hundredth of what they are over the wire.
+const COMPRESSED_AT_MOST: u64 = 100;
+
 /// How large chunks are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cutting {
@@ -55,6 +62,14 @@ impl Cutting {
     /// How many rows make a chunk where they are so wide.
     fn rows_of(&self, row_bytes: u64) -> u64 {
         self.bytes.map_or(self.rows, |bytes| self.rows.min(bytes / row_bytes.max(1))).max(1)
+    }
+
+    /// Whether a table that takes so many bytes is surely one chunk. A table without any may hold its rows elsewhere.
+    fn takes_whole(&self, stored_bytes: u64) -> bool {
+        stored_bytes > 0
+            && self.first_rows.is_none()
+            && stored_bytes / LEAST_ROW_BYTES < self.rows
+            && self.bytes.is_none_or(|most| stored_bytes.saturating_mul(COMPRESSED_AT_MOST) <= most)
     }
 
     fn is_full(&self, rows: u64, bytes: u64) -> bool {
@@ -114,6 +129,14 @@ pub(super) async fn chunks(
     let mut connection = database.acquire().await?;
     let doing = format!("plan the chunks of {}", table.name);
     let failure = |e| database.place.failure(&doing, &e).with("table", table.name.to_string());
+    if !key.is_empty() && cutting.takes_whole(table.estimated_bytes) {
+        let size = text_rows(&mut connection, size_sql(table), failure).await?;
+        if cutting.takes_whole(size.first().and_then(|row| row.first()?.as_deref()?.parse().ok()).unwrap_or(0)) {
+            connection.give_back();
+            let part = ChunkPart::Keys(KeyRange { lower: None, upper: None });
+            return Ok(vec![Chunk { number: 0, part, estimated_rows: table.estimated_rows.max(1) }]);
+        }
+    }
     snapshot::begin(database, &mut connection, snapshot).await?;
     let mut cutter = Cutter { database, table, key: &key, cutting, connection: &mut connection };
     let parts = if key.is_empty() { cutter.page_ranges().await? } else { cutter.key_ranges().await? };
@@ -465,6 +488,15 @@ fn relations_sql(table: &Table) -> String {
     )
 }
 
+/// The bytes that a table takes now; 0 where others hold rows of it.
+fn size_sql(table: &Table) -> String {
+    format!(
+        "SELECT CASE WHEN c.relhassubclass THEN 0 ELSE pg_catalog.pg_table_size(c.oid) END \
+         FROM pg_catalog.pg_class c WHERE c.oid = {}::regclass",
+        quote_text(&quote_table(&table.name))
+    )
+}
+
 struct Relation {
     name: String,
     is_foreign: bool,
@@ -535,6 +567,17 @@ mod tests {
         assert_eq!(key_ranges(&[], None).len(), 1, "an empty table has one chunk");
         let first = key_ranges(&chunks[..1], Some(key("4")));
         assert_eq!(first[0].0.key_range(), KeyRange { lower: None, upper: Some(key("4")) });
+    }
+
+    #[test]
+    fn only_a_table_that_is_surely_one_chunk_is_taken_whole() {
+        let cutting = Cutting { rows: 1_000, bytes: Some(16 << 20), first_rows: None };
+        assert!(cutting.takes_whole(8_192));
+        assert!(!cutting.takes_whole(0), "its rows may be in partitions");
+        assert!(!cutting.takes_whole(28_000), "a thousand of the smallest rows");
+        assert!(!Cutting { bytes: Some(800_000), ..cutting }.takes_whole(8_192), "values may be compressed");
+        assert!(!Cutting { first_rows: Some(10), ..cutting }.takes_whole(8_192));
+        assert!(Cutting::by_rows(1_000).takes_whole(8_192));
     }
 
     #[test]
