@@ -82,10 +82,14 @@ pub(crate) struct Tuned {
 /// Changes how a run's copy goes, and waits a moment for it; without a change, says how it goes.
 ///
 /// # Errors
-/// `run.not-running` when no process carries the run out.
+/// `run.not-running` when no process carries the run out. One that is only planned may be about to start.
 pub(crate) async fn tune(store: &Store, run: &RunRecord, change: TuningChange) -> Result<Tuned, Failure> {
     // The process that has just ended a run may own it a moment longer.
     let is_over = [RunState::Done, RunState::RolledBack].iter().any(|state| state.name() == run.state);
+    let called = tokio::time::Instant::now();
+    while run.state == RunState::Planned.name() && !store.is_owned(&run.id) && called.elapsed() < WAIT_FOR {
+        tokio::time::sleep(LOOK_EVERY / 4).await;
+    }
     if is_over || !store.is_owned(&run.id) {
         return Err(Failure::config(
             "run.not-running",
