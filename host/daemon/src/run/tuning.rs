@@ -84,16 +84,19 @@ pub(crate) struct Tuned {
 /// # Errors
 /// `run.not-running` when no process carries the run out. One that is only planned may be about to start.
 pub(crate) async fn tune(store: &Store, run: &RunRecord, change: TuningChange) -> Result<Tuned, Failure> {
-    // The process that has just ended a run may own it a moment longer.
-    let is_over = [RunState::Done, RunState::RolledBack].iter().any(|state| state.name() == run.state);
     let called = tokio::time::Instant::now();
-    while run.state == RunState::Planned.name() && !store.is_owned(&run.id) && called.elapsed() < WAIT_FOR {
+    let mut state = run.state.clone();
+    // Who takes the run over forgets what was wished before: it has begun when it is more than planned.
+    while state == RunState::Planned.name() && called.elapsed() < WAIT_FOR {
         tokio::time::sleep(LOOK_EVERY / 4).await;
+        state = store.run(&run.id).await?.state;
     }
-    if is_over || !store.is_owned(&run.id) {
+    // The process that has just ended a run may own it a moment longer.
+    let runs = ![RunState::Planned, RunState::Done, RunState::RolledBack].iter().any(|other| other.name() == state);
+    if !runs || !store.is_owned(&run.id) {
         return Err(Failure::config(
             "run.not-running",
-            format!("run {} is {} and no process carries it out: there is nothing to tune", run.id, run.state),
+            format!("run {} is {state} and no process carries it out: there is nothing to tune", run.id),
         ));
     }
     let mut tuning: Tuning = store.kept(&run.id, WISHED).await?.unwrap_or_default();
