@@ -18,6 +18,6 @@ mod source;
 pub use chunking::Cutting;
 pub use collision::{Collision, KeyProbe, folds, key_probes, shown_key};
 pub use connect::Postgres;
-pub(crate) use select::Portion;
+pub(crate) use select::{Form, Portion};
 pub use since::Changed;
 pub use snapshot::Snapshot;

@@ -6,11 +6,13 @@ mod common;
 use std::time::Duration;
 
 use common::{Writing, column, copy, copy_chunk, sides, table};
+use millrace_columnar::RowHasher;
 use millrace_database::mysql::{AdminOptions, FenceMeans, MySql, TableRole};
 use millrace_database::postgres::Postgres;
 use millrace_model::capability::TableAdmin;
 use millrace_model::{Cancel, Layout, Measure, ProfileRequest, Table, TableName};
 use millrace_rowcopy::port::Lane;
+use millrace_rowcopy::{HashedBatch, canonical_kinds};
 
 async fn blocking<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(ask).await.unwrap()
@@ -85,7 +87,8 @@ async fn a_chunk_that_is_not_committed_leaves_nothing_and_one_that_is_cannot_be_
         blocking(move || {
             let batch = rows.open(&chunk, &Lane::default()).unwrap().next(10, 1 << 20).unwrap().unwrap();
             let mut transaction = sink.begin(&chunk, &Lane::default()).unwrap();
-            transaction.write(&batch, &[1, 2]).unwrap();
+            let mut hasher = RowHasher::new(canonical_kinds(sink.columns()));
+            transaction.write(&HashedBatch::new(batch, &mut hasher)).unwrap();
         })
         .await;
     }

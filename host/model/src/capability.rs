@@ -1,7 +1,7 @@
 //! What the host lends to plugins. Each trait is one WIT resource, seen from the host's side; all calls
 //! block, and each returns early with `run.cancelled` when its run is cancelled.
 
-use crate::comparison::{Difference, Digest, KeyRange, RowDifferences};
+use crate::comparison::{Difference, Digest, KeyRange, Reading, RowDifferences};
 use crate::failure::Failure;
 use crate::schema::TableName;
 
@@ -62,10 +62,10 @@ pub trait TablePair: Send {
     /// are known, so that the source need not be read again.
     fn ranges(&mut self, rows_each: u64) -> Result<Vec<KeyRange>, Failure>;
     /// Digests of each range: source, target. Several ranges are read at once.
-    fn digests(&mut self, ranges: &[KeyRange]) -> Result<Vec<(Digest, Digest)>, Failure>;
+    fn digests(&mut self, ranges: &[KeyRange], source: Reading) -> Result<Vec<(Digest, Digest)>, Failure>;
     /// What differs within the ranges; at most `limit` differences are listed.
     fn differences(&mut self, ranges: &[KeyRange], limit: u32) -> Result<RowDifferences, Failure>;
-    /// Compares so many rows drawn with the seed, column by column.
+    /// Compares so many rows drawn with the seed, column by column, read in another form than the one of the copy.
     fn sample(&mut self, rows: u32, seed: u64) -> Result<RowDifferences, Failure>;
     /// What separates the target's table from the one that was planned.
     fn schema(&mut self) -> Result<Vec<Difference>, Failure>;

@@ -51,6 +51,16 @@ impl std::fmt::Display for Digest {
     }
 }
 
+/// Where the source's side of a digest comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reading {
+    /// What the copy counted as it read, where that is known and was read at the same instant; else the source is read.
+    #[default]
+    Recorded,
+    /// The source is read again, in another form than the one that the copy reads.
+    Again,
+}
+
 /// What a difference is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use millrace_columnar::display;
 use millrace_model::Failure;
 use millrace_model::comparison::Digest;
 
@@ -12,6 +13,9 @@ use crate::latency::Latencies;
 use crate::port::{ChunkRecord, Reject};
 use crate::progress::{CopyProgress, TableProgress};
 use crate::table::{RejectGroup, TableCopy, TableOutcome};
+
+/// Bytes of an example in a message, at most.
+const EXAMPLE_BYTES: usize = 300;
 
 type GroupKey = (String, Option<String>);
 
@@ -144,13 +148,18 @@ impl TableAccount {
         }
         let table = &self.copy.table;
         let groups = self.groups();
-        let mut message =
-            format!("{table}: {rejects} of {rows_read} rows are rejected, more than the allowed share of {allowed}");
+        let mut message = format!(
+            "{table}: {rejects} of the {rows_read} rows read so far are rejected, more than the allowed share of {allowed}"
+        );
         let mut failure_fields = Vec::new();
         if let Some(group) = groups.first() {
             let column = group.column.as_ref().map_or_else(String::new, |column| format!(" in column {column}"));
-            message =
-                format!("{message}; {} of them as {}{column}, such as: {}", group.rows, group.code, group.example);
+            message = format!(
+                "{message}; {} of them as {}{column}, such as: {}",
+                group.rows,
+                group.code,
+                display::shortened(&group.example, EXAMPLE_BYTES)
+            );
             failure_fields.push(("reject-code", group.code.clone()));
             failure_fields.extend(group.column.clone().map(|column| ("column", column)));
         }

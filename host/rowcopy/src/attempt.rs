@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use millrace_model::Failure;
+use millrace_model::comparison::Digest;
 
 use crate::account::TableAccount;
 use crate::control::CopyControl;
@@ -48,6 +49,8 @@ impl Run {
 pub(crate) struct Counts {
     /// Rows read, rejected ones included.
     pub(crate) rows_read: u64,
+    /// Of the rows that were given to the copier: what it must write.
+    pub(crate) read: Digest,
     /// The chunk's record in the making.
     pub(crate) record: ChunkRecord,
     /// The reader has said that there is nothing more.
@@ -115,6 +118,7 @@ impl Attempt {
         self.count_written(rows);
         let mut counts = self.counts();
         counts.rows_read += rows;
+        counts.read.rows += rows;
         counts.record.digest.rows += rows;
         counts.read_all = true;
         counts.in_server = true;

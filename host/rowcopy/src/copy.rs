@@ -201,6 +201,10 @@ impl Crew<'_> {
             }
             (None, result) => {
                 attempt.take_back();
+                let rejects = std::mem::take(&mut attempt.counts().record.rejects);
+                if !rejects.is_empty() {
+                    self.observer.rejects_uncommitted(&account.copy.table, &rejects);
+                }
                 let cause = attempt.counts().cause.take();
                 let silent = || {
                     let message =

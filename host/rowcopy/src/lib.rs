@@ -17,6 +17,8 @@ mod account;
 mod attempt;
 pub mod control;
 mod copy;
+pub mod failpoint;
+pub mod hashed;
 pub mod latency;
 pub mod port;
 pub mod progress;
@@ -30,6 +32,7 @@ mod tests;
 
 pub use control::{CopyControl, Slowed};
 pub use copy::copy_tables;
+pub use hashed::HashedBatch;
 pub use latency::{Latencies, LatencySummary};
 pub use progress::{CopyProgress, TableProgress, TableSnapshot};
 pub use table::{CopyObserver, CopyOptions, RejectGroup, TableCopy, TableOutcome, WorkerFactory, canonical_kinds};

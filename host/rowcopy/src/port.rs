@@ -8,6 +8,7 @@ use millrace_model::comparison::{Digest, KeyRange};
 use millrace_model::{Column, Failure};
 use serde::{Deserialize, Serialize};
 
+use crate::hashed::HashedBatch;
 use crate::latency::Latencies;
 
 /// The unit of copying, committing and resuming: one key range of one table (or of one of its partitions).
@@ -48,6 +49,12 @@ impl ChunkPart {
     }
 }
 
+/// Bytes of a reject's value, at most.
+const REJECT_VALUE_BYTES: usize = 1_024;
+
+/// Bytes of a value that a reject's reason repeats, at most.
+const REASON_VALUE_BYTES: usize = 64;
+
 /// A row kept in quarantine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reject {
@@ -64,6 +71,25 @@ pub struct Reject {
 }
 
 impl Reject {
+    /// A reject for what a conversion said of a row with this key: a long value is shortened, also where the reason
+    /// repeats it.
+    pub fn of(key: String, failure: &Failure) -> Self {
+        let value = failure.field("value");
+        let reason = match value {
+            Some(value) if value.len() > REASON_VALUE_BYTES => {
+                failure.message.replace(value, &format!("{}…", display::shortened(value, REASON_VALUE_BYTES)))
+            }
+            _ => failure.message.clone(),
+        };
+        Self {
+            key,
+            column: failure.field("column").map(str::to_owned),
+            value: value.map(|value| display::shortened(value, REJECT_VALUE_BYTES).to_owned()),
+            code: failure.code.clone(),
+            reason,
+        }
+    }
+
     /// The reject of a private value: its digest, and no word that may hold it.
     #[must_use]
     pub fn hidden(self) -> Self {
@@ -155,9 +181,9 @@ pub trait RowSink: Send + Sync {
 
 /// One chunk's transaction on the target: nothing is visible before its commit.
 pub trait ChunkTransaction: Send {
-    /// Queues the batch; `hashes` are the rows' hashes, so that a row which the target refuses can be taken
-    /// out of the chunk's digest. Blocks while too much is queued.
-    fn write(&mut self, batch: &Batch, hashes: &[u128]) -> Result<(), Failure>;
+    /// Queues the batch, with its rows' hashes, so that a row which the target refuses can be taken out of the chunk's
+    /// digest. Blocks while too much is queued.
+    fn write(&mut self, batch: &HashedBatch) -> Result<(), Failure>;
     /// Copies all rows of the chunk inside the target's server; how many. None: they do not live there.
     fn insert_select(&mut self) -> Result<Option<u64>, Failure> {
         Ok(None)
@@ -185,18 +211,18 @@ pub struct Converted {
     pub rejects: Vec<(u32, Failure)>,
 }
 
-/// What a copier reads: converted batches with the target's columns.
+/// What a copier reads: converted batches with the target's columns, every row hashed.
 pub trait BatchStream: Send {
     /// The target's columns.
     fn columns(&self) -> &[Column];
     /// As [`BatchReader::next`].
-    fn next(&mut self, max_rows: u32, max_bytes: u64) -> Result<Option<Batch>, Failure>;
+    fn next(&mut self, max_rows: u32, max_bytes: u64) -> Result<Option<HashedBatch>, Failure>;
 }
 
 /// What a copier writes to: one target transaction.
 pub trait BatchWriter: Send {
     /// Queues the batch.
-    fn write(&mut self, batch: Batch) -> Result<(), Failure>;
+    fn write(&mut self, batch: HashedBatch) -> Result<(), Failure>;
     /// Copies the chunk inside the target's server; `copy.not-in-server` where its rows do not live there, and
     /// `copy.two-ways` where some of it was read before.
     fn insert_select(&mut self) -> Result<u64, Failure>;
@@ -204,7 +230,8 @@ pub trait BatchWriter: Send {
     fn pace(&self) -> Pace;
     /// Wishes for so many chunks of the run to be copied at once from now on.
     fn ask_for_workers(&self, workers: u32);
-    /// Commits; the rows written.
+    /// Commits; the rows written. Fails unless exactly the rows that were read were written: `copy.rows-lost` where
+    /// they are fewer or more, `copy.rows-exchanged` where they are others.
     fn commit(&mut self) -> Result<u64, Failure>;
 }
 

@@ -1,16 +1,17 @@
 //! What a copier reads: batches of the source, converted, without the rows that could not be.
+//!
+//! Rows are hashed here, before a copier sees them, so that the digest is that of what was read and converted.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use millrace_columnar::{Array, Batch, display};
+use millrace_columnar::{Array, Batch, RowHasher, display};
 use millrace_model::{Column, Failure};
 
 use crate::attempt::Attempt;
+use crate::failpoint;
+use crate::hashed::HashedBatch;
 use crate::port::{BatchConverter, BatchReader, BatchStream, Converted, Reject};
 use crate::table::canonical_kinds;
-
-/// Bytes of a reject's value, at most.
-const REJECT_VALUE_BYTES: usize = 1_024;
 
 /// A worker's converter of one table: lent to one stream at a time.
 pub(crate) type SharedConverter = Arc<Mutex<Box<dyn BatchConverter>>>;
@@ -21,16 +22,18 @@ pub(crate) struct ConvertedStream {
     /// None: not opened yet.
     reader: Option<Box<dyn BatchReader>>,
     converter: SharedConverter,
+    hasher: RowHasher,
 }
 
 impl ConvertedStream {
     /// `reader`: None to open the source only when the copier reads, which it may never do.
     pub(crate) fn new(attempt: Arc<Attempt>, reader: Option<Box<dyn BatchReader>>, converter: SharedConverter) -> Self {
-        Self { attempt, reader, converter }
+        let hasher = RowHasher::new(attempt.table.copy.kinds.clone());
+        Self { attempt, reader, converter, hasher }
     }
 
     /// The next batch that has rows left.
-    fn advance(&mut self, max_rows: u32, max_bytes: u64) -> Result<Option<Batch>, Failure> {
+    fn advance(&mut self, max_rows: u32, max_bytes: u64) -> Result<Option<HashedBatch>, Failure> {
         let run = Arc::clone(&self.attempt.run);
         let stopped = || run.is_over();
         if self.attempt.counts().in_server {
@@ -53,7 +56,9 @@ impl ConvertedStream {
             run.control.admit(batch.rows as u64, &stopped);
             let converted = self.convert(batch)?;
             if converted.rows > 0 {
-                return Ok(Some(converted));
+                let hashed = HashedBatch::new(converted, &mut self.hasher);
+                self.attempt.counts().read.add(hashed.digest());
+                return Ok(Some(hashed));
             }
         }
     }
@@ -66,6 +71,7 @@ impl ConvertedStream {
         let keys: Vec<Array> = copy.key.iter().filter_map(|&column| batch.columns.get(column).cloned()).collect();
         let converted = self.converter.lock().unwrap_or_else(PoisonError::into_inner).convert(batch)?;
         let Converted { batch, mut rejects } = converted;
+        let batch = failpoint::of_converter(batch);
         self.check_shape(&batch, rows, &rejects)?;
         rejects.sort_by_key(|(row, _)| *row);
         // A row that fails in two columns is one rejected row.
@@ -86,6 +92,8 @@ impl ConvertedStream {
             format!("made {} columns instead of {columns}", batch.columns.len())
         } else if let Some((row, _)) = rejects.iter().find(|(row, _)| *row as usize >= rows) {
             format!("rejected row {row} of a batch of {rows}")
+        } else if let Err(error) = batch.validate() {
+            format!("made a batch that is broken: {error}")
         } else {
             return Ok(());
         };
@@ -98,7 +106,7 @@ impl BatchStream for ConvertedStream {
         self.attempt.table.copy.sink.columns()
     }
 
-    fn next(&mut self, max_rows: u32, max_bytes: u64) -> Result<Option<Batch>, Failure> {
+    fn next(&mut self, max_rows: u32, max_bytes: u64) -> Result<Option<HashedBatch>, Failure> {
         let next = self.advance(max_rows, max_bytes);
         self.attempt.caused(next)
     }
@@ -120,12 +128,6 @@ impl<'a> Names<'a> {
             let kind = canonical_kinds(std::slice::from_ref(*column))[0];
             key.insert(column.name.clone(), display::text(array, row as usize, kind).into());
         }
-        Reject {
-            key: serde_json::Value::Object(key).to_string(),
-            column: failure.field("column").map(str::to_owned),
-            value: failure.field("value").map(|value| display::shortened(value, REJECT_VALUE_BYTES).to_owned()),
-            code: failure.code.clone(),
-            reason: failure.message.clone(),
-        }
+        Reject::of(serde_json::Value::Object(key).to_string(), failure)
     }
 }

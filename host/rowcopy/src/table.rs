@@ -9,7 +9,7 @@ use millrace_model::{Column, Failure};
 use serde::{Deserialize, Serialize};
 
 use crate::control::Slowed;
-use crate::port::{BatchConverter, Chunk, ChunkCopier, ChunkRecord, RowSink, RowSource};
+use crate::port::{BatchConverter, Chunk, ChunkCopier, ChunkRecord, Reject, RowSink, RowSource};
 
 /// One table to copy.
 #[derive(Clone)]
@@ -117,6 +117,11 @@ pub trait CopyObserver: Send + Sync {
     /// A chunk failed and is tried again after `wait`.
     fn chunk_retried(&self, table: &str, chunk: &Chunk, failure: &Failure, wait: Duration) {
         let _ = (table, chunk, failure, wait);
+    }
+    /// The copy stops with a chunk of this table that is not committed: rows of it that could not be converted, whose
+    /// rejects are therefore not in the target.
+    fn rejects_uncommitted(&self, table: &str, rejects: &[Reject]) {
+        let _ = (table, rejects);
     }
     /// The target said that it is short of memory or time: for `slowed.rest` no chunk is begun, and then fewer at once.
     fn slowed_down(&self, table: &str, failure: &Failure, slowed: &Slowed) {

@@ -24,12 +24,6 @@ fn every_row_arrives_once_and_the_digest_is_that_of_the_rows() {
 }
 
 #[test]
-fn the_digest_is_that_of_what_a_copier_made_of_the_rows() {
-    let stage = Stage { manner: Manner::Negates, ..Stage::new(2) };
-    assert_eq!(stage.copy().unwrap().digest, digest((0..2_000).map(|value| -value)));
-}
-
-#[test]
 fn a_chunk_that_was_committed_is_not_copied_twice() {
     let stage = Stage { reject: Some(500), rejects_at_most: 1.0, ..Stage::new(6) };
     let first = stage.copy().unwrap();
@@ -108,6 +102,19 @@ fn a_copier_that_loses_rows_or_forgets_to_commit_is_found_out() {
         assert_eq!(stage.copy().unwrap_err().code, code);
         assert_eq!(stage.rows(), Vec::<i64>::new());
     }
+}
+
+#[test]
+fn a_copier_that_writes_as_many_rows_as_it_read_but_other_ones_commits_none() {
+    for manner in [Manner::Doubles, Manner::Forges] {
+        let stage = Stage { manner, ..Stage::new(2) };
+        assert_eq!(stage.copy().unwrap_err().code, "copy.rows-exchanged");
+        assert_eq!(stage.rows(), Vec::<i64>::new());
+    }
+    // The first chunk is copied as it should be; a row of it that comes again with the second one is found.
+    let stage = Stage { manner: Manner::Delays, workers: 1, parallel: 1, ..Stage::new(2) };
+    assert_eq!(stage.copy().unwrap_err().code, "copy.rows-exchanged");
+    assert_eq!(stage.rows(), (0..1_000).collect::<Vec<_>>());
 }
 
 #[test]

@@ -1,15 +1,14 @@
 //! What a copier writes to: one transaction on the target, and the digest of what goes into it.
 //!
-//! Rows are hashed as they are handed over, so that the digest is that of what was sent, also where a copier
-//! replaced columns. That none was lost between reading and writing is checked by number before the commit.
+//! Batches carry the hashes that were taken before the copier saw them. Before the commit the sum of what was written is
+//! compared with that of what was read: a row that was lost, doubled or taken from another chunk is found there.
 
 use std::sync::Arc;
 
-use millrace_columnar::{Batch, RowHasher};
 use millrace_model::Failure;
-use millrace_model::comparison::Digest;
 
 use crate::attempt::Attempt;
+use crate::hashed::HashedBatch;
 use crate::port::{BatchWriter, ChunkTransaction, Pace};
 
 /// One chunk's transaction.
@@ -19,14 +18,11 @@ pub(crate) struct TransactionWriter {
     transaction: Option<Box<dyn ChunkTransaction>>,
     /// Of the transaction, when it was committed.
     last_pace: Pace,
-    hasher: RowHasher,
-    hashes: Vec<u128>,
 }
 
 impl TransactionWriter {
     pub(crate) fn new(attempt: Arc<Attempt>, transaction: Box<dyn ChunkTransaction>) -> Self {
-        let hasher = RowHasher::new(attempt.table.copy.kinds.clone());
-        Self { attempt, transaction: Some(transaction), last_pace: Pace::default(), hasher, hashes: Vec::new() }
+        Self { attempt, transaction: Some(transaction), last_pace: Pace::default() }
     }
 
     fn name(&self) -> String {
@@ -44,15 +40,11 @@ impl TransactionWriter {
         Failure::internal("copy.two-ways", message)
     }
 
-    fn send(&mut self, batch: &Batch) -> Result<(), Failure> {
+    fn send(&mut self, hashed: &HashedBatch) -> Result<(), Failure> {
         self.attempt.run.check()?;
-        if batch.columns.len() != self.hasher.kinds().len() {
-            let (wrong, right) = (batch.columns.len(), self.hasher.kinds().len());
+        let (wrong, right) = (hashed.batch().columns.len(), self.attempt.table.copy.kinds.len());
+        if wrong != right {
             let message = format!("a batch of {} has {wrong} columns instead of {right}", self.name());
-            return Err(Failure::internal("copy.wrong-batch", message));
-        }
-        if let Err(error) = batch.validate() {
-            let message = format!("a batch of {} is broken: {error}", self.name());
             return Err(Failure::internal("copy.wrong-batch", message));
         }
         if self.attempt.counts().in_server {
@@ -61,12 +53,9 @@ impl TransactionWriter {
         let Some(transaction) = &mut self.transaction else {
             return Err(self.over());
         };
-        self.hasher.hash(batch, &mut self.hashes);
-        transaction.write(batch, &self.hashes)?;
-        let sum = self.hashes.iter().fold(0u128, |sum, hash| sum.wrapping_add(*hash));
-        let rows = batch.rows as u64;
-        self.attempt.count_written(rows);
-        self.attempt.counts().record.digest.add(Digest::of(rows, sum));
+        transaction.write(hashed)?;
+        self.attempt.count_written(hashed.rows() as u64);
+        self.attempt.counts().record.digest.add(hashed.digest());
         Ok(())
     }
 
@@ -106,6 +95,13 @@ impl TransactionWriter {
                 );
                 return Err(Failure::internal("copy.rows-lost", message));
             }
+            if counts.read != counts.record.digest {
+                let message = format!(
+                    "the copier read {read} rows of {} and commits as many, but not the same ones",
+                    self.name()
+                );
+                return Err(Failure::internal("copy.rows-exchanged", message));
+            }
             counts.record.clone()
         };
         let (sent, rejects_sent) = (record.digest.rows, record.rejects.len());
@@ -119,7 +115,7 @@ impl TransactionWriter {
 }
 
 impl BatchWriter for TransactionWriter {
-    fn write(&mut self, batch: Batch) -> Result<(), Failure> {
+    fn write(&mut self, batch: HashedBatch) -> Result<(), Failure> {
         let sent = self.send(&batch);
         self.attempt.caused(sent)
     }

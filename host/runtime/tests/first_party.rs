@@ -4,13 +4,14 @@
 
 use std::sync::{Arc, LazyLock, Mutex};
 
-use millrace_columnar::{Array, Batch, Values};
+use millrace_columnar::{Array, Batch, RowHasher, Values};
 use millrace_model::capability::TableAdmin;
 use millrace_model::comparison::KeyRange;
 use millrace_model::{
     Artefact, ArtefactKind, Check, Column, DatabaseModel, Failure, Layout, LogicalType, StageKind, Table, TableName,
 };
 use millrace_rowcopy::port::{BatchStream, BatchWriter, ChunkCopier, Pace};
+use millrace_rowcopy::{HashedBatch, canonical_kinds};
 use millrace_runtime::{Plugin, Runtime, RuntimeOptions, StageContext};
 
 /// All of them, compiled once for all tests.
@@ -104,7 +105,7 @@ fn an_expression_in_many_brackets_is_compared_or_left_as_text_but_never_traps() 
 /// Three batches of two rows, and what was written of them.
 struct Rows {
     columns: Vec<Column>,
-    left: Vec<Batch>,
+    left: Vec<HashedBatch>,
 }
 
 impl BatchStream for Rows {
@@ -112,7 +113,7 @@ impl BatchStream for Rows {
         &self.columns
     }
 
-    fn next(&mut self, _: u32, _: u64) -> Result<Option<Batch>, Failure> {
+    fn next(&mut self, _: u32, _: u64) -> Result<Option<HashedBatch>, Failure> {
         Ok(self.left.pop())
     }
 }
@@ -125,11 +126,11 @@ struct Written {
 }
 
 impl BatchWriter for Written {
-    fn write(&mut self, batch: Batch) -> Result<(), Failure> {
+    fn write(&mut self, batch: HashedBatch) -> Result<(), Failure> {
         if self.refuse {
             return Err(Failure::transient("copy.test", "the target is gone"));
         }
-        self.rows.lock().unwrap().0 += batch.rows as u64;
+        self.rows.lock().unwrap().0 += batch.rows() as u64;
         Ok(())
     }
 
@@ -159,6 +160,7 @@ fn rows() -> Rows {
         ..Column::default()
     }];
     let batch = Batch { rows: 2, columns: vec![Array { rows: 2, validity: None, values: Values::Int64(vec![1, 2]) }] };
+    let batch = HashedBatch::new(batch, &mut RowHasher::new(canonical_kinds(&columns)));
     Rows { columns, left: vec![batch.clone(), batch.clone(), batch] }
 }
 

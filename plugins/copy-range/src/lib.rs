@@ -163,9 +163,6 @@ mod tests {
         fn read(&self, _column: u32) -> Array {
             unreachable!("a copier looks into no batch")
         }
-        fn replace(&self, _column: u32, _values: Array) -> Result<(), Failure> {
-            unreachable!("a copier changes no batch")
-        }
         fn into_any(self: Box<Self>) -> Box<dyn Any> {
             self
         }

@@ -4,7 +4,7 @@ use std::any::Any;
 
 use millrace_columnar::Array;
 use millrace_model::Failure;
-use millrace_model::comparison::{Difference, Digest, KeyRange, RowDifferences};
+use millrace_model::comparison::{Difference, Digest, KeyRange, Reading, RowDifferences};
 use millrace_model::schema::{Column, TableName};
 
 /// Catalog queries, read-only by construction.
@@ -25,8 +25,6 @@ pub trait BatchHandle {
     fn bytes(&self) -> u64;
     /// A copy of one column, by its position.
     fn read(&self, column: u32) -> Array;
-    /// Puts other values in a column's place: as many rows, in the same layout.
-    fn replace(&self, column: u32, values: Array) -> Result<(), Failure>;
     /// The handle as its own type: whoever is given a batch back (a writer) finds what it lent.
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
 }
@@ -78,10 +76,10 @@ pub trait Pair {
     /// Ranges that together hold every row once.
     fn ranges(&self, rows_each: u64) -> Result<Vec<KeyRange>, Failure>;
     /// Digests of each range: source, target. The host reads several ranges at once: ask for many.
-    fn digests(&self, ranges: &[KeyRange]) -> Result<Vec<(Digest, Digest)>, Failure>;
+    fn digests(&self, ranges: &[KeyRange], source: Reading) -> Result<Vec<(Digest, Digest)>, Failure>;
     /// What differs within the ranges, listed up to the limit.
     fn differences(&self, ranges: &[KeyRange], limit: u32) -> Result<RowDifferences, Failure>;
-    /// Compares rows drawn with the seed.
+    /// Compares rows drawn with the seed, read in another form than the one that the copy reads.
     fn sample(&self, rows: u32, seed: u64) -> Result<RowDifferences, Failure>;
     /// What separates the target's table from the one that was planned.
     fn schema(&self) -> Result<Vec<Difference>, Failure>;

@@ -6,8 +6,13 @@
 //! |---|---|
 //! | `basic` | how many rows there are |
 //! | `standard` | also the table itself (columns, indexes, keys, checks, defaults) with the one that was planned, and a sample of rows, drawn with a seed, column by column |
-//! | `detailed` | instead of a sample every row, by digests of ranges; what differs is looked into, up to a bound |
-//! | `comprehensive` | every row that differs is named, and the target's own rules (keys, NOT NULL, checks, references) are asked for rows that break them |
+//! | `detailed` | also every row of the target, by digests of ranges, with what the copy read of the source; what differs is looked into, up to a bound |
+//! | `comprehensive` | also every row of the source, read again; every row that differs is named, and the target's own rules (keys, NOT NULL, checks, references) are asked for rows that break them |
+//!
+//! What `detailed` takes for the source's side is what the copy saw, where that is known. So that a chunk which was never
+//! read, or a value that was misread, does not pass for equal, the source is counted and the sample is read again, both
+//! by other means than the copy's; where that finds anything, every row is read again. A table without a key, of which
+//! no sample can be asked for, is read again as a whole.
 //!
 //! Differences are grouped into findings by what they are (missing, extra, changed), by column and by cause. Where the
 //! host cannot name rows, the range is all that is known.
@@ -16,7 +21,7 @@ mod finding;
 
 use millrace_plugin_sdk::handle::Pair;
 use millrace_plugin_sdk::model::comparison::{
-    Difference, Digest, Finding, KeyRange, RowDifferences, Validation, Verdict,
+    Difference, Digest, Finding, KeyRange, Reading, RowDifferences, Validation, Verdict,
 };
 use millrace_plugin_sdk::{Failure, Fault, Plugin, Problem, Validator, progress, schemars, serde};
 
@@ -38,10 +43,10 @@ pub enum Level {
     Basic,
     /// Row counts, the table's own shape, and a sample of rows.
     Standard,
-    /// The table's own shape, and a digest of every row.
+    /// Row counts, the table's own shape, a sample of rows, and a digest of every row.
     #[default]
     Detailed,
-    /// Every row that differs, by name, and rows that break the target's own rules.
+    /// Every row of both sides, by name where it differs, and rows that break the target's own rules.
     Comprehensive,
 }
 
@@ -71,7 +76,7 @@ pub struct Config {
     pub differences: u32,
     /// Most differences that `comprehensive` names in a table.
     pub located: u32,
-    /// Rows that `standard` draws.
+    /// Rows that `standard` and `detailed` draw; 0 draws none.
     pub sample: u32,
     /// What decides which rows those are: the same seed draws the same rows.
     pub seed: u64,
@@ -128,7 +133,8 @@ impl Validator for Validate {
         let tally = match level {
             Level::Basic => count(pair, &mut findings)?,
             Level::Standard => self.sample(pair, &mut findings)?,
-            Level::Detailed | Level::Comprehensive => self.every_row(pair, &mut findings)?,
+            Level::Detailed => self.as_recorded(pair, &mut findings)?,
+            Level::Comprehensive => self.again(pair, &mut findings)?,
         };
         if level == Level::Comprehensive {
             findings.extend(finding::of_rules(pair, pair.violations()?));
@@ -161,13 +167,40 @@ impl Validate {
         Ok(tally)
     }
 
-    fn every_row(&self, pair: &dyn Pair, findings: &mut Vec<Finding>) -> Result<Tally, Failure> {
+    /// Every row as the copy saw it; where the source itself says otherwise, every row of the source.
+    fn as_recorded(&self, pair: &dyn Pair, findings: &mut Vec<Finding>) -> Result<Tally, Failure> {
+        let before = findings.len();
+        let tally = self.every_row(pair, Reading::Recorded, findings)?;
+        if findings.len() > before {
+            return Ok(tally);
+        }
+        let mut doubts = Vec::new();
+        let drawn = self.sample(pair, &mut doubts)?;
+        if doubts.is_empty() {
+            return Ok(tally);
+        }
+        let again = self.every_row(pair, Reading::Again, findings)?;
+        if findings.len() > before {
+            return Ok(again);
+        }
+        findings.extend(doubts);
+        Ok(drawn)
+    }
+
+    /// Every row of both sides, and their numbers.
+    fn again(&self, pair: &dyn Pair, findings: &mut Vec<Finding>) -> Result<Tally, Failure> {
+        let before = findings.len();
+        let tally = self.every_row(pair, Reading::Again, findings)?;
+        if findings.len() == before { count(pair, findings).map(|_| tally) } else { Ok(tally) }
+    }
+
+    fn every_row(&self, pair: &dyn Pair, reading: Reading, findings: &mut Vec<Finding>) -> Result<Tally, Failure> {
         let ranges = pair.ranges(self.config.rows_per_range)?;
         let mut differing: Vec<Differing> = Vec::new();
         let mut all = Digest::default();
         let mut done = 0;
         for group in ranges.chunks(RANGES_AT_ONCE) {
-            let digests = pair.digests(group)?;
+            let digests = pair.digests(group, reading)?;
             for (range, (source, target)) in group.iter().zip(digests) {
                 all.add(source);
                 if source != target {

@@ -6,6 +6,8 @@ use super::*;
 struct Tables {
     source: Vec<(u32, &'static str)>,
     target: Vec<(u32, &'static str)>,
+    /// What the copy saw of the source. None: the source as it is.
+    recorded: Option<Vec<(u32, &'static str)>>,
     can_name_rows: bool,
     schema: Vec<Difference>,
     violations: Vec<Difference>,
@@ -13,7 +15,14 @@ struct Tables {
 
 fn same() -> Tables {
     let rows: Vec<_> = (0..30).map(|key| (key, "x")).collect();
-    Tables { source: rows.clone(), target: rows, can_name_rows: true, schema: Vec::new(), violations: Vec::new() }
+    Tables {
+        source: rows.clone(),
+        target: rows,
+        recorded: None,
+        can_name_rows: true,
+        schema: Vec::new(),
+        violations: Vec::new(),
+    }
 }
 
 fn within(range: &KeyRange, key: u32) -> bool {
@@ -47,8 +56,9 @@ impl Pair for Tables {
             KeyRange { lower: key(20), upper: None },
         ])
     }
-    fn digests(&self, ranges: &[KeyRange]) -> Result<Vec<(Digest, Digest)>, Failure> {
-        Ok(ranges.iter().map(|range| (digest(&self.source, range), digest(&self.target, range))).collect())
+    fn digests(&self, ranges: &[KeyRange], source: Reading) -> Result<Vec<(Digest, Digest)>, Failure> {
+        let ours = self.recorded.as_ref().filter(|_| source == Reading::Recorded).unwrap_or(&self.source);
+        Ok(ranges.iter().map(|range| (digest(ours, range), digest(&self.target, range))).collect())
     }
     fn differences(&self, ranges: &[KeyRange], limit: u32) -> Result<RowDifferences, Failure> {
         if !self.can_name_rows {
@@ -167,6 +177,25 @@ fn a_row_here_for_a_row_there_is_found_although_the_counts_agree() {
     let detailed = validate(Level::Detailed, &tables);
     assert_eq!(codes(&detailed), ["validate.missing", "validate.extra"]);
     assert_eq!((detailed.rows_compared, detailed.rows_equal), (31, 29));
+}
+
+#[test]
+fn what_the_copy_lost_or_misread_is_found_although_its_own_record_says_equal() {
+    for (damaged, code) in [((100, "x"), "validate.missing"), ((7, "y "), "validate.changed")] {
+        let mut tables = same();
+        tables.target[7] = damaged;
+        tables.recorded = Some(tables.target.clone());
+        let detailed = validate(Level::Detailed, &tables);
+        assert_eq!(codes(&detailed)[0], code);
+        assert_eq!(detailed.findings[0].differences[0].key, ["7"]);
+        assert_eq!(codes(&validate(Level::Comprehensive, &tables)), codes(&detailed));
+    }
+    let mut tables = same();
+    tables.target.pop();
+    tables.recorded = Some(tables.target.clone());
+    let detailed = validate(Level::Detailed, &tables);
+    assert_eq!(codes(&detailed), ["validate.count", "validate.missing"]);
+    assert_eq!((detailed.rows_compared, detailed.rows_equal), (30, 29));
 }
 
 #[test]

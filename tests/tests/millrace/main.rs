@@ -4,6 +4,7 @@
 
 mod copiers;
 mod cutover;
+mod damages;
 mod endings;
 mod faults;
 mod folders;

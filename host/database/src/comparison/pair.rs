@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use millrace_model::Failure;
 use millrace_model::capability::TablePair;
-use millrace_model::comparison::{Difference, Digest, KeyRange, RowDifferences};
+use millrace_model::comparison::{Difference, Digest, KeyRange, Reading, RowDifferences};
 
 use super::rows::{Disparate, Found};
 use super::search::{LOOKED_UP_AT_ONCE, search};
@@ -28,12 +28,14 @@ pub(super) struct Pair {
     /// Of ranges that differ, the hashes of the target's rows.
     held: HashMap<KeyRange, Vec<u128>>,
     held_rows: usize,
+    /// Every row of a table without a key was read again and found equal: there is nothing left to draw from it.
+    all_read: bool,
 }
 
 impl Pair {
     pub(super) fn new(parts: PairParts) -> Self {
         let snapshot = parts.snapshot.clone();
-        Self { sides: Sides::new(parts), snapshot, held: HashMap::new(), held_rows: 0 }
+        Self { sides: Sides::new(parts), snapshot, held: HashMap::new(), held_rows: 0, all_read: false }
     }
 
     fn is_live(&self) -> bool {
@@ -177,6 +179,9 @@ impl TablePair for Pair {
         }
         let parts = &self.sides.parts;
         if !parts.chunks.is_empty() {
+            if !do_meet(parts.chunks.iter().map(|copied| copied.chunk.part.key_range())) {
+                return Ok(vec![KeyRange::default()]);
+            }
             return Ok(parts.chunks.iter().map(|copied| copied.chunk.part.key_range()).collect());
         }
         let planning = parts.source.chunks(&self.snapshot, &parts.source_table, rows_each);
@@ -186,27 +191,34 @@ impl TablePair for Pair {
         Ok(if all { ranges } else { vec![KeyRange::default()] })
     }
 
-    fn digests(&mut self, ranges: &[KeyRange]) -> Result<Vec<(Digest, Digest)>, Failure> {
+    fn digests(&mut self, ranges: &[KeyRange], source: Reading) -> Result<Vec<(Digest, Digest)>, Failure> {
         if self.is_live() {
             self.renew_snapshot()?;
         }
+        // Of a table without a key no row can be drawn and asked for again, so that all of them are.
+        let source = match self.sides.knows_rejects() {
+            true if self.sides.keys.is_empty() => Reading::Again,
+            true => source,
+            false => Reading::Recorded,
+        };
         let read = crew::each(ranges, Tools::default, |tools, range| {
-            let (source, mut theirs) = self.sides.digests(tools, &self.snapshot, range)?;
+            let (source, mut theirs) = self.sides.digests(tools, &self.snapshot, range, source)?;
             if source == theirs.digest {
                 theirs.hashes = None;
             }
             Ok((source, theirs))
         })?;
         let mut digests = Vec::with_capacity(ranges.len());
-        for (range, (source, theirs)) in ranges.iter().zip(read) {
+        for (range, (ours, theirs)) in ranges.iter().zip(read) {
             if let Some(hashes) = theirs.hashes
                 && self.held_rows + hashes.len() <= ALL_HELD_ROWS
             {
                 self.held_rows += hashes.len();
                 self.held.insert(range.clone(), hashes);
             }
-            digests.push((source, theirs.digest));
+            digests.push((ours, theirs.digest));
         }
+        self.all_read = source == Reading::Again && self.sides.keys.is_empty() && digests.iter().all(|(a, b)| a == b);
         Ok(digests)
     }
 
@@ -217,7 +229,7 @@ impl TablePair for Pair {
     }
 
     fn sample(&mut self, rows: u32, seed: u64) -> Result<RowDifferences, Failure> {
-        if rows == 0 {
+        if rows == 0 || self.all_read || !self.sides.knows_rejects() {
             return Ok(RowDifferences::default());
         }
         if self.sides.keys.is_empty() {
@@ -244,5 +256,34 @@ impl TablePair for Pair {
     fn violations(&mut self) -> Result<Vec<Difference>, Failure> {
         let parts = &self.sides.parts;
         parts.target.bridge.block(violation::find(&parts.target, &parts.target_table))
+    }
+}
+
+/// Whether the ranges, in their order, hold every key once.
+fn do_meet(ranges: impl Iterator<Item = KeyRange>) -> bool {
+    let mut bounds = vec![None];
+    for range in ranges {
+        bounds.extend([range.lower, range.upper]);
+    }
+    bounds.push(None);
+    let inner = bounds.get(2..bounds.len() - 2).unwrap_or_default();
+    bounds.len() > 2 && bounds.chunks(2).all(|two| two[0] == two[1]) && inner.iter().all(Option::is_some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_meet_where_each_begins_as_the_one_before_ends() {
+        let range = |lower: Option<u32>, upper: Option<u32>| {
+            let key = |bound: u32| vec![bound.to_string()];
+            KeyRange { lower: lower.map(key), upper: upper.map(key) }
+        };
+        assert!(do_meet([range(None, None)].into_iter()));
+        assert!(do_meet([range(None, Some(3)), range(Some(3), Some(7)), range(Some(7), None)].into_iter()));
+        assert!(!do_meet([range(None, Some(3)), range(Some(4), None)].into_iter()), "a gap");
+        assert!(!do_meet([range(None, Some(3)), range(Some(3), Some(7))].into_iter()), "no end");
+        assert!(!do_meet([range(Some(1), None)].into_iter()), "no beginning");
     }
 }

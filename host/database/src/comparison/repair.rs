@@ -7,12 +7,13 @@
 
 use millrace_model::Failure;
 use millrace_model::capability::TablePair as _;
-use millrace_model::comparison::KeyRange;
+use millrace_model::comparison::{KeyRange, Reading};
 
 use super::PairParts;
 use super::pair::Pair;
 use super::sides::{Scope, Sides, Tools};
 use crate::mysql::Replacement;
+use crate::postgres::Form;
 
 /// Rows that are replaced by name; more of them are replaced with their ranges.
 const NAMED_AT_MOST: u32 = 1_000;
@@ -71,7 +72,7 @@ pub fn repair_parts(parts: PairParts) -> Result<Vec<RepairPart>, Failure> {
     let ranges = pair.ranges(RANGE_ROWS)?;
     let mut differing = Vec::new();
     for group in ranges.chunks(64) {
-        let digests = pair.digests(group)?;
+        let digests = pair.digests(group, Reading::Recorded)?;
         differing.extend(group.iter().zip(digests).filter(|(_, (a, b))| a != b).map(|(range, _)| range.clone()));
     }
     if differing.is_empty() {
@@ -105,10 +106,16 @@ pub fn repair(parts: PairParts, part: &RepairPart) -> Result<Repaired, Failure> 
     let mut replacement = Replacement::begin(&sides.parts.target, &table.name, &table.columns)?;
     let deleted = replacement.delete(&tail)?;
     let mut written = 0;
-    sides.each_source_batch(&mut Tools::default(), &snapshot, &Sides::portions(&scope), |batch, hashes| {
-        written += replacement.insert(batch, hashes)?;
-        Ok(())
-    })?;
+    sides.each_source_batch(
+        &mut Tools::default(),
+        &snapshot,
+        &Sides::portions(&scope),
+        Form::Binary,
+        |batch, hashes| {
+            written += replacement.insert(batch, hashes)?;
+            Ok(())
+        },
+    )?;
     replacement.commit()?;
     Ok(Repaired { deleted, written })
 }

@@ -7,7 +7,7 @@ use millrace_model::Failure;
 
 use super::rows::{Disparate, Found, Row};
 use super::sides::{HELD_ROWS, Scope, Sides, Tools};
-use crate::postgres::Snapshot;
+use crate::postgres::{Form, Snapshot};
 
 /// Rows that are looked up by their keys before a whole range is read again instead, and with one statement.
 const LOOKED_UP_AT_MOST: u64 = 1_000;
@@ -73,7 +73,7 @@ pub(super) fn search(
     };
     let is_wanted = |hash: u128| buckets.as_ref().is_none_or(|b| b.wanted[bucket(hash)]);
     let mut search = Search::new(sides, limit, hashes);
-    sides.each_source_batch(tools, snapshot, &Sides::portions(scope), |batch, hashes| {
+    sides.each_source_batch(tools, snapshot, &Sides::portions(scope), Form::Text, |batch, hashes| {
         for (row, hash) in hashes.iter().enumerate().filter(|(_, hash)| is_wanted(**hash)) {
             search.source_row(batch, row, *hash);
         }
@@ -119,7 +119,7 @@ fn differing_buckets(
 ) -> Result<(Vec<u128>, Buckets), Failure> {
     let mut ours = vec![0u128; BUCKETS];
     let read_ours = || {
-        sides.each_source_batch(tools, snapshot, &Sides::portions(scope), |_, hashes| {
+        sides.each_source_batch(tools, snapshot, &Sides::portions(scope), Form::Text, |_, hashes| {
             for hash in hashes {
                 let sum = &mut ours[bucket(*hash)];
                 *sum = sum.wrapping_add(*hash);

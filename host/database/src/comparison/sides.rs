@@ -4,14 +4,14 @@ use std::collections::HashSet;
 
 use millrace_columnar::{Batch, CanonicalKind, RowHasher};
 use millrace_model::Failure;
-use millrace_model::comparison::{Digest, KeyRange};
+use millrace_model::comparison::{Digest, KeyRange, Reading};
 use millrace_rowcopy::port::{BatchConverter, ChunkPart};
 use millrace_rowcopy::table::canonical_kinds;
 
 use super::PairParts;
 use super::keys::Keys;
 use crate::mysql::{each_batch, select_statement};
-use crate::postgres::{Portion, Snapshot};
+use crate::postgres::{Form, Portion, Snapshot};
 
 /// Rows of a batch that is read from the source.
 const BATCH_ROWS: usize = 8192;
@@ -77,6 +77,12 @@ impl Sides {
             })
     }
 
+    /// Whether the rows that were left out are known by their keys, or there are none: else they cannot be told from
+    /// missing ones where the source is read again.
+    pub(super) fn knows_rejects(&self) -> bool {
+        self.parts.rejects.is_empty() || !self.keys.is_empty()
+    }
+
     /// What the source's side of a range consists of: recorded digests, and parts that must be read.
     pub(super) fn source_parts(&self, range: &KeyRange) -> (Digest, Vec<Portion>) {
         let whole = *range == KeyRange::default();
@@ -134,6 +140,7 @@ impl Sides {
         tools: &mut Tools,
         snapshot: &Snapshot,
         portions: &[Portion],
+        form: Form,
         mut take: impl FnMut(&Batch, &[u128]) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let converter = match &mut tools.converter {
@@ -143,7 +150,7 @@ impl Sides {
         let mut hasher = RowHasher::new(self.kinds.clone());
         let mut hashes = Vec::new();
         for portion in portions {
-            let mut reader = self.parts.source.open(snapshot, &self.parts.source_table, portion);
+            let mut reader = self.parts.source.open(snapshot, &self.parts.source_table, portion, form);
             while let Some(batch) = reader.next(BATCH_ROWS, BATCH_BYTES)? {
                 let converted = converter.convert(batch)?;
                 let rejected: Vec<u32> = converted.rejects.iter().map(|(row, _)| *row).collect();
@@ -188,20 +195,25 @@ impl Sides {
         Ok(Theirs { digest, hashes: held })
     }
 
-    /// The digests of a range: of the source's side as far as it is recorded, the rest is read.
+    /// The digests of a range.
     pub(super) fn digests(
         &self,
         tools: &mut Tools,
         snapshot: &Snapshot,
         range: &KeyRange,
+        reading: Reading,
     ) -> Result<(Digest, Theirs), Failure> {
-        let tail = self.tail(&Scope::Range(range.clone()))?;
-        let (mut source, unread) = self.source_parts(range);
+        let scope = Scope::Range(range.clone());
+        let tail = self.tail(&scope)?;
+        let ((mut source, unread), form) = match reading {
+            Reading::Recorded => (self.source_parts(range), Form::Binary),
+            Reading::Again => ((Digest::default(), Self::portions(&scope)), Form::Text),
+        };
         if unread.is_empty() {
             return Ok((source, self.theirs(&tail)?));
         }
         let read = || {
-            self.each_source_batch(tools, snapshot, &unread, |_, hashes| {
+            self.each_source_batch(tools, snapshot, &unread, form, |_, hashes| {
                 hashes.iter().for_each(|hash| source.add_row(*hash));
                 Ok(())
             })

@@ -6,6 +6,7 @@
 
 use millrace_columnar::{Array, Batch, Values, array, calendar, hex};
 use millrace_model::{Column, Failure, TableName};
+use millrace_rowcopy::failpoint::{self, Failpoint};
 
 use crate::dialect::mysql::{quote_name, quote_table};
 
@@ -148,6 +149,9 @@ impl Encoder {
             }
             let start = open.sql.len();
             self.write_row(batch, row, &mut open.sql);
+            if failpoint::strikes(Failpoint::EncoderAlters, 1).is_some() {
+                misspell(&mut open.sql[start..]);
+            }
             let bytes = open.sql.len() - start;
             if bytes > self.max_row_bytes {
                 open.sql.truncate(before);
@@ -206,6 +210,13 @@ impl Open {
             Failure::internal("copy.not-utf8", format!("a converted text is not UTF-8: {}", error.utf8_error()))
         })?;
         Ok(Statement { sql, rows: self.rows })
+    }
+}
+
+/// Turns the last digit of a row's literals into its neighbour.
+fn misspell(row: &mut [u8]) {
+    if let Some(digit) = row.iter_mut().rev().find(|byte| byte.is_ascii_digit()) {
+        *digit ^= 1;
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
-use millrace_columnar::Batch;
 use millrace_model::{Column, Failure, TableName};
+use millrace_rowcopy::HashedBatch;
 use millrace_rowcopy::port::{Chunk, ChunkRecord, ChunkTransaction, Lane, Pace, RowSink};
 use sqlx::{AssertSqlSafe, Connection, Executor};
 
@@ -119,9 +119,9 @@ struct KeepingChunk {
 }
 
 impl ChunkTransaction for KeepingChunk {
-    fn write(&mut self, batch: &Batch, hashes: &[u128]) -> Result<(), Failure> {
+    fn write(&mut self, hashed: &HashedBatch) -> Result<(), Failure> {
         let Some(chunk) = &mut self.chunk else { return Ok(()) };
-        self.encoder.encode(batch, hashes, |encoded| {
+        self.encoder.encode(hashed.batch(), hashed.hashes(), |encoded| {
             // A row that no statement can hold is not in the copy either.
             if let Encoded::Statement(statement) = encoded {
                 chunk.bytes += statement.sql.len();

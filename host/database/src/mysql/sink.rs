@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use millrace_columnar::{Batch, CanonicalKind, display};
 use millrace_model::{Column, Failure, TableName};
+use millrace_rowcopy::HashedBatch;
 use millrace_rowcopy::port::{Chunk, ChunkRecord, ChunkTransaction, Lane, Pace, Reject, RowSink};
 use sqlx::Executor;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -185,11 +186,12 @@ impl Transaction {
 }
 
 impl ChunkTransaction for Transaction {
-    fn write(&mut self, batch: &Batch, hashes: &[u128]) -> Result<(), Failure> {
+    fn write(&mut self, hashed: &HashedBatch) -> Result<(), Failure> {
         if self.messages.is_closed() {
             return Err(self.state.failure());
         }
-        self.encoder.encode(batch, hashes, |encoded| match encoded {
+        let batch = hashed.batch();
+        self.encoder.encode(batch, hashed.hashes(), |encoded| match encoded {
             Encoded::Statement(statement) => self.send_statement(statement),
             Encoded::TooLarge { bytes, hash, row } => {
                 let reject = Reject {

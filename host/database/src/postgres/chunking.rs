@@ -422,7 +422,13 @@ fn width(table: &Table) -> String {
     if widths.is_empty() { "2".to_owned() } else { format!("(2 + {})", widths.join(" + ")) }
 }
 
-/// Keys in the order of a hash that the seed decides.
+/// Of a table that is so many times larger than what is drawn, only pages are looked at that were drawn first.
+const DRAWN_BY_PAGES_FROM: u64 = 100;
+
+/// Rows on the pages that are drawn, for each row that is wanted of them.
+const ROWS_DRAWN_FROM: u64 = 20;
+
+/// Keys in the order of a hash that the seed decides; of a large table, those on pages that the seed decides.
 pub(super) async fn draw_keys(
     database: &Postgres,
     snapshot: &Snapshot,
@@ -430,10 +436,31 @@ pub(super) async fn draw_keys(
     count: u32,
     seed: u64,
 ) -> Result<Vec<Vec<String>>, Failure> {
+    if table.estimated_rows / DRAWN_BY_PAGES_FROM > u64::from(count) {
+        let per_million = u64::from(count) * ROWS_DRAWN_FROM * 1_000_000 / table.estimated_rows;
+        let pages =
+            format!(" TABLESAMPLE SYSTEM ({}.{:04}) REPEATABLE ({seed})", per_million / 10_000, per_million % 10_000);
+        // Too few where the estimate is wrong, none where the table is another server's.
+        match draw(database, snapshot, table, &pages, count, seed).await {
+            Ok(keys) if keys.len() == count as usize => return Ok(keys),
+            _ => {}
+        }
+    }
+    draw(database, snapshot, table, "", count, seed).await
+}
+
+async fn draw(
+    database: &Postgres,
+    snapshot: &Snapshot,
+    table: &Table,
+    pages: &str,
+    count: u32,
+    seed: u64,
+) -> Result<Vec<Vec<String>>, Failure> {
     let columns: Vec<String> = table.key_columns().iter().map(|name| quote_name(name)).collect();
     let columns = columns.join(", ");
     let statement = format!(
-        "SELECT {columns} FROM {} ORDER BY pg_catalog.hashtextextended(ROW({columns})::text, {}), {columns} LIMIT {count}",
+        "SELECT {columns} FROM {}{pages} ORDER BY pg_catalog.hashtextextended(ROW({columns})::text, {}), {columns} LIMIT {count}",
         quote_table(&table.name),
         seed.cast_signed()
     );

@@ -12,7 +12,9 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row};
 
 use super::session::PostgresSession;
 use super::source::{self, PostgresSource};
-use super::{Collision, Cutting, KeyProbe, Portion, Snapshot, chunking, collision, preflight, profile, snapshot};
+use super::{
+    Collision, Cutting, Form, KeyProbe, Portion, Snapshot, chunking, collision, preflight, profile, select, snapshot,
+};
 use crate::bridge::Bridge;
 use crate::error::{Place, is_disconnect};
 use crate::lease::{Activity, Lease, PATIENCE, Watch};
@@ -157,7 +159,7 @@ impl Postgres {
 
     /// The rows with one of these keys, each part of a key as the source prints it. For a worker: reading blocks.
     pub fn rows_by_key(&self, snapshot: &Snapshot, table: &Table, keys: Vec<Vec<String>>) -> Box<dyn BatchReader> {
-        self.open(snapshot, table, &Portion::Among(keys))
+        self.open(snapshot, table, &Portion::Among(keys), Form::Binary)
     }
 
     /// How many rows the table has at the snapshot, exactly.
@@ -178,8 +180,14 @@ impl Postgres {
     }
 
     /// Reads a portion of a table at the snapshot.
-    pub(crate) fn open(&self, snapshot: &Snapshot, table: &Table, portion: &Portion) -> Box<dyn BatchReader> {
-        source::open(self, snapshot, table, portion, &Lane::default())
+    pub(crate) fn open(
+        &self,
+        snapshot: &Snapshot,
+        table: &Table,
+        portion: &Portion,
+        form: Form,
+    ) -> Box<dyn BatchReader> {
+        source::open(self, snapshot, table, select::copy_statement(table, portion, form), form, &Lane::default())
     }
 
     /// So many keys, or all where there are fewer, drawn by a hash with this seed: the same for the same rows.

@@ -3,6 +3,7 @@
 //! A stream is a header, tuples, and a trailer. Pages come as the network gives them: a tuple may straddle two. Each
 //! tuple is first measured, then decoded, so that a builder never sees half of one.
 
+pub(super) mod text;
 mod value;
 
 use millrace_columnar::{ArrayBuilder, Batch};
@@ -18,7 +19,7 @@ const HEADER_BYTES: usize = 19;
 /// Decodes one stream.
 pub(super) struct Decoder {
     table: String,
-    columns: Vec<(String, Wire, Layout)>,
+    columns: Vec<(String, Wire)>,
     builders: Vec<ArrayBuilder>,
     /// Bytes that are not decoded yet begin at `at`.
     buffer: Vec<u8>,
@@ -33,12 +34,10 @@ pub(super) struct Decoder {
 
 impl Decoder {
     pub(super) fn new(table: String, columns: &[Column]) -> Self {
-        let columns: Vec<(String, Wire, Layout)> =
-            columns.iter().map(|column| (column.name.clone(), wire(column), column.logical.layout)).collect();
-        let mut decoder = Self {
+        Self {
             table,
-            columns,
-            builders: Vec::new(),
+            builders: builders(columns),
+            columns: columns.iter().map(|column| (column.name.clone(), wire(column))).collect(),
             buffer: Vec::new(),
             at: 0,
             header_read: false,
@@ -46,9 +45,7 @@ impl Decoder {
             rows: 0,
             bytes: 0,
             fields: Vec::new(),
-        };
-        decoder.builders = decoder.empty_builders();
-        decoder
+        }
     }
 
     /// One more page of the stream.
@@ -87,7 +84,7 @@ impl Decoder {
                 match field {
                     None => builder.push_null(),
                     Some((from, to)) => {
-                        let (name, wire, _) = &self.columns[index];
+                        let (name, wire) = &self.columns[index];
                         value::push(builder, *wire, &self.buffer[*from..*to])
                             .map_err(|words| broken(&self.table, &format!("column {name}: {words}")))?;
                     }
@@ -109,23 +106,6 @@ impl Decoder {
         let batch = Batch { rows: self.rows, columns };
         (self.rows, self.bytes) = (0, 0);
         Some(batch)
-    }
-
-    fn empty_builders(&self) -> Vec<ArrayBuilder> {
-        let named = |layout: Layout| match layout {
-            Layout::Bits => "bits",
-            Layout::Int16 => "int16",
-            Layout::Int32 => "int32",
-            Layout::Int64 => "int64",
-            Layout::Float32 => "float32",
-            Layout::Float64 => "float64",
-            Layout::Fixed => "fixed",
-            Layout::Varlen => "varlen",
-        };
-        self.columns
-            .iter()
-            .map(|(_, _, layout)| ArrayBuilder::named(named(*layout), 16, 0).expect("every layout has a builder"))
-            .collect()
     }
 
     fn read_header(&mut self) -> Result<bool, Failure> {
@@ -180,6 +160,24 @@ impl Decoder {
         }
         Ok(Some(at))
     }
+}
+
+/// Builders of the columns' layouts.
+fn builders(columns: &[Column]) -> Vec<ArrayBuilder> {
+    let named = |layout: Layout| match layout {
+        Layout::Bits => "bits",
+        Layout::Int16 => "int16",
+        Layout::Int32 => "int32",
+        Layout::Int64 => "int64",
+        Layout::Float32 => "float32",
+        Layout::Float64 => "float64",
+        Layout::Fixed => "fixed",
+        Layout::Varlen => "varlen",
+    };
+    columns
+        .iter()
+        .map(|column| ArrayBuilder::named(named(column.logical.layout), 16, 0).expect("every layout has a builder"))
+        .collect()
 }
 
 fn big_endian(bytes: &[u8]) -> u32 {

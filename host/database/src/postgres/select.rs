@@ -124,6 +124,15 @@ fn array_expression(column: &Column, name: &str) -> String {
     )
 }
 
+/// In which form the server gives values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As the copy reads them.
+    Binary,
+    /// Spelled out, and read by another decoder: for whoever compares.
+    Text,
+}
+
 /// Which of a table's rows are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Portion {
@@ -134,7 +143,7 @@ pub(crate) enum Portion {
 }
 
 /// The statement that streams a portion of a table.
-pub(super) fn copy_statement(table: &Table, portion: &Portion) -> String {
+pub(super) fn copy_statement(table: &Table, portion: &Portion, form: Form) -> String {
     let expressions: Vec<String> = table.columns.iter().map(expression).collect();
     let from = match portion {
         Portion::Among(keys) => {
@@ -158,7 +167,11 @@ pub(super) fn copy_statement(table: &Table, portion: &Portion) -> String {
             }
         }
     };
-    format!("COPY (SELECT {} FROM {from}) TO STDOUT (FORMAT binary)", expressions.join(", "))
+    let form = match form {
+        Form::Binary => "binary",
+        Form::Text => "text",
+    };
+    format!("COPY (SELECT {} FROM {from}) TO STDOUT (FORMAT {form})", expressions.join(", "))
 }
 
 /// Whether a row has one of these keys.
@@ -228,7 +241,7 @@ mod tests {
         let range =
             KeyRange { lower: Some(vec!["1".into(), "it's".into()]), upper: Some(vec!["2".into(), "x".into()]) };
         assert_eq!(
-            copy_statement(&table(), &Portion::Part(ChunkPart::Keys(range))),
+            copy_statement(&table(), &Portion::Part(ChunkPart::Keys(range)), Form::Binary),
             "COPY (SELECT \"a\"::pg_catalog.int4, \"b\"\"\"::pg_catalog.text FROM \"public\".\"t\" \
              WHERE (\"a\", \"b\"\"\") >= ('1', 'it''s') AND (\"a\", \"b\"\"\") < ('2', 'x')) TO STDOUT (FORMAT binary)"
         );
@@ -238,7 +251,7 @@ mod tests {
     fn a_page_range_reads_one_relation_only() {
         let part = ChunkPart::Pages { relation: "\"p\".\"t_1\"".into(), from: 10, to: None };
         assert!(
-            copy_statement(&table(), &Portion::Part(part))
+            copy_statement(&table(), &Portion::Part(part), Form::Binary)
                 .contains("FROM ONLY \"p\".\"t_1\" WHERE ctid >= '(10,0)'::tid)")
         );
     }

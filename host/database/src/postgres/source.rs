@@ -10,11 +10,13 @@ use std::sync::Arc;
 use futures::TryStreamExt;
 use millrace_columnar::Batch;
 use millrace_model::{Column, Failure, Table};
+use millrace_rowcopy::failpoint::{self, Failpoint};
 use millrace_rowcopy::port::{BatchReader, Chunk, Lane, RowSource};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use super::decode::text::TextDecoder;
 use super::decode::{Decoder, broken};
-use super::select::{Portion, copy_statement};
+use super::select::{Form, Portion, copy_statement};
 use super::session::command;
 use super::{Postgres, Snapshot, snapshot};
 use crate::bridge::Bridge;
@@ -42,20 +44,39 @@ impl RowSource for PostgresSource {
 
     fn open(&self, chunk: &Chunk, lane: &Lane) -> Result<Box<dyn BatchReader>, Failure> {
         let portion = Portion::Part(chunk.part.clone());
-        Ok(open(&self.database, &self.snapshot, &self.table, &portion, lane))
+        let statement = misjudged(copy_statement(&self.table, &portion, Form::Binary));
+        Ok(open(&self.database, &self.snapshot, &self.table, statement, Form::Binary, lane))
     }
 }
 
-/// Starts the task that streams a portion of a table.
+/// The statement of a chunk, with another bound where a failpoint strikes.
+fn misjudged(statement: String) -> String {
+    let (begin, end) = (" >= ", " < ");
+    if statement.contains(begin) && failpoint::strikes(Failpoint::ChunkGap, 1).is_some() {
+        return match statement.split_once("ctid >= '(") {
+            None => statement.replacen(begin, " > ", 1),
+            Some((before, rest)) => format!("{before}ctid >= '(1{rest}"),
+        };
+    }
+    if statement.contains(end) && failpoint::strikes(Failpoint::ChunkOverlap, 1).is_some() {
+        return match statement.split_once("ctid < '(") {
+            None => statement.replacen(end, " <= ", 1),
+            Some((before, rest)) => format!("{before}ctid < '(1{rest}"),
+        };
+    }
+    statement
+}
+
+/// Starts the task that streams the rows of a statement.
 pub(super) fn open(
     database: &Postgres,
     snapshot: &Snapshot,
     table: &Table,
-    portion: &Portion,
+    statement: String,
+    form: Form,
     lane: &Lane,
 ) -> Box<dyn BatchReader> {
     let room_kib = u32::try_from(lane.room_bytes >> 10).unwrap_or(u32::MAX).clamp(1, 1 << 20);
-    let statement = copy_statement(table, portion);
     let (sender, pages) = mpsc::unbounded_channel();
     let name = table.name.to_string();
     let stream = Stream {
@@ -70,7 +91,10 @@ pub(super) fn open(
     database.bridge.handle().spawn(stream.run(statement));
     Box::new(PostgresReader {
         bridge: database.bridge.clone(),
-        decoder: Decoder::new(name.clone(), &table.columns),
+        decoder: match form {
+            Form::Binary => AnyDecoder::Binary(Decoder::new(name.clone(), &table.columns)),
+            Form::Text => AnyDecoder::Text(TextDecoder::new(name.clone(), &table.columns)),
+        },
         table: name,
         pages,
         room: None,
@@ -140,10 +164,54 @@ impl Stream {
     }
 }
 
+/// The decoder of the stream's form.
+enum AnyDecoder {
+    Binary(Decoder),
+    Text(TextDecoder),
+}
+
+impl AnyDecoder {
+    fn feed(&mut self, page: Vec<u8>) {
+        match self {
+            Self::Binary(decoder) => decoder.feed(page),
+            Self::Text(decoder) => decoder.feed(&page),
+        }
+    }
+
+    /// The stream is over: a binary one has said so itself by then.
+    fn end(&mut self, table: &str) -> Result<(), Failure> {
+        match self {
+            Self::Binary(_) => Err(broken(table, "the stream ended within a row")),
+            Self::Text(decoder) => decoder.end(),
+        }
+    }
+
+    fn fill(&mut self, max_rows: usize, max_bytes: usize) -> Result<bool, Failure> {
+        match self {
+            Self::Binary(decoder) => decoder.fill(max_rows, max_bytes),
+            Self::Text(decoder) => decoder.fill(max_rows, max_bytes),
+        }
+    }
+
+    fn ended(&self) -> bool {
+        match self {
+            Self::Binary(decoder) => decoder.ended(),
+            Self::Text(decoder) => decoder.ended(),
+        }
+    }
+
+    fn take(&mut self) -> Option<Batch> {
+        match self {
+            Self::Binary(decoder) => decoder.take(),
+            Self::Text(decoder) => decoder.take(),
+        }
+    }
+}
+
 /// The worker's side.
 struct PostgresReader {
     bridge: Bridge,
-    decoder: Decoder,
+    decoder: AnyDecoder,
     table: String,
     pages: mpsc::UnboundedReceiver<Result<Page, Failure>>,
     /// Of the page that is being decoded.
@@ -159,16 +227,20 @@ impl BatchReader for PostgresReader {
                 Ok(page) => Some(page),
                 Err(_) => self.bridge.block(async { Ok(self.pages.recv().await) })?,
             };
-            let Some(page) = page else {
-                return Err(broken(&self.table, "the stream ended within a row"));
-            };
-            let page = page?;
-            self.decoder.feed(page.bytes);
-            self.room = Some(page.room);
+            match page.transpose()? {
+                Some(page) => {
+                    self.decoder.feed(page.bytes);
+                    self.room = Some(page.room);
+                }
+                None => self.decoder.end(&self.table)?,
+            }
         }
         if self.decoder.ended() {
             self.room = None;
         }
-        Ok(self.decoder.take())
+        Ok(match self.decoder {
+            AnyDecoder::Binary(_) => self.decoder.take().map(failpoint::of_reader),
+            AnyDecoder::Text(_) => self.decoder.take(),
+        })
     }
 }

@@ -11,6 +11,7 @@ use millrace_model::comparison::Digest;
 use millrace_model::{
     Cancel, Column, Failure, Index, IndexKind, IndexPart, Layout, LogicalType, Mapping, Properties, Table, TableName,
 };
+use millrace_rowcopy::HashedBatch;
 use millrace_rowcopy::port::{BatchConverter, Chunk, ChunkRecord, Converted, Lane, RowSink, RowSource};
 use millrace_rowcopy::table::canonical_kinds;
 use millrace_test_engines::{Database, oceanbase, postgres18};
@@ -116,15 +117,14 @@ pub(crate) fn copy_chunk(
     chunk: &Chunk,
 ) -> Result<ChunkRecord, Failure> {
     let mut hasher = RowHasher::new(canonical_kinds(sink.columns()));
-    let mut hashes = Vec::new();
     let mut record = ChunkRecord { digest: Digest::default(), ..ChunkRecord::default() };
     let mut reader = source.open(chunk, &Lane::default())?;
     let mut transaction = sink.begin(chunk, &Lane::default())?;
     while let Some(batch) = reader.next(8192, 8 << 20)? {
-        hasher.hash(&batch, &mut hashes);
-        hashes.iter().for_each(|hash| record.digest.add_row(*hash));
         record.bytes += batch.memory_bytes() as u64;
-        transaction.write(&batch, &hashes)?;
+        let hashed = HashedBatch::new(batch, &mut hasher);
+        record.digest.add(hashed.digest());
+        transaction.write(&hashed)?;
     }
     transaction.commit(record)
 }

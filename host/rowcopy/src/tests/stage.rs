@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use millrace_columnar::{Array, Batch, NumberBuilder, RowHasher, Values};
+use millrace_columnar::{Batch, NumberBuilder, RowHasher, Values};
 use millrace_model::comparison::{Digest, KeyRange};
 use millrace_model::{Cancel, Column, Failure, Layout, LogicalType};
 
@@ -14,7 +14,8 @@ use crate::port::{
     ChunkTransaction, Converted, Lane, Pace, RowSink, RowSource,
 };
 use crate::{
-    CopyControl, CopyObserver, CopyOptions, CopyProgress, Slowed, TableCopy, TableOutcome, WorkerFactory, copy_tables,
+    CopyControl, CopyObserver, CopyOptions, CopyProgress, HashedBatch, Slowed, TableCopy, TableOutcome, WorkerFactory,
+    copy_tables,
 };
 
 const ROWS_PER_CHUNK: i64 = 1_000;
@@ -113,9 +114,9 @@ fn happens(left: &AtomicU32) -> bool {
 }
 
 impl ChunkTransaction for ShelfTransaction {
-    fn write(&mut self, batch: &Batch, hashes: &[u128]) -> Result<(), Failure> {
-        assert_eq!(batch.rows, hashes.len());
-        self.rows.extend_from_slice(values(batch));
+    fn write(&mut self, batch: &HashedBatch) -> Result<(), Failure> {
+        assert_eq!(batch.rows(), batch.hashes().len());
+        self.rows.extend_from_slice(values(batch.batch()));
         Ok(())
     }
 
@@ -197,7 +198,12 @@ impl BatchConverter for Rejecter {
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Manner {
     Honest,
-    Negates,
+    /// Keeps a batch of every chunk and writes it with the next one.
+    Delays,
+    /// Writes one batch twice and leaves another one out.
+    Doubles,
+    /// Writes what it made up, as many rows as it read.
+    Forges,
     Loses,
     Forgets,
     Panics,
@@ -212,6 +218,7 @@ pub(super) enum Manner {
 struct Copier {
     manner: Manner,
     busy: Arc<Busy>,
+    kept: Option<HashedBatch>,
 }
 
 #[derive(Default)]
@@ -238,7 +245,7 @@ impl ChunkCopier for Copier {
 }
 
 impl Copier {
-    fn run(&self, source: &mut dyn BatchStream, target: &mut dyn BatchWriter) -> Result<u64, Failure> {
+    fn run(&mut self, source: &mut dyn BatchStream, target: &mut dyn BatchWriter) -> Result<u64, Failure> {
         assert!(self.manner != Manner::Panics, "on purpose");
         match self.manner {
             Manner::Inside => {
@@ -254,15 +261,26 @@ impl Copier {
             target.ask_for_workers(1_000);
         }
         let mut batches = 0;
-        while let Some(mut batch) = source.next(u32::MAX, u64::MAX)? {
+        while let Some(batch) = source.next(u32::MAX, u64::MAX)? {
             std::thread::sleep(self.busy.batch_time);
             batches += 1;
-            if self.manner == Manner::Negates {
-                let negated = values(&batch).iter().map(|value| -value).collect();
-                batch.columns[0] = Array { rows: batch.rows, validity: None, values: Values::Int64(negated) };
-            }
-            if self.manner != Manner::Loses || batches > 1 {
-                target.write(batch)?;
+            match self.manner {
+                Manner::Loses if batches == 1 => {}
+                Manner::Delays if batches == 1 => {
+                    let first = self.kept.replace(batch.clone()).unwrap_or(batch);
+                    target.write(first)?;
+                }
+                Manner::Doubles if batches == 1 => self.kept = Some(batch),
+                Manner::Doubles if batches == 2 => {
+                    target.write(batch.clone())?;
+                    target.write(batch)?;
+                }
+                Manner::Forges => {
+                    let negated = numbers(values(batch.batch()).iter().map(|value| -value));
+                    let mut hasher = RowHasher::new(crate::canonical_kinds(&[column()]));
+                    target.write(HashedBatch::new(negated, &mut hasher))?;
+                }
+                _ => target.write(batch)?,
             }
         }
         if self.manner == Manner::Both {
@@ -380,7 +398,7 @@ impl Stage {
 
 impl WorkerFactory for Stage {
     fn copier(&self) -> Result<Box<dyn ChunkCopier>, Failure> {
-        Ok(Box::new(Copier { manner: self.manner, busy: Arc::clone(&self.busy) }))
+        Ok(Box::new(Copier { manner: self.manner, busy: Arc::clone(&self.busy), kept: None }))
     }
 
     fn converter(&self, table: usize) -> Result<Box<dyn BatchConverter>, Failure> {

@@ -1,6 +1,6 @@
 //! A pair of tables, as validators hold it.
 
-use millrace_model::comparison::{Difference, Digest};
+use millrace_model::comparison::{Difference, Digest, Reading};
 use wasmtime::component::Resource;
 
 use super::{Pair, answer};
@@ -41,10 +41,19 @@ impl wit::HostTablePair for State {
         })
     }
 
-    fn digests(&mut self, pair: Resource<Pair>, ranges: Vec<wit::KeyRange>) -> Answer<Vec<wit::PairOfDigests>> {
+    fn digests(
+        &mut self,
+        pair: Resource<Pair>,
+        ranges: Vec<wit::KeyRange>,
+        source: wit::Reading,
+    ) -> Answer<Vec<wit::PairOfDigests>> {
+        let source = match source {
+            wit::Reading::Recorded => Reading::Recorded,
+            wit::Reading::Again => Reading::Again,
+        };
         self.on_host_time(|state| {
             let ranges: Vec<_> = ranges.into_iter().map(range_from_guest).collect();
-            let digests = state.table.get_mut(&pair)?.0.digests(&ranges);
+            let digests = state.table.get_mut(&pair)?.0.digests(&ranges, source);
             let pair = |(source, target)| wit::PairOfDigests { source: digest(source), target: digest(target) };
             Ok(answer(digests.map(|digests| digests.into_iter().map(pair).collect())))
         })

@@ -9,11 +9,9 @@ mod rows;
 mod tables;
 mod talk;
 
-use std::sync::Arc;
-
-use millrace_columnar::Batch;
+use millrace_model::Failure;
 use millrace_model::capability::{CatalogSession, TableAdmin, TablePair};
-use millrace_model::{Column, Failure};
+use millrace_rowcopy::HashedBatch;
 use millrace_rowcopy::port::{BatchStream, BatchWriter};
 
 use crate::contract;
@@ -26,31 +24,17 @@ pub struct Admin(pub(crate) Box<dyn TableAdmin>);
 /// A lent pair of tables.
 pub struct Pair(pub(crate) Box<dyn TablePair>);
 /// A lent reader.
-pub struct Reader {
-    /// Where batches come from.
-    pub(crate) stream: Box<dyn BatchStream>,
-    /// Its columns, which every batch shares.
-    pub(crate) columns: Arc<[Column]>,
-}
-
-impl Reader {
-    pub(crate) fn new(stream: Box<dyn BatchStream>) -> Self {
-        let columns = stream.columns().into();
-        Self { stream, columns }
-    }
-}
+pub struct Reader(pub(crate) Box<dyn BatchStream>);
 
 /// A lent writer.
 pub struct Writer(pub(crate) Box<dyn BatchWriter>);
 
-/// A batch that a guest holds. It is the guest's until it writes or drops it.
+/// A batch that a guest holds. It is the guest's until it writes or drops it, and never changes.
 pub struct HeldBatch {
-    /// The rows.
-    pub(crate) batch: Batch,
+    /// The rows, as they were when they were hashed.
+    pub(crate) batch: HashedBatch,
     /// What it counts for among the bytes that the guest holds.
     pub(crate) bytes: u64,
-    /// What each column is: replaced values must fit.
-    pub(crate) columns: Arc<[Column]>,
 }
 
 /// A result as the guest sees it.

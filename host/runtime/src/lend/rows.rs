@@ -1,15 +1,11 @@
 //! Rows on the move, as copiers hold them: a handle is moved, and no bytes.
 
-use std::sync::Arc;
-
 use wasmtime::bail;
 use wasmtime::component::Resource;
 
 use super::{HeldBatch, Reader, Writer, answer, refused};
 use crate::contract::failure::Error;
 use crate::contract::{columns, failure, model, rows};
-use crate::fault::Broken;
-use crate::intake;
 use crate::state::State;
 use crate::translate::{array_to_guest, column_to_guest, failure_to_guest};
 
@@ -22,7 +18,7 @@ impl rows::Host for State {}
 
 impl rows::HostBatch for State {
     fn rows(&mut self, batch: Resource<HeldBatch>) -> wasmtime::Result<u32> {
-        Ok(u32::try_from(self.table.get(&batch)?.batch.rows)?)
+        Ok(u32::try_from(self.table.get(&batch)?.batch.rows())?)
     }
 
     fn bytes(&mut self, batch: Resource<HeldBatch>) -> wasmtime::Result<u64> {
@@ -30,31 +26,11 @@ impl rows::HostBatch for State {
     }
 
     fn read(&mut self, batch: Resource<HeldBatch>, column: u32) -> wasmtime::Result<columns::Array> {
-        let batch = &self.table.get(&batch)?.batch;
+        let batch = self.table.get(&batch)?.batch.batch();
         let Some(array) = batch.columns.get(column as usize).and_then(array_to_guest) else {
             bail!("column {column} was read of a batch with {} columns", batch.columns.len());
         };
         Ok(array)
-    }
-
-    fn replace(&mut self, batch: Resource<HeldBatch>, column: u32, values: columns::Array) -> Answer<()> {
-        let held = self.table.get_mut(&batch)?;
-        let at = column as usize;
-        let (Some(slot), Some(declared)) = (held.batch.columns.get_mut(at), held.columns.get(at)) else {
-            let message = format!("the batch has {} columns and no column {column}", held.columns.len());
-            return Ok(answer(Err(refused("plugin.no-such-column", message))));
-        };
-        match intake::array(values, held.batch.rows, declared) {
-            Ok(array) => {
-                *slot = array;
-                Ok(Ok(()))
-            }
-            Err(Broken::Malformed(reason)) => {
-                let message = format!("the column cannot be replaced: {reason}");
-                Ok(Err(failure_to_guest(&refused("plugin.malformed", message))))
-            }
-            Err(_) => bail!("a column could not be taken"),
-        }
     }
 
     fn drop(&mut self, batch: Resource<HeldBatch>) -> wasmtime::Result<()> {
@@ -66,7 +42,7 @@ impl rows::HostBatch for State {
 
 impl rows::HostReader for State {
     fn columns(&mut self, reader: Resource<Reader>) -> wasmtime::Result<Vec<model::Column>> {
-        Ok(self.table.get(&reader)?.stream.columns().iter().map(column_to_guest).collect())
+        Ok(self.table.get(&reader)?.0.columns().iter().map(column_to_guest).collect())
     }
 
     fn next(&mut self, reader: Resource<Reader>, max_rows: u32, max_bytes: u64) -> Answer<Option<Resource<HeldBatch>>> {
@@ -80,13 +56,13 @@ impl rows::HostReader for State {
         }
         self.on_host_time(|state| {
             let reader = state.table.get_mut(&reader)?;
-            let batch = match reader.stream.next(max_rows, max_bytes) {
+            let batch = match reader.0.next(max_rows, max_bytes) {
                 Ok(Some(batch)) => batch,
                 Ok(None) => return Ok(Ok(None)),
                 Err(failure) => return Ok(Err(failure_to_guest(&failure))),
             };
-            let (bytes, columns) = (batch.memory_bytes() as u64, Arc::clone(&reader.columns));
-            let held = state.table.push(HeldBatch { batch, bytes, columns })?;
+            let bytes = batch.memory_bytes() as u64;
+            let held = state.table.push(HeldBatch { batch, bytes })?;
             state.held_bytes += bytes;
             Ok(Ok(Some(held)))
         })

@@ -110,7 +110,7 @@ impl ChunkCopier for Copier {
         target: Box<dyn BatchWriter>,
     ) -> Result<u64, Failure> {
         self.worker.call("copying a chunk", |live| {
-            let reader = live.lend(Reader::new(source))?;
+            let reader = live.lend(Reader(source))?;
             let writer = live.lend(Writer(target))?;
             let copied = live.exports.0.millrace_stage_copier().call_copy(
                 &mut live.store,

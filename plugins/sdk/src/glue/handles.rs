@@ -3,13 +3,13 @@
 use std::any::Any;
 
 use millrace_columnar::Array;
-use millrace_model::comparison::{Difference, Digest, KeyRange, RowDifferences};
+use millrace_model::comparison::{Difference, Digest, KeyRange, Reading, RowDifferences};
 use millrace_model::{Column, Failure, TableName};
 
 use super::bindings::millrace::stage::{catalog, comparison, rows, tables};
 use super::convert::{
-    all, array_in, array_out, column_in, difference_in, digest_in, failure_in, key_range_in, key_range_out,
-    row_differences_in, table_name_in, table_name_out,
+    all, array_in, column_in, difference_in, digest_in, failure_in, key_range_in, key_range_out, row_differences_in,
+    table_name_in, table_name_out,
 };
 use crate::handle::{BatchHandle, BatchReader, BatchWriter, Catalog, Pace, Pair, Tables};
 
@@ -43,10 +43,6 @@ impl BatchHandle for HostBatch {
 
     fn read(&self, column: u32) -> Array {
         array_in(self.0.read(column))
-    }
-
-    fn replace(&self, column: u32, values: Array) -> Result<(), Failure> {
-        self.0.replace(column, &array_out(values)).map_err(failure_in)
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {
@@ -119,9 +115,13 @@ impl Pair for HostPair<'_> {
         Ok(all(self.0.ranges(rows_each).map_err(failure_in)?, key_range_in))
     }
 
-    fn digests(&self, ranges: &[KeyRange]) -> Result<Vec<(Digest, Digest)>, Failure> {
+    fn digests(&self, ranges: &[KeyRange], source: Reading) -> Result<Vec<(Digest, Digest)>, Failure> {
         let ranges: Vec<_> = ranges.iter().map(key_range_out).collect();
-        let digests = self.0.digests(&ranges).map_err(failure_in)?;
+        let source = match source {
+            Reading::Recorded => comparison::Reading::Recorded,
+            Reading::Again => comparison::Reading::Again,
+        };
+        let digests = self.0.digests(&ranges, source).map_err(failure_in)?;
         Ok(all(digests, |pair| (digest_in(pair.source), digest_in(pair.target))))
     }
 
