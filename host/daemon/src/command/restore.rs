@@ -19,6 +19,8 @@ struct Line {
     archive: PathBuf,
     table: String,
     rows: u64,
+    /// Whether the values were compared with the archive's digests.
+    compared: bool,
 }
 
 pub(super) async fn restore(home: &Home, arguments: &RestoreArgs) -> Result<Exit, Refusal> {
@@ -30,11 +32,18 @@ pub(super) async fn restore(home: &Home, arguments: &RestoreArgs) -> Result<Exit
     let name = arguments.name.as_ref().map(|name| TableName::bare(name.as_str()));
     let mut lines = Vec::new();
     for file in files {
-        let restored = archive::restore(&target, &file, name.as_ref()).await?;
+        let restored = archive::restore(&target, &setup.pipeline.name, &file, name.as_ref()).await?;
         if !arguments.pipeline.json {
-            say!("restored {}: {} rows, from {}", restored.table, grouped(restored.rows), file.display());
+            let how = if restored.is_compared {
+                "every value as it was archived"
+            } else {
+                "counted only: the archive is of an earlier form, without digests"
+            };
+            let rows = grouped(restored.rows);
+            say!("restored {}: {rows} rows ({how}), from {}", restored.table, file.display());
         }
-        lines.push(Line { archive: file, table: restored.table.to_string(), rows: restored.rows });
+        let (table, rows) = (restored.table.to_string(), restored.rows);
+        lines.push(Line { archive: file, table, rows, compared: restored.is_compared });
     }
     if arguments.pipeline.json {
         print_json(&lines);

@@ -103,6 +103,8 @@ async fn artefact(store: &Store, made: &MadeTable) -> Result<Option<Artefact>, F
     let kind = match made.role {
         TableRole::Backup => ArtefactKind::Backup,
         TableRole::Shadow => ArtefactKind::Shadow,
+        // Whoever restores it, or tries again, takes care of it.
+        TableRole::Restoring => return Ok(None),
     };
     let may_go_on = match (&state, kind) {
         (Some((_, true)), _) => true,

@@ -58,6 +58,8 @@ pub enum TableRole {
     Shadow,
     /// The old one after it.
     Backup,
+    /// One that is being restored from its archive, and has not got its name yet.
+    Restoring,
 }
 
 impl TableRole {
@@ -66,6 +68,15 @@ impl TableRole {
         match self {
             Self::Shadow => "shadow",
             Self::Backup => "backup",
+            Self::Restoring => "restoring",
+        }
+    }
+
+    fn of(word: &str) -> Self {
+        match word {
+            "backup" => Self::Backup,
+            "restoring" => Self::Restoring,
+            _ => Self::Shadow,
         }
     }
 }
@@ -291,8 +302,14 @@ impl Bookkeeping {
         rows.into_iter()
             .map(|row| {
                 let [table, run, pipeline, kind, live, made_at] = self.texts(row)?;
-                let role = if kind == "backup" { TableRole::Backup } else { TableRole::Shadow };
-                Ok(MadeTable { table: name(&table), run, pipeline, role, live: name(&live), made_at })
+                Ok(MadeTable {
+                    table: name(&table),
+                    run,
+                    pipeline,
+                    role: TableRole::of(&kind),
+                    live: name(&live),
+                    made_at,
+                })
             })
             .collect()
     }

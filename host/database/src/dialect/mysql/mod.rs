@@ -18,7 +18,7 @@ pub use assemble::{Assembled, assemble, settle_references};
 pub use carried::carried_in_sql;
 pub use name::{
     NAME_CHARACTERS, backup_name, constraint_name, live_constraint_name, quote_name, quote_table, quote_text,
-    shadow_name, shorten, table_name,
+    restoring_name, shadow_name, shorten, table_name,
 };
 pub use render::{auto_increment, complete, create_table};
 

@@ -65,6 +65,11 @@ pub fn backup_name(table: &TableName, stamp: &str) -> TableName {
     with_suffix(table, &format!("_bak_{stamp}"))
 }
 
+/// A table that is being restored from its archive: `{table}_restoring`.
+pub fn restoring_name(table: &TableName) -> TableName {
+    with_suffix(table, "_restoring")
+}
+
 /// What a check or a foreign key is called on a table that the run of this stamp makes: `{name}_{stamp}`. The name stays
 /// after the swap; [`live_constraint_name`] finds the name without the stamp again.
 pub fn constraint_name(name: &str, stamp: &str) -> String {
