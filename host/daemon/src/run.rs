@@ -12,6 +12,7 @@ mod cutover;
 mod execute;
 mod health;
 mod hooks;
+mod parents;
 mod progress;
 mod recorder;
 mod request;
@@ -24,7 +25,7 @@ mod validate;
 
 pub(crate) use clean::{removals, remove};
 pub(crate) use context::{End, Event, RunContext, Watch};
-pub(crate) use copy::{Factory, chunking, cutting};
+pub(crate) use copy::{Factory, chunking, cutting, uncommitted_rejects};
 pub(crate) use cutover::fence_outlook;
 pub(crate) use execute::{Approval, execute};
 pub(crate) use progress::{PaceSnapshot, Snapshot};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 
+use millrace_columnar::display::shortened;
 use millrace_model::{Cancel, Failure};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -31,9 +32,15 @@ pub(super) async fn rejects(home: &Home, arguments: &RejectsArgs) -> Result<Exit
         return retry(home, selector).await;
     }
     let record = home.store.run(&arguments.run).await?;
-    let rows = read(home, &record).await?;
+    let mut rows = read(home, &record).await?;
+    let uncommitted = run::uncommitted_rejects(&home.store, &record.id).await?;
+    let committed = rows.len();
+    rows.extend(uncommitted);
     if arguments.json {
-        print_json(&json!({ "run": record.id, "rejects": rows, "groups": groups(&rows) }));
+        let uncommitted = rows.len() - committed;
+        print_json(&json!({
+            "run": record.id, "rejects": rows, "groups": groups(&rows), "uncommitted": uncommitted
+        }));
         return Ok(Exit::Done);
     }
     if let Some(format) = arguments.format {
@@ -53,6 +60,12 @@ pub(super) async fn rejects(home: &Home, arguments: &RejectsArgs) -> Result<Exit
         return Ok(Exit::Done);
     }
     print(&record, &rows);
+    if rows.len() > committed {
+        say!(
+            "the last {} are the first ones of chunks that the copy did not finish: nothing of these chunks is in the target",
+            rows.len() - committed
+        );
+    }
     Ok(Exit::Done)
 }
 
@@ -112,10 +125,10 @@ fn print(record: &RunRecord, rows: &[RejectedRow]) {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         table.add_row([
             row.table.as_str(),
-            &row.key,
+            shortened(&row.key, 120),
             &text(&row.column),
-            millrace_columnar::display::shortened(&text(&row.value), 60),
-            &row.reason,
+            shortened(&text(&row.value), 60),
+            shortened(&row.reason, 300),
             &row.code,
         ]);
     }

@@ -1,6 +1,7 @@
 //! Copies the rows, through the row-copy core and the pipeline's copier and converters.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
@@ -11,7 +12,7 @@ use millrace_database::postgres::{Cutting, Snapshot as SourceSnapshot};
 use millrace_model::plan::Statement;
 use millrace_model::{Failure, StageKind, Table, TablePlan};
 use millrace_pipeline::{Action, EventKind};
-use millrace_rowcopy::port::{BatchConverter, Chunk, ChunkCopier, Converted};
+use millrace_rowcopy::port::{BatchConverter, Chunk, ChunkCopier, Converted, Reject};
 use millrace_rowcopy::{
     CopyControl, CopyObserver, CopyOptions, CopyProgress, TableCopy, TableOutcome, WorkerFactory, canonical_kinds,
     copy_tables,
@@ -27,7 +28,7 @@ use super::rows::TableRows;
 use super::tuning;
 use crate::outcome::{CopyOutcome, RejectedRow};
 use crate::setup::blocking;
-use crate::store::Artefact;
+use crate::store::{Artefact, Store};
 
 /// How often progress is told.
 const TELL_EVERY: Duration = Duration::from_millis(100);
@@ -37,6 +38,12 @@ const NOTED_AT_ONCE: usize = 256;
 
 /// Of rejected rows, how many a report shows.
 const REJECTS_SHOWN: usize = 100;
+
+/// Of rejected rows of chunks that were not committed, how many are kept of each table.
+const UNCOMMITTED_KEPT: usize = 100;
+
+/// Under which name the state keeps these.
+const UNCOMMITTED: &str = "rejects-uncommitted";
 
 /// The source's snapshot for a phase of the run.
 pub(super) async fn snapshot(run: &RunContext) -> Result<SourceSnapshot, Failure> {
@@ -98,13 +105,27 @@ impl BatchConverter for Unchanged {
     }
 }
 
-/// Hands each table that is done to who writes the journal.
-struct Tables(mpsc::UnboundedSender<TableOutcome>);
+/// Hands each table that is done to who writes the journal, and keeps the rejects that no commit has kept.
+struct Tables {
+    done: mpsc::UnboundedSender<TableOutcome>,
+    uncommitted: Arc<Mutex<HashMap<String, Vec<Reject>>>>,
+}
 
 impl CopyObserver for Tables {
     fn table_copied(&self, outcome: &TableOutcome) {
         // Nobody listens any more when the journal could not be written: the run ends with that.
-        let _ = self.0.send(outcome.clone());
+        let _ = self.done.send(outcome.clone());
+    }
+
+    fn rejects_uncommitted(&self, table: &str, rejects: &[Reject]) {
+        let mut tables = self.uncommitted.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = tables.entry(table.to_owned()).or_default();
+        for reject in rejects {
+            // A chunk that is tried again brings the same ones.
+            if kept.len() < UNCOMMITTED_KEPT && !kept.contains(reject) {
+                kept.push(reject.clone());
+            }
+        }
     }
 }
 
@@ -154,7 +175,9 @@ pub(super) async fn copy(run: &RunContext) -> Result<(), Failure> {
     let teller = tell(run, &progress, &control);
     let (done, mut copied) = mpsc::unbounded_channel();
     let (reins, watched) = (control.clone(), Arc::clone(&progress));
-    let copying = blocking(move || copy_tables(tables, options, &reins, &factory, &Tables(done), &watched));
+    let uncommitted = Arc::<Mutex<HashMap<String, Vec<Reject>>>>::default();
+    let tables_done = Tables { done, uncommitted: Arc::clone(&uncommitted) };
+    let copying = blocking(move || copy_tables(tables, options, &reins, &factory, &tables_done, &watched));
     let noting = async {
         let mut outcomes: Vec<CopyOutcome> = run.store.kept(run.id(), "copies").await?.unwrap_or_default();
         let mut done = Vec::new();
@@ -169,16 +192,48 @@ pub(super) async fn copy(run: &RunContext) -> Result<(), Failure> {
     };
     teller.abort();
     run.watch.progress.send_replace(None);
+    let uncommitted = match &result {
+        Ok(_) => HashMap::new(),
+        Err(_) => std::mem::take(&mut *uncommitted.lock().unwrap_or_else(PoisonError::into_inner)),
+    };
+    keep_uncommitted(run, uncommitted).await?;
     // What cannot be read now is read when the copy goes on; why it failed is what counts.
     let rejects = keep_rejects(run).await;
     let Err(failure) = result.and(noted).and(rejects) else { return Ok(()) };
     if failure.fault != millrace_model::Fault::Cancelled {
-        for table in pending.into_iter().filter(is_pending) {
+        // The others were only stopped: they stay begun, and have no failure of their own.
+        let failed = pending.into_iter().filter(is_pending).filter(|table| is_about(&failure, table));
+        for table in failed {
             let kind = EventKind::ActionFailed { failure: failure.clone() };
             run.recorder.action(&Action::copy(&table.target), kind).await?;
         }
     }
     Err(failure)
+}
+
+/// Whether a table's copy is what failed; one that names no table is about all.
+fn is_about(failure: &Failure, table: &TablePlan) -> bool {
+    let is_named = |name: &str| {
+        table.target.to_string() == name || table.shadow.as_ref().is_some_and(|shadow| shadow.to_string() == name)
+    };
+    failure.field("table").is_none_or(is_named)
+}
+
+/// Keeps the rejects that are not in the target's books, because their chunks were not committed.
+async fn keep_uncommitted(run: &RunContext, tables: HashMap<String, Vec<Reject>>) -> Result<(), Failure> {
+    let mut rows: Vec<RejectedRow> = Vec::new();
+    for table in run.record.plan.builds() {
+        let name = table.target.to_string();
+        for reject in tables.get(&name).into_iter().flatten() {
+            rows.push(RejectedRow::of(&run.record.plan, &table.target, run.books.kept(reject.clone())));
+        }
+    }
+    run.store.keep(run.id(), UNCOMMITTED, &rows).await
+}
+
+/// Rejects of chunks that were not committed when the run's copy stopped: the first ones of each table.
+pub(crate) async fn uncommitted_rejects(store: &Store, run: &str) -> Result<Vec<RejectedRow>, Failure> {
+    Ok(store.kept(run, UNCOMMITTED).await?.unwrap_or_default())
 }
 
 /// A table that can be copied.
@@ -306,6 +361,8 @@ pub(super) async fn keep_rejects(run: &RunContext) -> Result<(), Failure> {
         .into_iter()
         .take(REJECTS_SHOWN)
         .map(|(shadow, reject)| RejectedRow::of(&run.record.plan, &shadow, reject))
+        .chain(uncommitted_rejects(&run.store, run.id()).await?)
+        .take(REJECTS_SHOWN)
         .collect();
     run.store.keep(run.id(), "rejects", &rejects).await
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::context::{End, RunContext};
 use super::rollback::{self, NewRows};
 use super::switch::{self, Switched};
-use super::{clean, copy, health, hooks, validate};
+use super::{clean, copy, health, hooks, parents, validate};
 use crate::preflight;
 
 /// What is approved: the switch, after everything was copied and validated.
@@ -254,6 +254,7 @@ pub(super) fn no_shadow(table: &TablePlan) -> Failure {
 /// Gives the shadows their indexes and foreign keys, and lets them number on from where the source stands. All
 /// indexes before all foreign keys: a key of one shadow may refer to another shadow.
 async fn complete(run: &RunContext) -> Result<(), Failure> {
+    parents::have_arrived(run).await?;
     let numbers_itself = |table: &TablePlan| table.desired.iter().flat_map(|t| &t.columns).any(|c| c.identity);
     let unfinished =
         run.record.plan.builds().filter(|table| numbers_itself(table) || statements(table, false).next().is_some());

@@ -47,6 +47,14 @@ pub(crate) async fn retry(run: &RunContext) -> Result<(u64, u64), Failure> {
     Ok((tried, inserted))
 }
 
+/// What came of a row in quarantine.
+enum Tried {
+    /// It was read, and tried.
+    Came(Retried),
+    /// It could not be read, and why. What is known of it is all that is left of it, and stays.
+    NotFound(&'static str),
+}
+
 /// One table's way.
 struct TableRetry {
     source: Postgres,
@@ -84,12 +92,13 @@ impl TableRetry {
             if self.cancel.is_cancelled() {
                 return Err(Failure::cancelled("the rejects were no longer tried"));
             }
+            let runtime = tokio::runtime::Handle::current();
             match self.one(stored, &mut *converter, columns)? {
-                Retried::Inserted => inserted += 1,
-                Retried::Refused(reject) => {
-                    let books = self.books.clone();
-                    tokio::runtime::Handle::current().block_on(books.revise_reject(stored, reject))?;
+                Tried::Came(Retried::Inserted) => inserted += 1,
+                Tried::Came(Retried::Refused(reject)) => {
+                    runtime.block_on(self.books.revise_reject(stored, reject))?;
                 }
+                Tried::NotFound(why) => runtime.block_on(self.books.note_reject(stored, why))?,
             }
         }
         Ok(inserted)
@@ -100,31 +109,20 @@ impl TableRetry {
         stored: &StoredReject,
         converter: &mut dyn BatchConverter,
         columns: &[Column],
-    ) -> Result<Retried, Failure> {
-        let stays = |code: &str, reason: String, column: Option<&str>, value: Option<&str>| {
-            Retried::Refused(Reject {
-                key: stored.reject.key.clone(),
-                column: column.map(str::to_owned),
-                value: value.map(str::to_owned),
-                code: code.to_owned(),
-                reason,
-            })
-        };
+    ) -> Result<Tried, Failure> {
         let Some(key) = self.key(&stored.reject.key) else {
-            let reason = "the row has no key by which it could be found again".to_owned();
-            return Ok(stays("copy.row-without-key", reason, None, None));
+            return Ok(Tried::NotFound("the row has no key by which it could be found"));
         };
         let mut reader = self.source.rows_by_key(&self.snapshot, &self.source_table, vec![key]);
         let Some(batch) = reader.next(2, BATCH_BYTES)? else {
-            let reason = "the source has no row with this key any more".to_owned();
-            return Ok(stays("copy.row-gone", reason, None, None));
+            return Ok(Tried::NotFound("the source has no row with this key any more"));
         };
         let converted = converter.convert(batch)?;
         if let Some((_, failure)) = converted.rejects.first() {
-            return Ok(stays(&failure.code, failure.message.clone(), failure.field("column"), failure.field("value")));
+            return Ok(Tried::Came(Retried::Refused(Reject::of(stored.reject.key.clone(), failure))));
         }
         let batch: Batch = converted.batch;
-        self.target.retry(&self.books, stored, &self.live, columns, &batch)
+        self.target.retry(&self.books, stored, &self.live, columns, &batch).map(Tried::Came)
     }
 
     /// The key's texts as the source reads them. None: there is none, or not all of it is known.

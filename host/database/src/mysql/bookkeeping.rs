@@ -48,6 +48,9 @@ const CREATE: [&str; 4] = [
 /// How many tables one statement lists, or takes off the list.
 const TABLES_A_STATEMENT: usize = 500;
 
+/// Between why a row is in quarantine and why it could not be tried again.
+const NOTE: &str = "; not tried again: ";
+
 /// MySQL's "no such table".
 const NO_SUCH_TABLE: u16 = 1146;
 
@@ -179,7 +182,7 @@ impl Bookkeeping {
     }
 
     /// A reject as these books keep it.
-    pub(super) fn kept(&self, reject: Reject) -> Reject {
+    pub fn kept(&self, reject: Reject) -> Reject {
         match self.values {
             RejectValues::Keep => reject,
             RejectValues::Digest => reject.hidden(),
@@ -411,6 +414,20 @@ impl Bookkeeping {
             stored.condition()
         );
         self.write(&format!("revise a reject of {}", stored.table), &sql).await
+    }
+
+    /// Adds to what is known of a row in quarantine that it could not be tried again, and why; what it was kept for stays.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn note_reject(&self, stored: &StoredReject, note: &str) -> Result<(), Failure> {
+        let first = stored.reject.reason.split(NOTE).next().unwrap_or_default();
+        let sql = format!(
+            "UPDATE millrace_rejects SET reason = {} WHERE {}",
+            quote_text(&format!("{first}{NOTE}{note}")),
+            stored.condition()
+        );
+        self.write(&format!("note what became of a reject of {}", stored.table), &sql).await
     }
 
     /// Whether a row is still in quarantine.

@@ -205,7 +205,8 @@ impl Writer {
             literal_text(literals.get(at)?)
         };
         let short = |text: String| display::shortened(&text, VALUE_BYTES).to_owned();
-        let key = self.key.iter().map(|name| (name.clone(), value(name).map(short).into())).collect();
+        // Whole, however long: it is what the row is found by when it is tried again.
+        let key = self.key.iter().map(|name| (name.clone(), value(name).into())).collect();
         let words = error.as_database_error().map_or("", |e| e.message());
         let column = blamed_column(words, &self.columns);
         let number = mysql_number(error).unwrap_or_default();
