@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use millrace_plugin_sdk::handle::Pair;
 use millrace_plugin_sdk::model::comparison::{Cause, Difference, Disparity, Finding, RowDifferences};
 
+/// The code of row counts that differ.
+pub(crate) const COUNT: &str = "validate.count";
+
 /// What mends rows.
 pub(crate) const COPY_AGAIN: &str = "`millrace validate PIPELINE --repair` copies what differs from the source again";
 
@@ -28,7 +31,7 @@ pub(crate) fn of_count(pair: &dyn Pair, source: u64, target: u64) -> Option<Find
         format!("{} are too many", target - source)
     };
     (source != target).then(|| Finding {
-        code: "validate.count".to_owned(),
+        code: COUNT.to_owned(),
         message: format!("{} has {source} rows and {} has {target}: {surplus}", pair.source_name(), pair.target_name()),
         cause: None,
         rows: source.abs_diff(target),
