@@ -270,10 +270,22 @@ fn next_steps(run: &RunRecord, summary: &Summary, failure: Option<&Failure>) -> 
             if let Some(failure) = failure {
                 steps.push(format!("Why it stopped, and what to do: `millrace explain {}`.", failure.code));
             }
-            steps.push(format!("Continue where it stopped: `millrace resume {id}`."));
+            steps.push(match failure.filter(|failure| needs_a_new_run(failure)) {
+                Some(_) => format!(
+                    "See which rows: `millrace rejects {id}`. After a change of the source or the pipeline: \
+                     `millrace rollback {id}` and a new run; a run that is resumed would refuse it."
+                ),
+                None => format!("Continue where it stopped: `millrace resume {id}`."),
+            });
         }
     }
     steps
+}
+
+/// Whether what must be changed, rows of the source or the pipeline's configuration, is something that a resumed run
+/// would refuse or not read.
+pub(crate) fn needs_a_new_run(failure: &Failure) -> bool {
+    matches!(failure.code.as_str(), "copy.rejects-exceeded" | "copy.parents-rejected")
 }
 
 /// `1,234,567`.

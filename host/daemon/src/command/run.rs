@@ -12,7 +12,7 @@ use crate::cli::{ApplyArgs, ContinueArgs, RollbackArgs, RunArgs};
 use crate::console::{self, Follower};
 use crate::databases::Databases;
 use crate::planner;
-use crate::report::{Report, grouped};
+use crate::report::{Report, grouped, needs_a_new_run};
 use crate::run::{Approval, End, NewRows, Watch};
 use crate::service;
 use crate::setup::Setup;
@@ -229,7 +229,8 @@ async fn settle(
         }
         Err(failure) => {
             console::print_failure(&failure);
-            eprintln!("  next:  millrace resume {id}");
+            let next = if needs_a_new_run(&failure) { "rejects" } else { "resume" };
+            eprintln!("  next:  millrace {next} {id}");
         }
     }
     Ok(exit)
