@@ -263,6 +263,15 @@ impl Outcome {
         Ok(self)
     }
 
+    /// Fails where the command printed this text anywhere.
+    ///
+    /// # Errors
+    /// When it did, with the outcome.
+    pub fn never_says(self, text: &str) -> Result<Self> {
+        ensure!(!self.stdout.contains(text) && !self.stderr.contains(text), "it said {text:?}\n{self}");
+        Ok(self)
+    }
+
     /// Demands that it said this, on either output.
     ///
     /// # Errors

@@ -29,8 +29,9 @@ pub(crate) struct Cli {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Global {
     /// The folder of the daemon's state: runs, their journals, compiled plugins
-    /// [default: $XDG_STATE_HOME/millrace, or ~/.local/state/millrace]
-    #[arg(long, global = true, env = "MILLRACE_STATE", value_name = "DIR", help_heading = "Global options")]
+    /// [env: MILLRACE_STATE] [default: $XDG_STATE_HOME/millrace, or ~/.local/state/millrace]
+    // The variable is read where the folder is needed: clap would show it in the usage of every mistake.
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
     pub(crate) state: Option<PathBuf>,
     /// How much is logged: error, warn, info, debug, trace, or a filter such as `millrace=debug,sqlx=warn`
     #[arg(

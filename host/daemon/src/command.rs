@@ -82,7 +82,7 @@ pub(crate) struct Home {
 
 impl Home {
     pub(crate) async fn open(global: &Global) -> Result<Self, Failure> {
-        let folder = global.state.clone().unwrap_or_else(store::default_folder);
+        let folder = global.state.clone().unwrap_or_else(store::folder_by_environment);
         let store = Store::open(&folder).await?;
         let runtime = engine(store.plugin_cache())?;
         Ok(Self { store, runtime })

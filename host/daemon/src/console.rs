@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use millrace_model::Failure;
 use millrace_model::comparison::percent;
@@ -65,10 +65,18 @@ pub(crate) fn print_setup_error(error: &SetupError) {
     }
 }
 
+/// Columns that people copy from: they are never broken, however narrow the terminal.
+const WHOLE_COLUMNS: [&str; 9] = ["run", "pipeline", "state", "table", "column", "code", "name", "kind", "copier"];
+
 /// A table without lines.
 pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(header.to_vec());
+    for (column, name) in table.column_iter_mut().zip(header) {
+        if WHOLE_COLUMNS.contains(name) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
     table
 }
 
@@ -210,5 +218,21 @@ fn describe(event: &Event) -> Option<String> {
         EventKind::RollbackStarted { reason } => Some(format!("rolling back: {reason}")),
         EventKind::Undone => Some(format!("  undone: {action}")),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_copy_is_never_broken_and_a_table_fits_eighty_columns() {
+        let run = "20261124-173237-44f032";
+        let mut runs = table(&["run", "pipeline", "state", "last changed"]);
+        runs.add_row([run, "shop", "waiting for approval", "2026-11-24 17:33:01 UTC"]).set_width(80);
+        assert!(runs.lines().all(|line| line.trim_end().chars().count() <= 80), "{runs}");
+        assert!(runs.to_string().contains(run), "{runs}");
+        runs.set_width(40);
+        assert!(runs.to_string().contains(run), "{runs}");
     }
 }

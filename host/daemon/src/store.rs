@@ -128,8 +128,11 @@ fn failure(what: &str, error: &sqlx::Error) -> Failure {
     Failure::internal(code, format!("the state could not {what}{hint}: {text}"))
 }
 
-/// The folder of the state where none is given.
-pub(crate) fn default_folder() -> PathBuf {
+/// The folder of the state where the command line names none.
+pub(crate) fn folder_by_environment() -> PathBuf {
+    if let Some(folder) = std::env::var_os("MILLRACE_STATE").filter(|folder| !folder.is_empty()) {
+        return folder.into();
+    }
     let home = || std::env::var_os("HOME").map_or_else(|| PathBuf::from("."), PathBuf::from);
     std::env::var_os("XDG_STATE_HOME").map_or_else(|| home().join(".local/state"), PathBuf::from).join("millrace")
 }

@@ -17,3 +17,4 @@ mod error;
 mod lease;
 pub mod mysql;
 pub mod postgres;
+mod url;

@@ -15,7 +15,7 @@ const KEYS_OF_KINDS: &[(&str, &[StageKind])] = &[
     ("memory", &[StageKind::Copier]),
     ("rows_per_second", &[StageKind::Copier]),
     ("rejects", &[StageKind::Copier]),
-    ("approve", &[StageKind::Copier, StageKind::Switcher, StageKind::Cleaner]),
+    ("approve", &[StageKind::Switcher]),
     ("before", &[StageKind::Switcher]),
     ("after", &[StageKind::Switcher]),
     ("health", &[StageKind::Switcher]),

@@ -33,5 +33,5 @@ pub use journal::{Direction, Journal};
 pub use parse::KNOWN_KEYS;
 pub use recovery::{NextStep, Outcome, Recovery};
 pub use run::{Action, RunId, RunState};
-pub use tables::{ColumnPattern, NameCase, Rename, TablePattern, TableSelection};
+pub use tables::{ColumnPattern, Rename, TablePattern, TableSelection};
 pub use variable::Resolver;

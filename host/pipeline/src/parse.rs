@@ -13,7 +13,7 @@ use crate::diagnostic::Diagnostic;
 use crate::raw::{Field, Report, Section};
 use crate::stage::{COMMAND_KEYS, HEALTH_KEYS, POST_KEYS, REJECTS_KEYS, STAGE_KEYS, stages};
 use crate::suggestion::did_you_mean;
-use crate::tables::{NameCase, Rename, TablePattern, TableSelection};
+use crate::tables::{Rename, TablePattern, TableSelection};
 use crate::variable::{Resolver, Template};
 
 const PIPELINE_KEYS: &[&str] = &["name", "databases", "tables", "stage"];
@@ -293,8 +293,8 @@ fn renames(field: &Field<'_>, report: &mut Report<'_>) -> Option<Vec<Rename>> {
         match Rename::parse(&target.name, text) {
             Ok(rename) => {
                 // Most servers of the target do not tell capitals apart in names.
-                let folded = NameCase::Insensitive.fold(&rename.target);
-                if let Some(first) = renames.iter().find(|r| NameCase::Insensitive.fold(&r.target) == folded) {
+                let folded = rename.target.to_lowercase();
+                if let Some(first) = renames.iter().find(|r| r.target.to_lowercase() == folded) {
                     let message =
                         format!("`{}` and `{}` are both renamed to `{}`", first.table, rename.table, first.target);
                     report.add(target.span.clone(), "pipeline.renamed-to-one", message);

@@ -1,6 +1,5 @@
 //! Which tables and columns a pipeline is about, and what the tables are called in the target.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use millrace_model::plan::KeptRows;
@@ -220,30 +219,6 @@ impl Rename {
     }
 }
 
-/// How the target compares the names of tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NameCase {
-    /// `Orders` and `orders` are two tables.
-    Sensitive,
-    /// They are one.
-    Insensitive,
-}
-
-impl NameCase {
-    /// By the server's variable `lower_case_table_names`: 0 is sensitive, 1 and 2 are not.
-    pub fn of_lower_case_table_names(value: u64) -> Self {
-        if value == 0 { Self::Sensitive } else { Self::Insensitive }
-    }
-
-    /// The spelling by which names are equal.
-    pub(crate) fn fold(self, name: &str) -> String {
-        match self {
-            Self::Sensitive => name.to_owned(),
-            Self::Insensitive => name.to_lowercase(),
-        }
-    }
-}
-
 /// The tables of a pipeline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TableSelection {
@@ -279,22 +254,7 @@ impl TableSelection {
         TableName::bare(renames.first().map_or(table.name.as_str(), |r| r.target.as_str()))
     }
 
-    /// Selected tables that would have the same name in the target: both tables, and the name.
-    pub fn collisions(&self, tables: &[TableName], case: NameCase) -> Vec<(TableName, TableName, String)> {
-        let mut names: BTreeMap<String, &TableName> = BTreeMap::new();
-        let mut collisions = Vec::new();
-        for table in tables.iter().filter(|table| self.selects(table)) {
-            let target = self.target_name(table).name;
-            let folded = case.fold(&target);
-            match names.get(&folded) {
-                Some(first) => collisions.push(((*first).clone(), table.clone(), target)),
-                None => drop(names.insert(folded, table)),
-            }
-        }
-        collisions
-    }
-
-    /// Renames of tables that the source does not have: most likely slips.
+    /// Renames of tables that the source does not have: slips, or left from a table that is gone.
     pub fn idle_renames(&self, tables: &[TableName]) -> Vec<&Rename> {
         self.rename.iter().filter(|rename| !tables.iter().any(|table| rename.table.matches(table))).collect()
     }
@@ -376,15 +336,5 @@ mod tests {
             assert!(Rename::parse(table, target).is_err(), "{table} {target}");
         }
         assert_eq!(Rename::parse("a", "\"b.c\"").expect("quoted").target, "b.c");
-    }
-
-    #[test]
-    fn two_tables_with_one_name_in_the_target_collide() {
-        let tables = selection(&["*"], &[], &[("public.api", "orders")]);
-        let all = [name("public", "Orders"), name("public", "api"), name("shop", "lines"), name("web", "lines")];
-        let lines = (name("shop", "lines"), name("web", "lines"), "lines".to_owned());
-        assert_eq!(tables.collisions(&all, NameCase::of_lower_case_table_names(0)), std::slice::from_ref(&lines));
-        let orders = (name("public", "Orders"), name("public", "api"), "orders".to_owned());
-        assert_eq!(tables.collisions(&all, NameCase::of_lower_case_table_names(1)), [orders, lines]);
     }
 }

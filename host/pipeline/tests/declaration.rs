@@ -300,14 +300,17 @@ fn stages_are_checked_when_their_kinds_are_known() {
 #[test]
 fn a_key_is_for_its_kind_of_stage() {
     let text = format!(
-        "{HEAD}{MODELS}{}rejects = {{}}\napprove = true\n{}database = \"source\"\ncolumns = [\"a.b\"]\n",
+        "{HEAD}{MODELS}{}rejects = {{}}\napprove = true\n{}database = \"source\"\ncolumns = [\"a.b\"]\n{}approve = true\n",
         stages(&["differ"]),
-        stages(&["convert-oceanbase"])
+        stages(&["convert-oceanbase"]),
+        stages(&["copy-range"])
     );
     let expected = pairs(&[
         ("pipeline.key-of-other-kind", "{}"),
         ("pipeline.key-of-other-kind", "true"),
         ("pipeline.key-of-other-kind", "\"source\""),
+        // The copy would not wait for anybody.
+        ("pipeline.key-of-other-kind", "true"),
     ]);
     assert_eq!(checked(&text), expected);
 }

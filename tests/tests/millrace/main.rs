@@ -13,6 +13,7 @@ mod incremental;
 mod kills;
 mod mutations;
 mod networks;
+mod newcomers;
 mod plans;
 mod policies;
 mod preflights;

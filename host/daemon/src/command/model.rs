@@ -41,9 +41,18 @@ pub(super) async fn model(home: &Home, command: ModelCommand) -> Result<Exit, Re
         ModelCommand::Diff { desired, current, json } => {
             let changes = match current {
                 Some(current) => {
+                    let (desired, current) = (read(&desired)?, read(&current)?);
+                    refuse_other_dialects(&desired, &current)?;
                     let mut differ =
                         load_builtin(&home.runtime, "differ")?.differ(&StageContext::new("differ", "{}"))?;
-                    differ.diff(&read(&desired)?, &read(&current)?)?
+                    differ.diff(&desired, &current)?
+                }
+                None if desired.extension().is_some_and(|extension| extension == "json") => {
+                    return Err(Failure::config(
+                        "model.nothing-to-compare-with",
+                        format!("{} is a model: name the one to compare it with, or a pipeline", desired.display()),
+                    )
+                    .into());
                 }
                 None => {
                     let cancel = cancel_on_signal();
@@ -62,6 +71,20 @@ fn read(path: &Path) -> Result<DatabaseModel, Failure> {
     let text = fs::read_to_string(path)
         .map_err(|e| Failure::config("model.unreadable", format!("{} cannot be read: {e}", path.display())))?;
     document::read(&text)
+}
+
+/// Types are compared as they are spelled, and each kind of database spells them its own way.
+fn refuse_other_dialects(desired: &DatabaseModel, current: &DatabaseModel) -> Result<(), Failure> {
+    if (desired.dialect == "postgres") == (current.dialect == "postgres") {
+        return Ok(());
+    }
+    Err(Failure::config(
+        "model.dialects-differ",
+        format!(
+            "one model is {}'s and the other {}'s: only a pipeline's converters say what a type of the one is in the other",
+            desired.dialect, current.dialect
+        ),
+    ))
 }
 
 fn print(changes: &[Change], json: bool) {

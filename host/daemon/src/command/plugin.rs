@@ -76,7 +76,15 @@ fn print(facts: &Facts) {
     say!("kind     {}", facts.kind);
     say!("sha256   {}", facts.sha256);
     say!("origin   {}", facts.origin);
-    say!("imports  {}", facts.imports.join(", "));
+    let (system, lent): (Vec<&String>, Vec<&String>) = facts.imports.iter().partition(|name| name.starts_with("wasi:"));
+    let join = |names: &[&String]| names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+    say!("imports  {}", join(&lent));
+    if !system.is_empty() {
+        say!("         {}", join(&system));
+        say!(
+            "         (what its language brings along: answered with no variables, arguments, files, sockets or time)"
+        );
+    }
     say!("config");
     let schema = serde_json::to_string_pretty(&facts.config_schema).unwrap_or_default();
     for line in schema.lines() {

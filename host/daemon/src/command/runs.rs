@@ -16,13 +16,22 @@ pub(super) async fn list(home: &Home, arguments: &RunsArgs) -> Result<Exit, Refu
         print_json(&runs);
         return Ok(Exit::Done);
     }
-    let mut table = console::table(&["run", "pipeline", "state", "begun", "last changed"]);
+    // A run's id says when it began.
+    let mut table = console::table(&["run", "pipeline", "state", "last changed"]);
     for run in &runs {
         let state = shown_state(home, &run.id, &run.state);
-        table.add_row([run.id.as_str(), &run.pipeline, &state, &run.created_at, &run.updated_at]);
+        table.add_row([run.id.as_str(), &run.pipeline, &state, &second(&run.updated_at)]);
     }
     say!("{table}");
     Ok(Exit::Done)
+}
+
+/// An instant (RFC 3339) as people read it in a list: to the second.
+fn second(instant: &str) -> String {
+    match instant.parse::<jiff::Timestamp>() {
+        Ok(instant) => instant.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+        Err(_) => instant.to_owned(),
+    }
 }
 
 /// A run that says it is running and has no process was interrupted.

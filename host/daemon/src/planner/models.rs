@@ -1,7 +1,7 @@
 //! Reads the models of both databases, through the pipeline's model sources.
 
 use millrace_model::capability::CatalogSession;
-use millrace_model::schema::DatabaseModel;
+use millrace_model::schema::{DatabaseModel, TableName};
 use millrace_model::{Cancel, Failure, StageKind};
 use millrace_pipeline::DatabaseName;
 
@@ -36,11 +36,28 @@ pub(crate) async fn selected_source(
     cancel: &Cancel,
 ) -> Result<DatabaseModel, Failure> {
     let mut model = load_model(setup, databases, DatabaseName::Source, cancel).await?;
+    refuse_idle_renames(setup, &model)?;
     model.tables.retain(|table| setup.pipeline.tables.selects(&table.name));
     let schemas: Vec<String> = model.tables.iter().map(|t| t.name.schema.clone()).collect();
     model.objects.retain(|object| schemas.contains(&object.name.schema));
     model.tables.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(model)
+}
+
+/// Refuses a rename of a table that the source does not have: the table that was meant would keep its own name.
+fn refuse_idle_renames(setup: &Setup, source: &DatabaseModel) -> Result<(), Failure> {
+    let names: Vec<TableName> = source.tables.iter().map(|table| table.name.clone()).collect();
+    let idle = setup.pipeline.tables.idle_renames(&names);
+    let Some(first) = idle.first() else { return Ok(()) };
+    let written: Vec<String> = idle.iter().map(|rename| format!("{} = \"{}\"", rename.table, rename.target)).collect();
+    Err(Failure::config(
+        "plan.renames-nothing",
+        format!(
+            "the source has no table for the rename {}; names are compared with their capitals",
+            written.join(", ")
+        ),
+    )
+    .with("table", first.table.to_string()))
 }
 
 /// The target's model without what runs keep there: their books, shadows and backups.

@@ -448,7 +448,7 @@ fn parse(url: &SecretString, name: &str) -> Result<MySqlConnectOptions, Failure>
     }
     let rest = text.split_once("://").map_or("", |(_, rest)| rest);
     let options: MySqlConnectOptions =
-        format!("mysql://{rest}").parse().map_err(|_| bad("is not one that the driver understands"))?;
+        format!("mysql://{rest}").parse().map_err(|_| bad(&crate::url::why_unreadable(text)))?;
     if options.get_database().is_none_or(str::is_empty) {
         return Err(bad("names no database: end it with /NAME"));
     }

@@ -266,7 +266,7 @@ fn parse(url: &SecretString, name: &str) -> Result<PgConnectOptions, Failure> {
     if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
         return Err(bad("does not begin with postgres://"));
     }
-    let options: PgConnectOptions = text.parse().map_err(|_| bad("is not one that the driver understands"))?;
+    let options: PgConnectOptions = text.parse().map_err(|_| bad(&crate::url::why_unreadable(text)))?;
     Ok(options.disable_statement_logging())
 }
 
