@@ -161,17 +161,15 @@ async fn what_is_known_of_a_row_without_a_key_stays_when_it_is_tried_again() -> 
 
 #[tokio::test]
 async fn a_row_with_a_long_key_that_the_target_refused_is_found_again() -> Result<()> {
+    // To the target, the two long keys are one.
     let script = "CREATE TABLE named (name text PRIMARY KEY, n integer NOT NULL);
         INSERT INTO named SELECT 'short ' || n, n FROM generate_series(1, 20) AS n;
-        INSERT INTO named VALUES (repeat('k', 1500) || 'a', 1), (repeat('k', 1500) || 'A', 2);";
-    let (source, target, millrace) = databases(script).await?;
-    let cast = "cast = { \"public.named.n\" = \"TINYINT\" }";
-    let pipeline = pipeline(&millrace, "at_most = 0.5", cast)?;
-    source.run_sql("UPDATE named SET n = 1000 WHERE n = 2 AND length(name) > 1000").await?;
+        INSERT INTO named VALUES (repeat('k', 1500), 1), (repeat('k', 1500) || ' ', 2);";
+    let (_, target, millrace) = databases(script).await?;
+    let pipeline = pipeline(&millrace, "at_most = 0.5", "")?;
     millrace.run(&["run", &pipeline, "--yes"]).await?.expect(0)?;
-    let rows = count_rows(&target, "named").await?;
-    ensure!(rows == 21, "{rows}");
-    source.run_sql("UPDATE named SET n = 3 WHERE n = 1000").await?;
+    ensure!(count_rows(&target, "named").await? == 21);
+    target.run_sql("DELETE FROM named WHERE LENGTH(name) >= 1500").await?;
     let tried = millrace.run(&["rejects", "retry", "last", "--json"]).await?.expect(0)?.json()?;
     ensure!(tried["inserted"] == 1, "{tried:#}");
     Ok(())

@@ -54,6 +54,8 @@ impl Place {
         match file.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => return Err(self.failed(&"another process is writing it")),
+            // A kind of disk that knows no locks.
+            Err(fs::TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => {}
             Err(fs::TryLockError::Error(error)) => return Err(self.failed(&error)),
         }
         file.set_len(0).map_err(|e| self.failed(&e))?;
