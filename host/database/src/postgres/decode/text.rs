@@ -177,10 +177,19 @@ fn read(builder: &mut ArrayBuilder, spelled: Spelled, text: &[u8]) -> Option<()>
 
 /// A timestamp, with or without its zone, which is UTC.
 fn timestamp(text: &[u8]) -> Option<i64> {
+    let read = |text: &[u8]| calendar::read_timestamp(text).or_else(|| beyond_count(text));
     match text.windows(UTC.len()).position(|part| part == UTC) {
-        None => calendar::read_timestamp(text),
-        Some(at) => calendar::read_timestamp(&[&text[..at], &text[at + UTC.len()..]].concat()),
+        None => read(text),
+        Some(at) => read(&[&text[..at], &text[at + UTC.len()..]].concat()),
     }
+}
+
+/// PostgreSQL counts from 2000 and has thirty years more than can be counted from 1970: they are taken for the last
+/// instant, as in binary.
+fn beyond_count(text: &[u8]) -> Option<i64> {
+    const LAST_YEAR: u32 = 294_247;
+    let year: u32 = std::str::from_utf8(text.split(|byte| *byte == b'-').next()?).ok()?.parse().ok()?;
+    (year >= LAST_YEAR).then_some(i64::MAX)
 }
 
 #[cfg(test)]
@@ -225,6 +234,8 @@ mod tests {
     fn instants_are_read_with_their_zone_and_before_our_era() {
         assert_eq!(timestamp(b"1970-01-01 00:00:01.5+00"), Some(1_500_000));
         assert_eq!(timestamp(b"infinity"), Some(i64::MAX));
+        assert_eq!(timestamp(b"294276-12-31 00:00:00+00"), Some(i64::MAX), "as the binary form is read");
+        assert_eq!(timestamp(b"2024-13-31 00:00:00"), None);
         assert_eq!(timestamp(b"0044-03-15 00:00:00+00 BC"), calendar::read_timestamp(b"0044-03-15 00:00:00 BC"));
     }
 
