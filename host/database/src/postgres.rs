@@ -7,6 +7,8 @@ mod chunking;
 mod collision;
 mod connect;
 mod decode;
+mod identity;
+mod locks;
 mod preflight;
 mod profile;
 mod select;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_model::capability::CatalogSession;
-use millrace_model::{Cancel, Failure, Profile, ProfileRequest, Table};
+use millrace_model::{Cancel, Failure, Profile, ProfileRequest, Table, TableName};
 use millrace_rowcopy::port::{BatchReader, Chunk, Lane, RowSource};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
@@ -131,6 +131,15 @@ impl Postgres {
     /// What the database says.
     pub async fn snapshot(&self) -> Result<Snapshot, Failure> {
         self.bridge.run(snapshot::export(self)).await
+    }
+
+    /// The same with these tables locked against changes of their schema for as long as the snapshot lasts, and looked at:
+    /// see [`Snapshot::identity`]. Attempts to lock them are made for so long as `patience`.
+    ///
+    /// # Errors
+    /// `database.table-locked`, naming who is in the way; `database.too-few-locks`; what the database says.
+    pub async fn snapshot_of(&self, tables: &[TableName], patience: Duration) -> Result<Snapshot, Failure> {
+        self.bridge.run(snapshot::export_locked(self, tables, patience)).await
     }
 
     /// Chunks of about so many rows that together hold every row of the snapshot once.
