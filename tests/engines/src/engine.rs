@@ -73,6 +73,28 @@ impl Engine {
         }
     }
 
+    /// Starts a hot standby of a PostgreSQL server that runs: it shows what is committed there, a moment later.
+    pub async fn start_standby(primary: &Self) -> Result<Self, Error> {
+        let (installation, port) = (primary.installation.clone(), primary.port);
+        let engine = blocking(move || {
+            let account = Account::choose()?;
+            let folder = data_folder(installation.kind(), account)?;
+            installation.base_backup(port, &folder.path().join("data"), account)?;
+            Ok(Self {
+                installation,
+                options: Options::default(),
+                account,
+                port: free_port()?,
+                folder: folder.keep(),
+                guard: Mutex::new(None),
+                databases: AtomicU32::new(0),
+            })
+        })
+        .await?;
+        engine.launch(Launch::Again).await?;
+        Ok(engine)
+    }
+
     /// Everything up to the server's own start.
     fn prepare(kind: Kind, options: Options) -> Result<Self, Error> {
         let account = Account::choose()?;

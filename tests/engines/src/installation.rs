@@ -89,14 +89,27 @@ impl Installation {
             Some(file) => command.args(["-A", "scram-sha-256"]).arg("--pwfile").arg(file),
             None => command.args(["-A", "trust"]),
         };
+        self.carry_out(command, account, "initialise")
+    }
+
+    /// Copies the folder of a PostgreSQL server that runs on this port, so that a server in the copy follows it.
+    pub(crate) fn base_backup(&self, port: u16, data: &Path, account: Account) -> Result<(), Error> {
+        let mut command = Command::new(self.programs().join("pg_basebackup"));
+        command.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-U", "postgres", "-D"]).arg(data);
+        command.args(["--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast", "--no-sync"]);
+        self.carry_out(command, account, "copy a running")
+    }
+
+    fn carry_out(&self, mut command: Command, account: Account, doing: &str) -> Result<(), Error> {
         command.current_dir("/").env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C");
         account.run(&mut command);
-        let output = command.output().map_err(Error::system(|| format!("run initdb of {}", self.kind)))?;
+        let action = || format!("{doing} {}", self.kind);
+        let output = command.output().map_err(Error::system(action))?;
         if output.status.success() {
             return Ok(());
         }
         let said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', " / ");
-        Err(Error::System { action: format!("initialise {}", self.kind), reason: std::io::Error::other(said) })
+        Err(Error::System { action: action(), reason: std::io::Error::other(said) })
     }
 }
 
