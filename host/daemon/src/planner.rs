@@ -51,6 +51,7 @@ pub(crate) async fn plan(setup: &Setup, databases: &Databases, cancel: &Cancel) 
 
 async fn plan_once(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Result<Planned, Failure> {
     let source = selected_source(setup, databases, cancel).await?;
+    let source_identity = models::identity(setup, databases, &source, cancel).await?;
     let current = selected_target(setup, databases, cancel).await?;
     let names = target_names(setup, &source.tables, databases)?;
     let run = new_run(databases, cancel).await?;
@@ -123,6 +124,7 @@ async fn plan_once(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Res
             stamp,
             source: Server { dialect: source.dialect.clone(), version: source.version.clone() },
             target: Server { dialect: current.dialect.clone(), version: current.version.clone() },
+            source_identity,
             target_fingerprint: fingerprint(&current),
             tables,
             not_carried,

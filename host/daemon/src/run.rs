@@ -22,6 +22,7 @@ mod rows;
 mod switch;
 mod tuning;
 mod validate;
+mod world;
 
 pub(crate) use clean::{removals, remove};
 pub(crate) use context::{End, Event, RunContext, Watch};

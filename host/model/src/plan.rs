@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::Change;
 use crate::failure::Failure;
+use crate::identity::SourceIdentity;
 use crate::mapping::{Mapping, Profile, ProfileRequest};
 use crate::schema::{Table, TableName};
 
@@ -79,6 +80,9 @@ pub struct Plan {
     pub source: Server,
     /// Dialect and version of the target.
     pub target: Server,
+    /// Which server and tables it was made for: a run refuses others. None: the source's model came from a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_identity: Option<SourceIdentity>,
     /// Digest (hex) of the target's model when the plan was made: `apply` refuses another target.
     pub target_fingerprint: String,
     /// Parents before children where foreign keys allow it.

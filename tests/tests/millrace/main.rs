@@ -19,6 +19,7 @@ mod policies;
 mod preflights;
 mod rejects;
 mod serving;
+mod sources;
 mod states;
 mod validating;
 mod values;

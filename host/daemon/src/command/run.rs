@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use millrace_model::{Cancel, Failure, Plan};
+use millrace_model::{Between, Cancel, Failure, Plan};
 use millrace_pipeline::{RunId, RunState};
 use serde::Serialize;
 
@@ -96,8 +96,23 @@ pub(super) async fn apply(home: &Home, arguments: &ApplyArgs) -> Result<Exit, Re
     carry_out(home, setup, record, approval(arguments.yes), cancel, arguments.json).await
 }
 
-/// Refuses a plan whose source tables have other columns by now: they would be read wrongly, or not at all.
+/// Refuses a plan whose source is another one by now: its tables would be read wrongly, or not at all.
 async fn check_source(setup: &Setup, databases: &Databases, plan: &Plan, cancel: &Cancel) -> Result<(), Failure> {
+    if let (Some(planned), Some(source)) = (&plan.source_identity, &databases.source) {
+        let names: Vec<_> = planned.tables.iter().map(|table| table.name.clone()).collect();
+        let now = source.with_cancel(cancel).identity(&names).await?;
+        let changes = planned.changes(&now, Between::PlanAndRun);
+        // Tables that are kept as they are may be altered meanwhile: the plan does nothing with them.
+        let read: Vec<_> = plan.builds().chain(plan.compared()).filter_map(|table| table.source.as_ref()).collect();
+        let matters = |table: &_| read.contains(&table);
+        let Some(change) = changes.into_iter().find(|change| change.table.as_ref().is_none_or(matters)) else {
+            return Ok(());
+        };
+        return Err(Failure::config(
+            "plan.source-changed",
+            format!("the source is not what it was when this plan was made, {}: {}", plan.created, change.what),
+        ));
+    }
     let source = planner::selected_source(setup, databases, cancel).await?;
     for table in plan.builds() {
         let Some(planned) = &table.source_table else { continue };

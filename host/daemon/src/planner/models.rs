@@ -2,7 +2,7 @@
 
 use millrace_model::capability::CatalogSession;
 use millrace_model::schema::{DatabaseModel, TableName};
-use millrace_model::{Cancel, Failure, StageKind};
+use millrace_model::{Cancel, Failure, Fault, SourceIdentity, StageKind};
 use millrace_pipeline::DatabaseName;
 
 use crate::databases::Databases;
@@ -58,6 +58,32 @@ fn refuse_idle_renames(setup: &Setup, source: &DatabaseModel) -> Result<(), Fail
         ),
     )
     .with("table", first.table.to_string()))
+}
+
+/// Which tables these are that the model describes. None: it comes from a file, or the source is not reached.
+///
+/// # Errors
+/// `plan.source-changed`, to be tried again, when they were altered while they were looked at.
+pub(super) async fn identity(
+    setup: &Setup,
+    databases: &Databases,
+    model: &DatabaseModel,
+    cancel: &Cancel,
+) -> Result<Option<SourceIdentity>, Failure> {
+    let from_file = setup
+        .stages(StageKind::ModelSource)
+        .any(|stage| stage.declaration.database == Some(DatabaseName::Source) && stage.declaration.file.is_some());
+    let (Some(source), false) = (&databases.source, from_file) else { return Ok(None) };
+    let names: Vec<TableName> = model.tables.iter().map(|table| table.name.clone()).collect();
+    let identity = source.with_cancel(cancel).identity(&names).await?;
+    for table in &model.tables {
+        let modelled = table.columns.iter().map(|column| column.name.as_str());
+        if !identity.table(&table.name).is_some_and(|t| t.columns.iter().map(|c| c.name.as_str()).eq(modelled)) {
+            let message = format!("{} was altered while its schema was read", table.name);
+            return Err(Failure::new(Fault::Transient, "plan.source-changed", message));
+        }
+    }
+    Ok(Some(identity))
 }
 
 /// The target's model without what runs keep there: their books, shadows and backups.

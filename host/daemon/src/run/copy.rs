@@ -25,7 +25,7 @@ use super::context::RunContext;
 use super::execute::{no_shadow, several_results};
 use super::progress::{PaceSnapshot, Snapshot, TableSnapshot};
 use super::rows::TableRows;
-use super::tuning;
+use super::{tuning, world};
 use crate::outcome::{CopyOutcome, RejectedRow};
 use crate::setup::blocking;
 use crate::store::{Artefact, Store};
@@ -45,27 +45,15 @@ const UNCOMMITTED_KEPT: usize = 100;
 /// Under which name the state keeps these.
 const UNCOMMITTED: &str = "rejects-uncommitted";
 
-/// The source's snapshot for a phase of the run.
-pub(super) async fn snapshot(run: &RunContext) -> Result<SourceSnapshot, Failure> {
-    if let Some(snapshot) = &*run.snapshot.lock().await {
-        return Ok(snapshot.clone());
-    }
-    let snapshot = run.source.snapshot().await?;
-    if kept_horizon(run).await?.is_none() {
-        run.store.keep(run.id(), "source-horizon", &snapshot.horizon()).await?;
-    }
-    *run.snapshot.lock().await = Some(snapshot.clone());
-    Ok(snapshot)
-}
-
-/// Which transactions of the source the run's first snapshot saw. None: none was taken yet.
-pub(super) async fn kept_horizon(run: &RunContext) -> Result<Option<String>, Failure> {
-    run.store.kept(run.id(), "source-horizon").await
-}
-
 /// The chunks of a table, as they were cut when the run first copied it. None: not yet.
 pub(super) async fn kept_chunks(run: &RunContext, table: &TablePlan) -> Result<Option<Vec<Chunk>>, Failure> {
-    run.store.kept(run.id(), &chunks_of(&table.target.to_string())).await
+    let kept: Option<Option<Vec<Chunk>>> = run.store.kept(run.id(), &chunks_of(&table.target.to_string())).await?;
+    Ok(kept.flatten())
+}
+
+/// Lets a table be cut again when it is copied.
+pub(super) async fn forget_chunks(run: &RunContext, table: &TablePlan) -> Result<(), Failure> {
+    run.store.keep(run.id(), &chunks_of(&table.target.to_string()), &None::<Vec<Chunk>>).await
 }
 
 /// Under which name the state keeps a table's chunks.
@@ -137,7 +125,7 @@ pub(super) async fn copy(run: &RunContext) -> Result<(), Failure> {
         return Ok(());
     }
     let stage = run.setup.stage(StageKind::Copier)?;
-    let snapshot = snapshot(run).await?;
+    let snapshot = world::snapshot(run).await?;
     let mut tables = Vec::with_capacity(pending.len());
     let mut ways = Vec::with_capacity(pending.len());
     let mut cut = Vec::new();

@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
 use super::context::RunContext;
-use super::copy;
 use super::execute::{several, several_results};
+use super::world::SourceMark;
 use crate::databases::Databases;
 use crate::outcome::CopyOutcome;
 use crate::setup::Setup;
@@ -54,7 +54,7 @@ struct Inner {
     sides: Vec<Side>,
     source: Postgres,
     target: MySql,
-    horizon: Option<String>,
+    read: SourceMark,
     views: Vec<(TableName, String)>,
     /// The rows of the shadows, each counted once: nobody else writes to one.
     counts: Mutex<HashMap<TableName, u64>>,
@@ -164,7 +164,7 @@ impl Cutover {
             sides,
             source: run.source.clone(),
             target: run.target.clone(),
-            horizon: copy::kept_horizon(run).await?,
+            read: SourceMark::kept(run).await?,
             counts: Mutex::default(),
             handle: Handle::current(),
         };
@@ -205,10 +205,8 @@ impl Cutover {
 
     /// Compares the shadows with their sources as they are now.
     pub(super) async fn compare(&self, depth: Depth, tables: &[TableName]) -> Result<String, Failure> {
-        let Some(horizon) = &self.inner.horizon else {
-            return Ok("nothing: the run did not keep what its copy saw".to_owned());
-        };
-        let compare = |side| self.compare_one(side, horizon, depth).boxed();
+        self.inner.read.require_same(&self.inner.source).await?;
+        let compare = |side| self.compare_one(side, depth).boxed();
         let compared = several_results(self.sides(tables).map(compare).collect()).await?;
         let wholes = compared.iter().filter(|whole| **whole).count();
         let tails = compared.len() - wholes;
@@ -219,18 +217,27 @@ impl Cutover {
     }
 
     /// Whether all of the table was compared.
-    async fn compare_one(&self, side: &Side, horizon: &str, depth: Depth) -> Result<bool, Failure> {
+    async fn compare_one(&self, side: &Side, depth: Depth) -> Result<bool, Failure> {
         let whole = depth == Depth::Whole || side.source.estimated_rows <= WHOLE_UP_TO_ROWS;
         let tail = (!whole).then_some(TAIL_ROWS);
-        let changed = self.inner.source.changed_since(&side.source, horizon, tail).await?;
+        let read = &self.inner.read;
+        let (horizon, seen) = (read.horizon()?, read.seen(&side.source.name));
+        let changed = self.inner.source.changed_since(&side.source, horizon, seen, tail).await?;
         let mut what = Vec::new();
         if changed.changed > 0 {
             let keys = changed.keys.join("; ");
             what.push(format!("{} rows were inserted or changed, such as {keys}", changed.changed));
+        } else if changed.doubtful > 0 {
+            let keys = changed.keys.join("; ");
+            what.push(format!(
+                "of {} rows, such as {keys}, nobody can tell whether the copy has seen them: they were written while other \
+                 transactions were at work",
+                changed.doubtful
+            ));
         }
         if let Some(count) = changed.count {
             let copied = self.row_count(side).await? + side.rejects;
-            if copied != count && changed.changed == 0 {
+            if copied != count && what.is_empty() {
                 what.push(format!("it has {count} rows, and {copied} were copied"));
             }
         }

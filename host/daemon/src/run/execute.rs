@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::context::{End, RunContext};
 use super::rollback::{self, NewRows};
 use super::switch::{self, Switched};
-use super::{clean, copy, health, hooks, parents, validate};
+use super::{clean, copy, health, hooks, parents, validate, world};
 use crate::preflight;
 
 /// What is approved: the switch, after everything was copied and validated.
@@ -79,7 +79,9 @@ async fn phases(run: &RunContext, approval: Approval) -> Result<End, Stopped> {
     use StageKind::{Cleaner, Copier, Switcher, Validator};
     run.phase(Copier, "prepare", prepare).await.map_err(stopped(Copier))?;
     run.phase(Copier, "shadows", shadows).await.map_err(stopped(Copier))?;
-    run.phase(Copier, "copy", copy::copy).await.map_err(stopped(Copier))?;
+    if let Err(failure) = run.phase(Copier, "copy", copy::copy).await {
+        return Err(stopped(Copier)(world::blamed(run, failure).await));
+    }
     run.phase(Copier, "complete", complete).await.map_err(stopped(Copier))?;
     if run.setup.optional_stage(Validator).is_some() {
         run.phase(Validator, "validate", validate::validate).await.map_err(stopped(Validator))?;
@@ -164,9 +166,10 @@ async fn after_failure(run: &RunContext, stage: Option<StageKind>, failure: Fail
         .map_err(|undoing| undoing.with("after", failure.to_string()))
 }
 
-/// Looks whether the run can be carried out, and opens the target's books.
+/// Looks whether the run can be carried out, or on, and opens the target's books.
 async fn prepare(run: &RunContext) -> Result<(), Failure> {
     preflight::before_run(run).await?;
+    world::require_source(run).await?;
     run.target.require_writable()?;
     run.books.create().await?;
     run.books.record_run(run.id(), &run.record.pipeline, RunState::Running.name()).await
@@ -254,6 +257,7 @@ pub(super) fn no_shadow(table: &TablePlan) -> Failure {
 /// Gives the shadows their indexes and foreign keys, and lets them number on from where the source stands. All
 /// indexes before all foreign keys: a key of one shadow may refer to another shadow.
 async fn complete(run: &RunContext) -> Result<(), Failure> {
+    world::require_source(run).await?;
     parents::have_arrived(run).await?;
     let numbers_itself = |table: &TablePlan| table.desired.iter().flat_map(|t| &t.columns).any(|c| c.identity);
     let unfinished =

@@ -16,6 +16,7 @@ use super::context::RunContext;
 use super::copy::keep_rejects;
 use super::execute::no_shadow;
 use super::rows::TableRows;
+use super::world::require_tables;
 use crate::setup::blocking;
 
 /// Bytes of the one row that is read, at least.
@@ -31,6 +32,7 @@ pub(crate) async fn retry(run: &RunContext) -> Result<(u64, u64), Failure> {
         ));
     }
     let stored = run.books.stored_rejects(run.id()).await?;
+    require_tables(run).await?;
     let snapshot = run.source.snapshot().await?;
     let (mut tried, mut inserted) = (0, 0);
     for table in run.record.plan.builds() {

@@ -15,6 +15,7 @@ use serde_json::json;
 use super::context::RunContext;
 use super::copy;
 use super::execute::{no_shadow, several};
+use super::world;
 use crate::databases::Databases;
 use crate::outcome::{CopyOutcome, VALIDATION, ValidationOutcome};
 use crate::planner;
@@ -37,7 +38,7 @@ pub(super) async fn validate(run: &RunContext) -> Result<(), Failure> {
     if pending.is_empty() {
         return Ok(());
     }
-    let snapshot = copy::snapshot(run).await?;
+    let snapshot = world::snapshot(run).await?;
     let databases = Databases { source: Some(run.source.clone()), target: Some(run.target.clone()) };
     let changes = planner::changes_of_shadows(&run.setup, &databases, plan, &run.cancel).await?;
     let copies: Vec<CopyOutcome> = run.store.kept(run.id(), "copies").await?.unwrap_or_default();
@@ -63,7 +64,7 @@ pub(super) async fn validate(run: &RunContext) -> Result<(), Failure> {
     }
     let mut failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
     if failed.is_empty() {
-        return Ok(());
+        return world::note_seen(run).await;
     }
     failed.sort_unstable();
     Err(Failure::data(
