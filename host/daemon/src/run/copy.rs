@@ -344,10 +344,9 @@ fn tell(run: &RunContext, progress: &Arc<CopyProgress>, control: &CopyControl) -
 pub(super) async fn keep_rejects(run: &RunContext) -> Result<(), Failure> {
     let rejects: Vec<RejectedRow> = run
         .books
-        .rejects(run.id())
+        .first_rejects(run.id(), REJECTS_SHOWN)
         .await?
         .into_iter()
-        .take(REJECTS_SHOWN)
         .map(|(shadow, reject)| RejectedRow::of(&run.record.plan, &shadow, reject))
         .chain(uncommitted_rejects(&run.store, run.id()).await?)
         .take(REJECTS_SHOWN)

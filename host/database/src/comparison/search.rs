@@ -26,6 +26,29 @@ struct Count {
     open: u32,
 }
 
+/// Hashes, and no more of them than so many: a scope may be a whole table of which no row has a counterpart.
+struct Held {
+    hashes: HashSet<u128>,
+    most: usize,
+}
+
+impl Held {
+    fn new(most: usize) -> Self {
+        Self { hashes: HashSet::new(), most }
+    }
+
+    fn insert(&mut self, hash: u128) {
+        if self.hashes.len() < self.most {
+            self.hashes.insert(hash);
+        }
+    }
+
+    /// Whether it was among them.
+    fn remove(&mut self, hash: u128) -> bool {
+        self.hashes.remove(&hash)
+    }
+}
+
 /// One scope's search.
 struct Search<'a> {
     sides: &'a Sides,
@@ -35,8 +58,9 @@ struct Search<'a> {
     open: u64,
     /// Rows of the source without a counterpart.
     unmatched: u64,
-    /// The hashes of their keys.
-    unmatched_keys: HashSet<u128>,
+    /// The hashes of their keys, as many as are held: a row whose key is not counts as missing, and its counterpart as
+    /// one too many, where both are one that was changed.
+    unmatched_keys: Held,
     /// The first of them.
     kept: Vec<Option<Row>>,
     kept_at: HashMap<u128, Vec<usize>>,
@@ -172,7 +196,7 @@ impl<'a> Search<'a> {
             theirs,
             open: hashes.len() as u64,
             unmatched: 0,
-            unmatched_keys: HashSet::new(),
+            unmatched_keys: Held::new(HELD_ROWS),
             kept: Vec::new(),
             kept_at: HashMap::new(),
             kept_bytes: 0,
@@ -237,11 +261,11 @@ impl<'a> Search<'a> {
             _ => None,
         };
         if let Some(source) = source {
-            self.unmatched_keys.remove(&key);
+            self.unmatched_keys.remove(key);
             self.changed += 1;
             let target = Row::read(self.sides, batch, row);
             self.rows.push(Disparate::Changed { source, target });
-        } else if self.unmatched_keys.remove(&key) && !self.sides.key_positions.is_empty() {
+        } else if self.unmatched_keys.remove(key) && !self.sides.key_positions.is_empty() {
             // Its counterpart was counted and not kept.
             self.changed += 1;
         } else {
@@ -275,5 +299,20 @@ impl<'a> Search<'a> {
             self.sides.key_positions.iter().copied().for_each(&mut add);
         }
         canonical::hash(&bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_of_which_no_row_is_found_is_not_held_in_memory() {
+        let mut held = Held::new(3);
+        (0..1_000).for_each(|hash| held.insert(hash));
+        assert_eq!(held.hashes.len(), 3);
+        assert!(held.remove(2) && !held.remove(2) && !held.remove(500));
+        held.insert(500);
+        assert!(held.remove(500), "what was taken out has made room");
     }
 }

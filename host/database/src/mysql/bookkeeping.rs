@@ -1,9 +1,9 @@
 //! What runs left on this target, kept on the target itself.
 //!
 //! Four tables. `millrace_tables` lists every shadow and backup before it exists, so that nothing is ever dropped that
-//! a run did not make. `millrace_chunks` has one row for each committed chunk, written in the chunk's own
-//! transaction: whether a chunk is done has one answer, whatever broke. `millrace_rejects` holds the rows that were
-//! left out, `millrace_runs` which run wrote here.
+//! a run did not make. `millrace_chunks` has one row for each committed chunk, claimed first and completed last in the
+//! chunk's own transaction: whether a chunk is done has one answer, whatever broke. `millrace_rejects` holds the rows
+//! that were left out, `millrace_runs` which run wrote here.
 //!
 //! Reading never creates them: where they are missing, they are empty.
 
@@ -360,20 +360,30 @@ impl Bookkeeping {
     /// # Errors
     /// What the database says.
     pub async fn rejects(&self, run: &str) -> Result<Vec<(TableName, Reject)>, Failure> {
+        self.rejects_of_run(run, "").await
+    }
+
+    /// The first of them, so many at most.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn first_rejects(&self, run: &str, at_most: usize) -> Result<Vec<(TableName, Reject)>, Failure> {
+        self.rejects_of_run(run, &format!(" LIMIT {at_most}")).await
+    }
+
+    async fn rejects_of_run(&self, run: &str, limit: &str) -> Result<Vec<(TableName, Reject)>, Failure> {
         let sql = format!(
             "SELECT table_name, row_key, column_name, value, code, reason FROM millrace_rejects \
-             WHERE run = {} ORDER BY table_name, chunk, number",
+             WHERE run = {} ORDER BY table_name, chunk, number{limit}",
             quote_text(run)
         );
         let rows = self.read("read the rejects", sql).await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| {
-                let mut cells = row.into_iter();
-                let table = cells.next().flatten().unwrap_or_default();
-                (name(&table), reject(cells))
-            })
-            .collect())
+        let named = |row: Vec<Option<String>>| {
+            let mut cells = row.into_iter();
+            let table = cells.next().flatten().unwrap_or_default();
+            (name(&table), reject(cells))
+        };
+        Ok(rows.into_iter().map(named).collect())
     }
 
     /// As [`Bookkeeping::rejects`], each with its place in the books.
