@@ -398,7 +398,7 @@ impl Store {
             Failure::internal("state.not-writable", format!("{} cannot be locked: {e}", path.display()))
         };
         let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
-        match file.try_lock() {
+        match lock_between_looks(&file) {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {
                 let mut owner = String::new();
@@ -426,6 +426,21 @@ impl Store {
         let path = self.folder.join("runs").join(format!("{run}.lock"));
         File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
     }
+}
+
+/// How often, and how far apart, a lock is tried that [`Store::is_owned`] may hold for the moment of its look.
+const LOOKS_AT_MOST: u32 = 20;
+const LOOK_PAUSE: Duration = Duration::from_millis(2);
+
+/// Locks a file for good. Who only looks whether somebody has it holds it for a moment as well, and is waited for.
+fn lock_between_looks(file: &File) -> Result<(), fs::TryLockError> {
+    for _ in 1..LOOKS_AT_MOST {
+        match file.try_lock() {
+            Err(fs::TryLockError::WouldBlock) => std::thread::sleep(LOOK_PAUSE),
+            other => return other,
+        }
+    }
+    file.try_lock()
 }
 
 fn artefact<T: DeserializeOwned>(run: &str, name: &str, body: &str) -> Result<T, Failure> {
@@ -481,6 +496,27 @@ mod tests {
         assert!(!store.is_owned("r1"));
         store.own("r1").expect("it was given back");
         fs::remove_dir_all(folder).expect("the folder is ours");
+    }
+
+    #[tokio::test]
+    async fn a_run_is_taken_while_others_look_whether_it_is() {
+        let folder = Temporary::new();
+        let store = Store::open(&folder.0).await.expect("the folder is writable");
+        drop(store.own("r1").expect("nobody owns it"));
+        let looking = std::sync::atomic::AtomicBool::new(true);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while looking.load(std::sync::atomic::Ordering::Relaxed) {
+                        store.is_owned("r1");
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                });
+            }
+            let refused = (0..300).find_map(|_| store.own("r1").err());
+            looking.store(false, std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(refused, None, "somebody only looked");
+        });
     }
 
     #[tokio::test]
