@@ -6,6 +6,7 @@
 
 mod catalog;
 mod chance;
+mod cluster;
 mod command;
 pub mod figures;
 mod http;
@@ -17,10 +18,11 @@ mod shop;
 
 pub use catalog::{catalog, count_rows, live_tables, names_of_tables};
 pub use chance::Chance;
+pub use cluster::{Cluster, Kind as ClusterKind};
 pub use command::{Millrace, Outcome, Running};
 pub use http::{Answer, Client};
 pub use load::{APPLICATION_ROWS, Load, Written};
-pub use proxy::{Arm, Fault, Proxy, Wire};
+pub use proxy::{Arm, Fault, Proxy, Rewrite, Wire};
 pub use report::{Told, ToldTable};
 pub use scenario::{Scenario, scenarios};
 pub use shop::{CHANGES, CHANGES_OF_PARENTS, SHOP_TABLES, fill_shop};

@@ -4,6 +4,7 @@
 //! length and kind, and the text of a query. An [`Arm`] says which statement it waits for and what it does then; what
 //! the servers answer is passed on as bytes.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -39,6 +40,10 @@ pub enum Fault {
     CutAnswer(usize),
     /// Neither side hears of the other any more, and both believe that the connection is open.
     HalfOpen,
+    /// As that, but the server gets the statement first, and carries it out.
+    HalfOpenBehind,
+    /// As that, and the server gets the statement so much later.
+    HeldBack(Duration),
     /// From now on whatever the server says comes so much later.
     Delay(Duration),
     /// From now on whatever the server says comes in drops of some bytes.
@@ -98,17 +103,32 @@ struct State {
     seen: Vec<String>,
 }
 
-#[derive(Debug)]
+/// What a client says, and what the server is told instead. None: the same.
+pub type Rewrite = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 struct Shared {
     wire: Wire,
+    /// Where the server is.
+    upstream: Mutex<String>,
     state: Mutex<State>,
     /// Counts up when all connections are to close.
     closing: watch::Sender<u64>,
+    /// The numbers of the server's sessions that are open through this proxy; of MySQL's alone.
+    sessions: Mutex<BTreeSet<u32>>,
+    rewrite: Option<Box<Rewrite>>,
 }
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn upstream(&self) -> MutexGuard<'_, String> {
+        self.upstream.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, BTreeSet<u32>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is to happen at this statement. None: it is passed on.
@@ -142,7 +162,6 @@ impl Shared {
 }
 
 /// The proxy. It closes all its connections when it is dropped.
-#[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -161,13 +180,32 @@ impl Proxy {
     /// # Errors
     /// When no port is free, or the URL names no host and port.
     pub async fn start(url: &str, seed: u64) -> Result<Self> {
+        Self::begin(url, seed, None).await
+    }
+
+    /// The same, before a server of MySQL's protocol that is told other statements than the client says.
+    ///
+    /// # Errors
+    /// As [`Proxy::start`].
+    pub async fn rewriting(url: &str, rewrite: Box<Rewrite>) -> Result<Self> {
+        Self::begin(url, 0, Some(rewrite)).await
+    }
+
+    async fn begin(url: &str, seed: u64, rewrite: Option<Box<Rewrite>>) -> Result<Self> {
         let wire = if url.starts_with("mysql://") { Wire::Mysql } else { Wire::Postgres };
         let upstream = place(url)?.to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.context("a port for a proxy")?;
         let address = listener.local_addr()?;
         let state = State { chance: Chance::new(seed), arms: Vec::new(), fired: 0, seen: Vec::new() };
-        let shared = Arc::new(Shared { wire, state: Mutex::new(state), closing: watch::Sender::new(0) });
-        let task = tokio::spawn(accept(listener, upstream, Arc::clone(&shared)));
+        let shared = Arc::new(Shared {
+            wire,
+            upstream: Mutex::new(upstream),
+            state: Mutex::new(state),
+            closing: watch::Sender::new(0),
+            sessions: Mutex::default(),
+            rewrite,
+        });
+        let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Ok(Self { address, shared, task })
     }
 
@@ -180,6 +218,27 @@ impl Proxy {
         let plain = if self.shared.wire == Wire::Mysql { "ssl-mode=disabled" } else { "sslmode=disable" };
         let separator = if through.contains('?') { '&' } else { '?' };
         Ok(format!("{through}{separator}{plain}"))
+    }
+
+    /// Leads new connections to the server of another URL.
+    ///
+    /// # Errors
+    /// When the URL names no host and port.
+    pub fn redirect(&self, url: &str) -> Result<()> {
+        place(url)?.clone_into(&mut self.shared.upstream());
+        Ok(())
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// The numbers of the server's sessions that are open through it.
+    #[must_use]
+    pub fn sessions(&self) -> BTreeSet<u32> {
+        self.shared.sessions().clone()
     }
 
     /// Waits for these statements from now on; what it waited for before is forgotten.
@@ -215,13 +274,13 @@ fn place(url: &str) -> Result<&str> {
     if place.contains(':') { Ok(place) } else { bail!("no port in the URL of a test database") }
 }
 
-async fn accept(listener: TcpListener, upstream: String, shared: Arc<Shared>) {
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 let Ok((client, _)) = accepted else { continue };
-                let (upstream, shared) = (upstream.clone(), Arc::clone(&shared));
+                let (upstream, shared) = (shared.upstream().clone(), Arc::clone(&shared));
                 connections.spawn(async move {
                     // Whatever ends a connection ends it for both sides.
                     if let Ok(server) = TcpStream::connect(&upstream).await {
@@ -251,8 +310,16 @@ enum Manner {
 async fn carry(client: TcpStream, server: TcpStream, shared: &Shared) -> Result<()> {
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
-    let (from_client, to_client) = client.into_split();
-    let (from_server, to_server) = server.into_split();
+    let (from_client, mut to_client) = client.into_split();
+    let (mut from_server, to_server) = server.into_split();
+    let _open = match shared.wire {
+        Wire::Mysql => {
+            let greeting = mysql_packet(&mut from_server).await?;
+            to_client.write_all(&greeting).await?;
+            session_of(&greeting).map(|session| Open::new(shared, session))
+        }
+        Wire::Postgres => None,
+    };
     let manner = watch::Sender::new(Manner::Whole);
     let mut closing = shared.closing.subscribe();
     closing.mark_unchanged();
@@ -261,6 +328,32 @@ async fn carry(client: TcpStream, server: TcpStream, shared: &Shared) -> Result<
         ended = downwards(from_server, to_client, manner.subscribe()) => ended,
         _ = closing.changed() => Ok(()),
     }
+}
+
+/// A session that is open through the proxy.
+struct Open<'a> {
+    shared: &'a Shared,
+    session: u32,
+}
+
+impl<'a> Open<'a> {
+    fn new(shared: &'a Shared, session: u32) -> Self {
+        shared.sessions().insert(session);
+        Self { shared, session }
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.shared.sessions().remove(&self.session);
+    }
+}
+
+/// The session's number: behind a protocol's number and a version that ends with a zero.
+fn session_of(greeting: &[u8]) -> Option<u32> {
+    let version_end = 5 + greeting.get(5..)?.iter().position(|byte| *byte == 0)?;
+    let number = greeting.get(version_end + 1..version_end + 5)?;
+    Some(u32::from_le_bytes(number.try_into().ok()?))
 }
 
 /// From the client to the server, a message at a time.
@@ -272,7 +365,7 @@ async fn upwards(
 ) -> Result<()> {
     let mut first = true;
     loop {
-        let message = match shared.wire {
+        let mut message = match shared.wire {
             Wire::Mysql => mysql_packet(&mut from).await?,
             Wire::Postgres => postgres_message(&mut from, first).await?,
         };
@@ -282,6 +375,11 @@ async fn upwards(
             Wire::Postgres => postgres_statement(&message),
         };
         first = false;
+        if let (Some(rewrite), Some(text)) = (&shared.rewrite, &statement)
+            && let Some(instead) = rewrite(text)
+        {
+            message = mysql_query(&instead)?;
+        }
         match statement.and_then(|text| shared.judge(&text)) {
             None => {}
             Some(Fault::Cut) => return Ok(()),
@@ -295,6 +393,17 @@ async fn upwards(
             }
             Some(Fault::HalfOpen) => {
                 manner.send_replace(Manner::Silent);
+                std::future::pending::<()>().await;
+            }
+            Some(Fault::HalfOpenBehind) => {
+                manner.send_replace(Manner::Silent);
+                to.write_all(&message).await?;
+                std::future::pending::<()>().await;
+            }
+            Some(Fault::HeldBack(late)) => {
+                manner.send_replace(Manner::Silent);
+                tokio::time::sleep(late).await;
+                to.write_all(&message).await?;
                 std::future::pending::<()>().await;
             }
             Some(Fault::DropAnswer) => {
@@ -340,7 +449,7 @@ async fn downwards(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, manner: watc
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
             }
-            Manner::Silent => std::future::pending().await,
+            Manner::Silent => {}
             Manner::Dropped => return Ok(()),
             Manner::Counted(all) => {
                 let rest = all.saturating_sub(passed).min(length);
@@ -369,6 +478,13 @@ fn mysql_statement(packet: &[u8]) -> Option<String> {
     const COM_QUERY: u8 = 3;
     let is_query = packet.get(3) == Some(&0) && packet.get(4) == Some(&COM_QUERY);
     is_query.then(|| beginning(&packet[5..]))
+}
+
+/// A COM_QUERY.
+fn mysql_query(text: &str) -> Result<Vec<u8>> {
+    const COM_QUERY: u8 = 3;
+    let length = u32::try_from(text.len() + 1)?.to_le_bytes();
+    Ok([&length[..3], &[0, COM_QUERY], text.as_bytes()].concat())
 }
 
 /// A kind (but for the first message of a connection), a length that counts itself, and the message.
@@ -408,6 +524,8 @@ mod tests {
     fn statements_are_seen_in_both_protocols() {
         assert_eq!(mysql_statement(b"\x07\0\0\0\x03COMMIT").as_deref(), Some("COMMIT"));
         assert_eq!(mysql_statement(b"\x01\0\0\0\x0e"), None, "a ping is no statement");
+        assert_eq!(mysql_statement(&mysql_query("COMMIT").unwrap()).as_deref(), Some("COMMIT"));
+        assert_eq!(session_of(b"\x4a\0\0\0\x0a5.7\0\x29\x01\0\0salt"), Some(297));
         assert_eq!(mysql_statement(b"\x02\0\0\x01\x03x"), None, "an answer to the greeting is none either");
         assert_eq!(postgres_statement(b"Q\0\0\0\x0dBEGIN\0").as_deref(), Some("BEGIN\0"));
         assert_eq!(postgres_statement(b"P\0\0\0\x0ds1\0SELECT 1\0\0\0").as_deref(), Some("SELECT 1\0\0\0"));

@@ -5,6 +5,7 @@
 //! the check passes and says that it could not look. Warnings do not stop a run; failures do, before anything is made.
 
 mod clock;
+mod fence;
 mod keys;
 mod leftovers;
 mod names;
@@ -161,6 +162,7 @@ async fn look(subject: &Subject<'_>) -> Result<Vec<Finding>, Failure> {
     findings.extend(keys::check(subject));
     findings.extend(rows::check(subject).await?);
     findings.extend(leftovers::check(subject).await?);
+    findings.extend(fence::check(subject).await?);
     findings.extend(clock::check(subject).await?);
     Ok(findings)
 }

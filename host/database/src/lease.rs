@@ -75,6 +75,7 @@ pub(crate) enum Activity {
 }
 
 type Look = dyn Fn() -> BoxFuture<'static, Activity> + Send + Sync;
+type End = dyn Fn() -> BoxFuture<'static, ()> + Send + Sync;
 
 /// Looks after a statement whose answer does not come.
 ///
@@ -85,6 +86,7 @@ type Look = dyn Fn() -> BoxFuture<'static, Activity> + Send + Sync;
 pub(crate) struct Watch {
     patience: Duration,
     look: Arc<Look>,
+    end: Option<Arc<End>>,
 }
 
 impl Watch {
@@ -93,7 +95,20 @@ impl Watch {
         patience: Duration,
         look: impl Fn() -> BoxFuture<'static, Activity> + Send + Sync + 'static,
     ) -> Self {
-        Self { patience, look: Arc::new(look) }
+        Self { patience, look: Arc::new(look), end: None }
+    }
+
+    /// The same, with what ends the session: a server that has not noticed that its client is gone keeps the locks of
+    /// an open transaction, and whoever tries again would wait for them.
+    pub(crate) fn ending(self, end: impl Fn() -> BoxFuture<'static, ()> + Send + Sync + 'static) -> Self {
+        Self { end: Some(Arc::new(end)), ..self }
+    }
+
+    /// Ends the session, as far as that can be done, because its connection is lost.
+    pub(crate) async fn abandon(&self) {
+        if let Some(end) = &self.end {
+            end().await;
+        }
     }
 
     /// What the statement returns, or that its connection is lost.
@@ -118,6 +133,7 @@ impl Watch {
                 Activity::Gone => return Err(lost("the session is gone")),
             }
             if found_idle >= FOUND_IDLE_AT_MOST {
+                self.abandon().await;
                 return Err(lost("the session waits for its next statement"));
             }
         }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod archives;
+mod clusters;
 mod copiers;
 mod cutover;
 mod damages;

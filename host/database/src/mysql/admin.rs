@@ -134,7 +134,9 @@ impl TableAdmin for Admin {
         let timeout_ms = self.limit(timeout_ms)?;
         let present = self.existing(tables)?;
         let mut since = None;
-        let raised = self.block(fence::raise(&self.target, &self.options.means, &present, timeout_ms, &mut since));
+        let AdminOptions { pipeline, run, means, .. } = &self.options;
+        let owner = fence::Owner { bookkeeping: &self.bookkeeping, pipeline, run };
+        let raised = self.block(fence::raise(&self.target, owner, means, &present, timeout_ms, &mut since));
         self.since = since;
         match raised {
             Ok(fence) => {
@@ -188,7 +190,7 @@ impl TableAdmin for Admin {
             if let Err(failure) = list_backups(bookkeeping, &options.pipeline, &options.run, renames).await {
                 return (Duration::ZERO, Err(failure));
             }
-            rename::rename(target, locked, renames, timeout_ms).await
+            rename::rename(target, &options.run, locked, renames, timeout_ms).await
         });
         if !fenced && replaces {
             self.blocked += took;

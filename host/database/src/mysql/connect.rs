@@ -10,7 +10,9 @@ use millrace_rowcopy::port::RowSink;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlPool, MySqlPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
+use tokio::sync::OnceCell;
 
+use super::processlist::{Extent, OurSession, WHO};
 use super::session::MySqlSession;
 use super::sink::MySqlSink;
 use super::{Admin, AdminOptions, Bookkeeping, Origin, read_rows};
@@ -32,6 +34,10 @@ const SQL_MODE: &str = "STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO";
 /// OceanBase counts its timeouts in microseconds: one day.
 const DAY_MICROSECONDS: u64 = 86_400_000_000;
 
+/// How long a statement waits for a row's lock: as long as InnoDB does. Who holds one longer is a session whose client is
+/// gone, and waiting for it would look like work.
+const LOCK_MICROSECONDS: u64 = 50_000_000;
+
 /// A target database. Clones share the pool.
 #[derive(Clone)]
 pub struct MySql {
@@ -40,6 +46,8 @@ pub struct MySql {
     pub(crate) bridge: Bridge,
     server: Arc<ServerFacts>,
     patience: Duration,
+    /// Which sessions can be listed, once somebody has asked.
+    pub(super) extent: Arc<OnceCell<Extent>>,
 }
 
 /// What the server said about itself when it was opened.
@@ -78,7 +86,7 @@ impl MySql {
                 })
             })
             .connect_lazy_with(options);
-        let opened = Self { pool, place, bridge, server, patience: PATIENCE };
+        let opened = Self { pool, place, bridge, server, patience: PATIENCE, extent: Arc::default() };
         opened.bridge.run(opened.verify_settings()).await?;
         Ok(opened)
     }
@@ -271,7 +279,7 @@ impl MySql {
             let asking = read_rows(&mut connection, WHO.to_owned());
             let answer = tokio::time::timeout(self.patience.min(CONNECT_TIMEOUT), asking).await;
             match answer.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))) {
-                Ok(rows) => return Ok(Lease::new(connection, self.watch(Session::of(&rows)))),
+                Ok(rows) => return Ok(Lease::new(connection, self.watch(OurSession::of(&rows)))),
                 Err(error) => {
                     connection.close_on_drop();
                     if others == 0 || !is_disconnect(&error) {
@@ -284,17 +292,32 @@ impl MySql {
     }
 
     /// Looks after statements of a session.
-    fn watch(&self, session: Session) -> Watch {
+    fn watch(&self, session: OurSession) -> Watch {
         let (options, dialect) = (self.pool.connect_options(), self.server.dialect);
+        let (end_options, ended) = (Arc::clone(&options), session.clone());
         Watch::new(self.patience, move || {
             let (options, session) = (Arc::clone(&options), session.clone());
             Box::pin(async move {
-                let looking = session.activity(&options, dialect);
+                let looking = async {
+                    let mut connection = connect(&options, dialect).await?;
+                    let activity = session.activity(&mut connection, dialect).await;
+                    let _ = connection.close().await;
+                    activity
+                };
                 match tokio::time::timeout(CONNECT_TIMEOUT, looking).await {
                     Ok(Ok(activity)) => activity,
                     // A server that answers and does not let us look.
                     Ok(Err(error)) if !is_disconnect(&error) => Activity::Working,
                     _ => Activity::Gone,
+                }
+            })
+        })
+        .ending(move || {
+            let (options, session) = (Arc::clone(&end_options), ended.clone());
+            Box::pin(async move {
+                let ending = session.end(&options, dialect);
+                if !matches!(tokio::time::timeout(CONNECT_TIMEOUT, ending).await, Ok(Ok(()))) {
+                    tracing::debug!("a session whose connection is lost could not be ended");
                 }
             })
         })
@@ -380,41 +403,6 @@ async fn connect(options: &MySqlConnectOptions, dialect: &str) -> Result<MySqlCo
     Ok(connection)
 }
 
-/// Asks who answers: the session, and the machine that it is on.
-const WHO: &str = "SELECT CONNECTION_ID(), @@hostname";
-
-/// A session of a server.
-#[derive(Clone, Debug)]
-struct Session {
-    id: String,
-    host: String,
-}
-
-impl Session {
-    /// From the answer to [`WHO`].
-    fn of(rows: &[Vec<Option<String>>]) -> Self {
-        let text = |index: usize| rows.first().and_then(|row| row.get(index)).cloned().flatten().unwrap_or_default();
-        Self { id: text(0), host: text(1) }
-    }
-
-    /// What it does, seen through a new connection.
-    async fn activity(&self, options: &MySqlConnectOptions, dialect: &str) -> Result<Activity, sqlx::Error> {
-        let mut connection = connect(options, dialect).await?;
-        let host = Self::of(&read_rows(&mut connection, WHO.to_owned()).await?).host;
-        let sql = format!("SELECT COMMAND FROM information_schema.PROCESSLIST WHERE ID = {}", quote_text(&self.id));
-        let rows = read_rows(&mut connection, sql).await?;
-        let _ = connection.close().await;
-        let command = rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten();
-        Ok(match command.as_deref() {
-            Some("Sleep") => Activity::Idle,
-            Some(_) => Activity::Working,
-            // Another machine of the cluster answers: it does not list the sessions of this one.
-            None if host != self.host => Activity::Working,
-            None => Activity::Gone,
-        })
-    }
-}
-
 /// The first number of the first row, 0 where there is none.
 pub(crate) fn first_number(rows: &[Vec<Option<String>>]) -> u64 {
     rows.first()
@@ -430,7 +418,7 @@ fn settings(dialect: &str) -> String {
     match dialect {
         "oceanbase" => sql.push_str(&format!(
             ", ob_query_timeout = {DAY_MICROSECONDS}, ob_trx_timeout = {DAY_MICROSECONDS}, \
-             ob_trx_idle_timeout = {DAY_MICROSECONDS}"
+             ob_trx_idle_timeout = {DAY_MICROSECONDS}, ob_trx_lock_timeout = {LOCK_MICROSECONDS}"
         )),
         "mariadb" => sql.push_str(", max_statement_time = 0, wait_timeout = 86400"),
         _ => sql.push_str(", max_execution_time = 0, wait_timeout = 86400"),

@@ -7,9 +7,11 @@
 //!   and a rename under the lock, before they are trusted; and on the tables themselves a second session must wait
 //!   too. A session that dies under the fence must also give its locks back: the kernel seekdb keeps them for ever,
 //!   over a restart as well, and nobody else can lift them;
-//! - **accounts**: those that applications write with are locked, and their sessions ended;
+//! - **accounts**: those that applications write with are locked, and their sessions ended, on all servers of a cluster.
+//!   Where a session could be on a server that does not list it for us, this is no fence, and is refused;
 //! - **nothing**: the rename is atomic, and waits for open transactions without keeping others from writing.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use millrace_model::switching::FenceBefore;
@@ -17,7 +19,9 @@ use millrace_model::{Failure, Fault, TableName};
 use sqlx::mysql::MySqlConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 
-use super::{MySql, read_rows, sessions};
+use super::admin::existing;
+use super::processlist::{self, Ending, Killer, Session};
+use super::{Bookkeeping, MySql, TableRole, read_rows, sessions};
 use crate::dialect::mysql::{quote_table, quote_text};
 use crate::error::mysql_number;
 
@@ -31,7 +35,10 @@ const LOCKED_WITHIN: Duration = Duration::from_secs(2);
 const UNLOCKED_WITHIN: Duration = Duration::from_secs(30);
 /// How long the sessions of a locked account may take to end.
 const ENDED_WITHIN: Duration = Duration::from_secs(2);
-/// The tables of the rehearsal. The name is fixed: if one of them is there and locked, locks outlive sessions here.
+/// How many sessions that stay are named.
+const NAMED: usize = 5;
+/// What the names of the rehearsal's tables begin with. They end as a shadow's does: what a process that died has left
+/// of them goes as a shadow goes.
 const SCRATCH: [&str; 3] = ["millrace_fence_a", "millrace_fence_b", "millrace_fence_c"];
 
 /// Whether table locks may be used.
@@ -55,6 +62,22 @@ pub struct FenceMeans {
     pub accounts: Vec<String>,
     /// Whether it must be one of these means: otherwise the rename alone will do.
     pub required: bool,
+}
+
+/// On whose behalf a fence is raised: the rehearsal makes tables, which are listed before they exist.
+#[derive(Clone, Copy)]
+pub(super) struct Owner<'a> {
+    pub(super) bookkeeping: &'a Bookkeeping,
+    pub(super) pipeline: &'a str,
+    pub(super) run: &'a str,
+}
+
+impl Owner<'_> {
+    /// The tables of this run's rehearsal, by the second in the run's id.
+    fn scratch(&self) -> [TableName; 3] {
+        let stamp: String = self.run.split('-').take(2).collect();
+        SCRATCH.map(|name| TableName::bare(format!("{name}_tmp_{stamp}")))
+    }
 }
 
 /// A fence that is up.
@@ -103,6 +126,14 @@ impl MySql {
         )
     }
 
+    /// Why locking accounts and ending their sessions would not keep writers off here. None: it does.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn accounts_unsafe(&self) -> Result<Option<String>, Failure> {
+        self.bridge.run(processlist::out_of_reach(self)).await
+    }
+
     /// What raising a fence may change here, as it is now.
     ///
     /// # Errors
@@ -125,6 +156,7 @@ impl MySql {
 /// Raises the strongest fence. `since` is set as soon as somebody may be kept off, also when raising fails then.
 pub(super) async fn raise(
     target: &MySql,
+    owner: Owner<'_>,
     means: &FenceMeans,
     tables: &[TableName],
     timeout_ms: u32,
@@ -135,7 +167,7 @@ pub(super) async fn raise(
         let unsafe_here = target.locks_unsafe().filter(|_| means.locks == Locks::Safe);
         let locked = match unsafe_here {
             Some(reason) => Err(Failure::unsupported("switch.lock-outlives-session", reason)),
-            None => lock_tables(target, means.locks, tables, timeout_ms, since).await,
+            None => lock_tables(target, owner, means.locks, tables, timeout_ms, since).await,
         };
         match locked {
             Ok(connection) => return Ok(Fence::Tables { connection, count: tables.len() }),
@@ -146,7 +178,10 @@ pub(super) async fn raise(
         }
     }
     if !means.accounts.is_empty() {
-        return lock_accounts(target, &means.accounts, since).await;
+        match processlist::out_of_reach(target).await? {
+            None => return lock_accounts(target, &means.accounts, since).await,
+            Some(reason) => why.push(format!("accounts are not locked, because {reason}")),
+        }
     }
     if means.required && !tables.is_empty() {
         return Err(Failure::unsupported(
@@ -221,6 +256,7 @@ async fn set_lock_priority(target: &MySql, value: &str) -> Result<(), Failure> {
 
 async fn lock_tables(
     target: &MySql,
+    owner: Owner<'_>,
     locks: Locks,
     tables: &[TableName],
     timeout_ms: u32,
@@ -229,7 +265,7 @@ async fn lock_tables(
     if target.dialect() == "oceanbase" && lock_priority(target).await.is_some_and(|v| !v.eq_ignore_ascii_case("true")) {
         set_lock_priority(target, "TRUE").await?;
     }
-    rehearse(target, locks).await?;
+    rehearse(target, owner, locks).await?;
     let doing = "lock tables against writes";
     let mut connection = target.fresh().await?;
     set_timeout(target, &mut connection, timeout_ms).await?;
@@ -308,22 +344,61 @@ async fn is_held(target: &MySql, probe: &mut MySqlConnection, table: &TableName)
     }
 }
 
-/// Locks, renames and unlocks small tables, with a second session that tries to write.
-async fn rehearse(target: &MySql, locks: Locks) -> Result<(), Failure> {
-    let [a, b, c] = SCRATCH.map(TableName::bare);
-    let run = async |sql: String| target.execute_for("rehearse the fence", &sql).await.map(|_| ());
-    for table in [&a, &b, &c] {
-        run(format!("DROP TABLE IF EXISTS {}", quote_table(table))).await?;
+/// Makes room for the rehearsal's tables, and lists them. One that is there and was not listed is somebody else's; one
+/// that a process that died has left, and that is still locked, says that locks outlive sessions here.
+async fn make_room(target: &MySql, owner: Owner<'_>, scratch: &[TableName; 3]) -> Result<(), Failure> {
+    let existing = existing(target, scratch).await?;
+    let made = owner.bookkeeping.tables(owner.pipeline).await?;
+    for table in existing.iter() {
+        if !made.iter().any(|made| made.table == *table && made.run == owner.run) {
+            return Err(Failure::unsupported(
+                "switch.scratch-in-the-way",
+                format!("{table} exists, which the rehearsal of table locks would make, and this run did not make it"),
+            )
+            .with("table", table.to_string()));
+        }
+        let mut probe = target.fresh().await?;
+        if is_held(target, &mut probe, table).await? {
+            return Err(lock_outlives());
+        }
+        target.execute_for(REHEARSING, &format!("DROP TABLE IF EXISTS {}", quote_table(table))).await?;
     }
-    for table in [&a, &b] {
+    let listed: Vec<_> = scratch.iter().map(|table| (table, table)).collect();
+    owner.bookkeeping.record_tables(owner.run, owner.pipeline, TableRole::Shadow, &listed).await
+}
+
+const REHEARSING: &str = "rehearse the fence";
+
+fn lock_outlives() -> Failure {
+    Failure::unsupported("switch.lock-outlives-session", "the server keeps the table locks of a session that is gone")
+}
+
+/// Locks, renames and unlocks small tables, with a second session that tries to write.
+async fn rehearse(target: &MySql, owner: Owner<'_>, locks: Locks) -> Result<(), Failure> {
+    let scratch = owner.scratch();
+    make_room(target, owner, &scratch).await?;
+    let [a, b, c] = &scratch;
+    let run = async |sql: String| target.execute_for(REHEARSING, &sql).await.map(|_| ());
+    for table in [a, b] {
         run(format!("CREATE TABLE {} (id INT PRIMARY KEY)", quote_table(table))).await?;
         run(format!("INSERT INTO {} VALUES (1)", quote_table(table))).await?;
     }
+    let rehearsed = try_locks(target, locks, &scratch).await;
+    if !matches!(&rehearsed, Err(failure) if failure.code == "switch.lock-outlives-session") {
+        for table in [a, b, c] {
+            run(format!("DROP TABLE IF EXISTS {}", quote_table(table))).await?;
+        }
+        owner.bookkeeping.forget_tables(&[a, b, c]).await?;
+    }
+    rehearsed
+}
+
+async fn try_locks(target: &MySql, locks: Locks, [a, b, c]: &[TableName; 3]) -> Result<(), Failure> {
     let mut holder = target.fresh().await?;
     let mut probe = target.fresh().await?;
-    lock(target, &mut holder, std::slice::from_ref(&a)).await?;
-    let held = is_held(target, &mut probe, &a).await;
-    let rename = format!("RENAME TABLE {0} TO {2}, {1} TO {0}", quote_table(&a), quote_table(&b), quote_table(&c));
+    lock(target, &mut holder, std::slice::from_ref(a)).await?;
+    let held = is_held(target, &mut probe, a).await;
+    let rename = format!("RENAME TABLE {0} TO {2}, {1} TO {0}", quote_table(a), quote_table(b), quote_table(c));
     let renamed = if matches!(held, Ok(true)) {
         let renaming = holder.execute(sqlx::raw_sql(AssertSqlSafe(rename)));
         tokio::time::timeout(RELEASED_WITHIN, renaming).await.map_or(Ok(false), |renamed| match renamed {
@@ -336,7 +411,7 @@ async fn rehearse(target: &MySql, locks: Locks) -> Result<(), Failure> {
     let unlocked = holder.execute(sqlx::raw_sql("UNLOCK TABLES")).await;
     unlocked.map_err(|e| target.place.failure("unlock tables", &e))?;
     if !held? {
-        return Err(does_not_hold(target, &a));
+        return Err(does_not_hold(target, a));
     }
     let unsupported = |words: String| Failure::unsupported("switch.lock-does-not-hold", words);
     match renamed {
@@ -350,20 +425,14 @@ async fn rehearse(target: &MySql, locks: Locks) -> Result<(), Failure> {
         }
     }
     if locks == Locks::Safe {
-        lock(target, &mut holder, std::slice::from_ref(&a)).await?;
+        lock(target, &mut holder, std::slice::from_ref(a)).await?;
         drop(holder);
         let begun = Instant::now();
-        while is_held(target, &mut probe, &a).await? {
+        while is_held(target, &mut probe, a).await? {
             if begun.elapsed() > RELEASED_WITHIN {
-                return Err(Failure::unsupported(
-                    "switch.lock-outlives-session",
-                    "the server keeps the table locks of a session that is gone",
-                ));
+                return Err(lock_outlives());
             }
         }
-    }
-    for table in [&a, &c] {
-        run(format!("DROP TABLE IF EXISTS {}", quote_table(table))).await?;
     }
     Ok(())
 }
@@ -373,29 +442,37 @@ async fn lock_accounts(target: &MySql, accounts: &[String], since: &mut Option<I
     for account in accounts {
         set_account(target, account, "lock", LOCKED_WITHIN).await?;
     }
+    let ended = end_sessions(target, accounts).await?;
+    Ok(Fence::Accounts { accounts: accounts.to_vec(), ended })
+}
+
+/// Ends the sessions of these accounts, until none is listed; how many there were.
+async fn end_sessions(target: &MySql, accounts: &[String]) -> Result<usize, Failure> {
     let names: Vec<&str> = accounts.iter().map(|account| split(account).0).collect();
-    let begun = Instant::now();
-    let mut ended = 0;
+    let (begun, mut killer) = (Instant::now(), Killer::new(target));
+    let (mut ended, mut said) = (HashSet::new(), None);
     loop {
         let sessions = sessions_of(target, &names).await?;
         if sessions.is_empty() {
-            break;
+            return Ok(ended.len());
         }
         if begun.elapsed() > ENDED_WITHIN {
+            let listed: Vec<String> = sessions.iter().take(NAMED).map(ToString::to_string).collect();
+            let more = if sessions.len() > NAMED { ", …" } else { "" };
+            let why = said.map_or_else(String::new, |failure: Failure| format!(": {}", failure.message));
             return Err(Failure::transient(
                 "switch.sessions-stay",
-                format!("{} sessions of {} could not be ended", sessions.len(), names.join(", ")),
+                format!("sessions could not be ended ({}{more}){why}", listed.join(", ")),
             ));
         }
         for session in sessions {
-            // One that ended by itself just now is no failure.
-            if target.execute_for("end a session", &format!("KILL {session}")).await.is_ok() {
-                ended += 1;
+            match killer.end(&session, Ending::Session).await {
+                Ok(()) => drop(ended.insert(session.id)),
+                Err(failure) => said = Some(failure),
             }
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    Ok(Fence::Accounts { accounts: accounts.to_vec(), ended })
 }
 
 /// Locks or unlocks an account. When another session changes tables or accounts at the same moment, OceanBase undoes the
@@ -417,19 +494,12 @@ async fn set_account(target: &MySql, account: &str, verb: &str, within: Duration
     }
 }
 
-/// The numbers of the sessions of these users.
-async fn sessions_of(target: &MySql, users: &[&str]) -> Result<Vec<u64>, Failure> {
-    let rows = target.rows_for("list sessions", "SHOW FULL PROCESSLIST".to_owned()).await?;
-    let text = |row: &[Option<String>], at: usize| row.get(at).cloned().flatten().unwrap_or_default();
-    Ok(rows
-        .iter()
-        .filter(|row| {
-            let user = text(row, 1);
-            // A cluster's proxy shows `user@tenant`.
-            users.iter().any(|wanted| user == *wanted || user.split('@').next() == Some(*wanted))
-        })
-        .filter_map(|row| text(row, 0).parse().ok())
-        .collect())
+/// The sessions of these users. A cluster may show `user@tenant`.
+async fn sessions_of(target: &MySql, users: &[&str]) -> Result<Vec<Session>, Failure> {
+    let is_of = |session: &Session| {
+        users.iter().any(|user| session.user == **user || session.user.split('@').next() == Some(*user))
+    };
+    Ok(processlist::all(target).await?.into_iter().filter(is_of).collect())
 }
 
 /// `name` or `name@host`.

@@ -2,6 +2,11 @@
 //!
 //! OceanBase lets `RENAME TABLE` wait for open transactions for ever: no timeout of the session bounds it. While it
 //! waits, nobody else is kept from writing. It stops, with nothing renamed, when its query is killed.
+//!
+//! A rename that nobody waits for any more may still be carried out, when what it waits for ends: much later, and without
+//! a fence. So it is not given up before its session is gone from the server, and the names have been read after that.
+//! The statement carries the run's id in a comment: whoever comes after a process that died finds it by that, and ends
+//! it. What cannot be found out is said as what it is, `switch.rename-in-doubt`, and left to a person.
 
 use std::time::{Duration, Instant};
 
@@ -10,84 +15,221 @@ use sqlx::mysql::MySqlConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 
 use super::admin::existing_on;
-use super::connect::first_number;
 use super::fence::set_timeout;
+use super::processlist::{self, Ending, Extent, Killer, OurSession, WHO};
 use super::{MySql, read_rows, sessions};
 use crate::dialect::mysql::quote_table;
+use crate::error::is_disconnect;
+use crate::lease::Activity;
 
 /// How long a statement that was killed may take to say so.
-const KILLED_WITHIN: Duration = Duration::from_secs(10);
+const KILLED_WITHIN: Duration = Duration::from_secs(2);
+/// How long a session that is ended may take to be gone.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
+/// For how long the statement of a process that died must not be seen.
+const UNSEEN_AFTER_DEATH: Duration = Duration::from_millis(300);
+/// For how long a statement must not be seen where its session itself is not listed by its number.
+const UNSEEN_FOR: Duration = Duration::from_millis(2_500);
+/// How long between two looks.
+const LOOK_PAUSE: Duration = Duration::from_millis(100);
+
+/// What is known of a statement that was sent.
+enum Answer {
+    /// The server says that it is done.
+    Done,
+    /// The server says why it is not done.
+    Refused(Failure),
+    /// The server says nothing.
+    Lost(Failure),
+}
 
 /// Renames, on the connection that holds locks or on one of its own; also how long the statement took.
 pub(super) async fn rename(
     target: &MySql,
+    run: &str,
     locked: Option<&mut MySqlConnection>,
     renames: &[(TableName, TableName)],
     timeout_ms: u32,
 ) -> (Duration, Result<(), Failure>) {
-    let pairs: Vec<String> =
-        renames.iter().map(|(old, new)| format!("{} TO {}", quote_table(old), quote_table(new))).collect();
-    let statement = format!("RENAME TABLE {}", pairs.join(", "));
     let before = match names_present(target, renames).await {
         Ok(before) => before,
         Err(failure) => return (Duration::ZERO, Err(failure)),
     };
-    let tables: Vec<TableName> = renames.iter().map(|(old, _)| old.clone()).collect();
-    let (took, outcome) = match locked {
-        Some(connection) => run_limited(target, connection, &statement, &tables, timeout_ms).await,
+    let mut own = None;
+    let connection = match locked {
+        Some(connection) => connection,
         None => match target.fresh().await {
-            Ok(mut connection) => {
-                let ran = run_limited(target, &mut connection, &statement, &tables, timeout_ms).await;
-                drop(connection);
-                ran
-            }
+            Ok(connection) => own.insert(connection),
             Err(failure) => return (Duration::ZERO, Err(failure)),
         },
     };
-    let result = match outcome {
-        Ok(()) => Ok(()),
-        Err(failure) => settle(target, renames, &before, failure).await,
+    let session = match prepare(target, connection, timeout_ms).await {
+        Ok(session) => session,
+        Err(failure) => return (Duration::ZERO, Err(failure)),
     };
-    (took, result)
+    let began = Instant::now();
+    let answer = run_limited(target, connection, run, renames, timeout_ms).await;
+    drop(own);
+    let result = match answer {
+        Answer::Done => Ok(()),
+        Answer::Refused(failure) => settle(target, renames, &before, failure).await,
+        Answer::Lost(failure) => match over(target, run, Some(&session)).await {
+            Ok(()) => {
+                // The catalogs that others see may lag behind a statement that has just ended.
+                tokio::time::sleep(LOOK_PAUSE).await;
+                settle(target, renames, &before, failure).await
+            }
+            Err(doubt) => settle(target, renames, &before, doubt).await,
+        },
+    };
+    (began.elapsed(), result)
+}
+
+/// Who the session is that will carry out the statement.
+async fn prepare(target: &MySql, connection: &mut MySqlConnection, timeout_ms: u32) -> Result<OurSession, Failure> {
+    set_timeout(target, connection, timeout_ms).await?;
+    let rows = read_rows(connection, WHO.to_owned()).await.map_err(|e| target.place.failure(DOING, &e))?;
+    Ok(OurSession::of(&rows))
+}
+
+const DOING: &str = "swap the names";
+
+/// What a run's statement begins with.
+fn beginning(run: &str) -> String {
+    format!("RENAME TABLE /* millrace {run} */ ")
 }
 
 async fn run_limited(
     target: &MySql,
     connection: &mut MySqlConnection,
-    statement: &str,
-    tables: &[TableName],
+    run: &str,
+    renames: &[(TableName, TableName)],
     timeout_ms: u32,
-) -> (Duration, Result<(), Failure>) {
-    let doing = "swap the names";
-    let prepared = async {
-        set_timeout(target, connection, timeout_ms).await?;
-        let rows = read_rows(connection, "SELECT CONNECTION_ID()".to_owned())
-            .await
-            .map_err(|e| target.place.failure(doing, &e))?;
-        Ok::<u64, Failure>(first_number(&rows))
-    };
-    let session = match prepared.await {
-        Ok(session) => session,
-        Err(failure) => return (Duration::ZERO, Err(failure)),
-    };
-    let began = Instant::now();
+) -> Answer {
+    let pairs: Vec<String> =
+        renames.iter().map(|(old, new)| format!("{} TO {}", quote_table(old), quote_table(new))).collect();
+    let statement = format!("{}{}", beginning(run), pairs.join(", "));
     let mut running = std::pin::pin!(connection.execute(sqlx::raw_sql(AssertSqlSafe(statement))));
     let patience = Duration::from_millis(u64::from(timeout_ms));
     if let Ok(answer) = tokio::time::timeout(patience, &mut running).await {
-        let result = answer.map(|_| ()).map_err(|e| target.place.failure(doing, &e));
-        return (began.elapsed(), result);
+        return match answer {
+            Ok(_) => Answer::Done,
+            Err(error) if is_disconnect(&error) => Answer::Lost(target.place.failure(DOING, &error)),
+            Err(error) => Answer::Refused(target.place.failure(DOING, &error)),
+        };
     }
-    let blockers = sessions::in_the_way(target, tables).await;
-    let killed = target.execute_for("stop the rename", &format!("KILL QUERY {session}")).await;
-    let answer = tokio::time::timeout(KILLED_WITHIN, &mut running).await;
-    let took = began.elapsed();
-    if let Ok(Ok(_)) = answer {
-        return (took, Ok(()));
+    let tables: Vec<TableName> = renames.iter().map(|(old, _)| old.clone()).collect();
+    let blockers = sessions::in_the_way(target, &tables).await;
+    let waited = sessions::waited(target, DOING, patience, &blockers);
+    end(target, run, Ending::Statement).await;
+    match tokio::time::timeout(KILLED_WITHIN, &mut running).await {
+        Ok(Ok(_)) => Answer::Done,
+        Ok(Err(error)) if !is_disconnect(&error) => Answer::Refused(waited),
+        _ => Answer::Lost(waited),
     }
-    if let Err(failure) = killed {
-        tracing::warn!(database = target.name(), "the rename could not be stopped: {failure}");
+}
+
+/// Ends what carries out this run's renames, as far as it is seen; whether anything was.
+async fn end(target: &MySql, run: &str, ending: Ending) -> Option<bool> {
+    let found = match processlist::saying(target, &beginning(run)).await {
+        Ok(found) => found,
+        Err(failure) => {
+            tracing::warn!(database = target.name(), "the sessions that rename could not be listed: {failure}");
+            return None;
+        }
+    };
+    let mut killer = Killer::new(target);
+    for session in &found {
+        if let Err(failure) = killer.end(session, ending).await {
+            tracing::warn!(database = target.name(), "a rename could not be stopped: {failure}");
+        }
     }
-    (took, Err(sessions::waited(target, doing, patience, &blockers)))
+    Some(!found.is_empty())
+}
+
+/// Waits until no session carries out renames of this run any more, and ends those that do. `session` is the one that
+/// was told to, if it is known: as long as it is there it may yet receive what was sent to it.
+///
+/// # Errors
+/// `switch.rename-in-doubt`.
+async fn over(target: &MySql, run: &str, session: Option<&OurSession>) -> Result<(), Failure> {
+    let (begun, mut unseen_since) = (Instant::now(), None);
+    loop {
+        let seen = end(target, run, Ending::Session).await;
+        let unseen_for = match seen {
+            Some(false) => unseen_since.get_or_insert_with(Instant::now).elapsed(),
+            _ => {
+                unseen_since = None;
+                Duration::ZERO
+            }
+        };
+        if seen == Some(false) && is_over(target, session, unseen_for).await {
+            return Ok(());
+        }
+        if begun.elapsed() > GONE_WITHIN {
+            return Err(in_doubt(target, run).await);
+        }
+        tokio::time::sleep(LOOK_PAUSE).await;
+    }
+}
+
+/// Whether the session is gone, where nothing that it says was seen for so long.
+async fn is_over(target: &MySql, session: Option<&OurSession>, unseen_for: Duration) -> bool {
+    let Some(session) = session else { return unseen_for >= UNSEEN_AFTER_DEATH };
+    match processlist::extent(target).await {
+        // The proxy numbers our session, so that the list does not have its number.
+        Ok(Extent::BehindProxy) => return unseen_for >= UNSEEN_FOR,
+        Ok(_) => {}
+        Err(_) => return false,
+    }
+    let Ok(mut connection) = target.fresh().await else { return false };
+    let activity = session.activity(&mut connection, target.dialect()).await;
+    let _ = connection.close().await;
+    match activity {
+        Ok(Activity::Gone) => true,
+        Ok(_) => {
+            if let Some(id) = session.number()
+                && let Ok(Some(found)) = processlist::find(target, id).await
+            {
+                let _ = Killer::new(target).end(&found, Ending::Session).await;
+            }
+            false
+        }
+        Err(_) => false,
+    }
+}
+
+async fn in_doubt(target: &MySql, run: &str) -> Failure {
+    let seen = processlist::saying(target, &beginning(run)).await.unwrap_or_default();
+    let who = match seen.as_slice() {
+        [] => "whether the server is still at it cannot be seen".to_owned(),
+        some => {
+            let named: Vec<String> = some.iter().map(ToString::to_string).collect();
+            format!("{} is still at it, and could not be ended", named.join(", "))
+        }
+    };
+    let words = format!(
+        "the statement was sent, its answer did not come, and {who}: the names may change at any time, without a fence"
+    );
+    let failure = target.place.said(Fault::Data, IN_DOUBT, DOING, &words);
+    match seen.first() {
+        Some(session) => failure.with("session", session.id.to_string()),
+        None => failure,
+    }
+}
+
+/// The code of a rename of which nobody knows whether it will happen.
+pub const IN_DOUBT: &str = "switch.rename-in-doubt";
+
+impl MySql {
+    /// Ends renames that this run has begun and nobody waits for any more: a process that died, or a connection that
+    /// was lost, may have left one at the server, where it happens once the session that it waits for has ended.
+    ///
+    /// # Errors
+    /// `switch.rename-in-doubt`, and what the database says.
+    pub async fn end_renames(&self, run: &str) -> Result<(), Failure> {
+        self.bridge.run(over(self, run, None)).await
+    }
 }
 
 /// Which of the names of a rename exist, in the order of [`names_of`], by a new connection.
@@ -130,21 +272,15 @@ async fn settle(
     before: &[bool],
     failure: Failure,
 ) -> Result<(), Failure> {
-    let after = names_after(renames, before);
-    let mut now = before.to_vec();
-    // A statement that lost its connection may still be waiting for a lock on the server.
-    for pause_ms in [0, 250, 750, 1500] {
-        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
-        now = names_present(target, renames).await?;
-        if now != before || failure.code != "database.connection-lost" {
-            break;
-        }
-    }
-    if now == after {
+    let now = match names_present(target, renames).await {
+        Ok(now) => now,
+        Err(looking) => return Err(if failure.code == IN_DOUBT { failure } else { looking }),
+    };
+    if now == names_after(renames, before) {
         tracing::warn!(database = target.name(), %failure, "the rename failed to answer, and was done");
         return Ok(());
     }
-    if now == before {
+    if now == before || failure.code == IN_DOUBT {
         return Err(failure);
     }
     let found: Vec<String> = names_of(renames)
@@ -155,7 +291,7 @@ async fn settle(
     Err(target.place.said(
         Fault::Data,
         "switch.half-renamed",
-        "swap the names",
+        DOING,
         &format!("{}; afterwards {}", failure.message, found.join(", ")),
     ))
 }

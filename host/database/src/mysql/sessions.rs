@@ -6,6 +6,7 @@ use std::time::Duration;
 use millrace_model::{Failure, Fault, TableName};
 
 use super::MySql;
+use super::processlist::{self, Extent};
 use super::session::tokens;
 use crate::dialect::mysql::quote_text;
 
@@ -34,10 +35,14 @@ impl std::fmt::Display for Blocker {
 pub(super) async fn in_the_way(target: &MySql, tables: &[TableName]) -> Vec<Blocker> {
     let names: Vec<String> = tables.iter().map(|table| quote_text(&table.name)).collect();
     let sql = if target.dialect() == "oceanbase" {
+        let all = match processlist::extent(target).await {
+            Ok(Extent::Cluster | Extent::BehindProxy) => "GV$",
+            _ => "V$",
+        };
         // A lock names the tablet, as does the table's entry among the objects.
         format!(
-            "SELECT p.ID, p.USER, p.HOST, p.INFO, FORMAT(MAX(l.CTIME) / 1000000, 1) FROM oceanbase.V$OB_LOCKS l \
-             JOIN oceanbase.V$OB_PROCESSLIST p ON p.ID = l.SESSION_ID \
+            "SELECT p.ID, p.USER, p.HOST, p.INFO, FORMAT(MAX(l.CTIME) / 1000000, 1) FROM oceanbase.{all}OB_LOCKS AS l \
+             JOIN oceanbase.{all}OB_PROCESSLIST AS p ON p.ID = l.SESSION_ID \
              JOIN oceanbase.DBA_OBJECTS o ON l.ID3 = CAST(o.DATA_OBJECT_ID AS CHAR) \
              WHERE l.TYPE = 'TM' AND o.OWNER = DATABASE() AND o.OBJECT_NAME IN ({}) AND p.ID <> CONNECTION_ID() \
              GROUP BY p.ID, p.USER, p.HOST, p.INFO ORDER BY MAX(l.CTIME) DESC LIMIT 5",

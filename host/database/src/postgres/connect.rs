@@ -25,11 +25,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// More than any run has workers; a connection is only made when it is needed.
 const MAX_CONNECTIONS: u32 = 80;
 
-/// Set on every connection: how values are printed, and that no limit of the role ends a long read.
+/// Set on every connection: how values are printed, that no limit of the role ends a long read, and that the server
+/// notices within two minutes when our machine is gone without a word: a snapshot and its locks would stay for hours.
 const SETTINGS: &str = "SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'iso_8601'; SET TimeZone = 'UTC'; \
     SET extra_float_digits = 3; SET bytea_output = 'hex'; SET statement_timeout = 0; SET lock_timeout = '30s'; \
     SET idle_in_transaction_session_timeout = 0; SET client_encoding = 'UTF8'; \
-    SET standard_conforming_strings = on; SET row_security = off; SET application_name = 'millrace'";
+    SET standard_conforming_strings = on; SET row_security = off; SET application_name = 'millrace'; \
+    SET tcp_keepalives_idle = 60; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6";
 
 /// A PostgreSQL database. Clones share the pool.
 #[derive(Clone)]
