@@ -302,3 +302,20 @@ async fn twenty_random_cuts_in_the_copy_lose_and_double_no_row() -> Result<()> {
 async fn two_hundred_random_cuts_in_the_copy_lose_and_double_no_row() -> Result<()> {
     no_row_is_lost_or_doubled(2_500, 200).await
 }
+
+#[tokio::test]
+async fn a_commit_that_arrives_late_is_waited_for_and_no_row_is_refused_as_there_already() -> Result<()> {
+    let wires = Wires::open(SOURCE, 0).await?;
+    let pipeline = wires.pipeline(|text| text)?;
+    // Its connection is given up after two seconds of silence; the rows are still locked then.
+    wires.target_proxy.arm([Arm::next("commit", Fault::HeldBack(Duration::from_secs(4)))]);
+    let ran = wires.millrace.run(&["run", &pipeline, "--yes", "--json"]).await?.expect(0)?;
+    ensure!(wires.target_proxy.fired() == 1, "nothing was committed");
+    let told = Told::read(&ran.json()?)?;
+    told.every_digest_is_equal()?;
+    for (table, rows) in [("item", 250), ("part", 150)] {
+        ensure!(count_rows(&wires.target, table).await? == rows, "{table} is not whole");
+    }
+    ensure!(count_rows(&wires.target, "millrace_rejects").await? == 0, "rows were refused");
+    Ok(())
+}

@@ -1,4 +1,6 @@
-//! Writes chunks: each one transaction on one connection, together with the row that says that it is done.
+//! Writes chunks: each one transaction on one connection, together with the row that says that it is done. That row is
+//! the transaction's first write, and completed by its last: whoever writes the same chunk a second time (after a commit
+//! of unknown outcome, or beside a process that was believed dead) waits for the first, and finds the chunk done.
 //!
 //! The worker spells statements and queues them; a task on the runtime executes them. Queued are at most as
 //! many bytes as the chunk's lane has room for. A transaction that is dropped without a commit is rolled back by its task.
@@ -53,30 +55,21 @@ impl RowSink for MySqlSink {
 
     fn begin(&self, chunk: &Chunk, lane: &Lane) -> Result<Box<dyn ChunkTransaction>, Failure> {
         let target = &self.target;
-        let connection = target.bridge.block(async {
+        let state = Arc::new(State::default());
+        let writer = self.writer(chunk, lane, &state);
+        let (connection, done) = target.bridge.block(async {
             let mut connection = target.acquire().await?;
             let watch = connection.watch();
             let begin = watch.answered(connection.execute(sqlx::raw_sql("START TRANSACTION"))).await;
             begin.map_err(|e| target.place.failure("begin a transaction", &e))?;
-            Ok(connection)
+            let done = writer.claim(&mut connection).await?;
+            Ok((connection, done))
         })?;
+        if let Some(record) = done {
+            let in_server = self.is_in_server();
+            return Ok(Box::new(DoneAlready { record, in_server }));
+        }
         let (sender, messages) = mpsc::unbounded_channel();
-        let state = Arc::new(State::default());
-        let writer = Writer {
-            target: target.clone(),
-            bookkeeping: self.bookkeeping.clone(),
-            run: self.run.clone(),
-            shadow: self.shadow.clone(),
-            columns: self.columns.iter().map(|c| c.name.clone()).collect(),
-            key: self.key.clone(),
-            marker: self.marker.clone(),
-            chunk: chunk.clone(),
-            origin: self.origin.clone(),
-            state: Arc::clone(&state),
-            statements: Arc::clone(&lane.statements),
-            rejects: Vec::new(),
-            refused: 0,
-        };
         target.bridge.handle().spawn(writer.run(connection, messages));
         let encoder = Encoder::new(&self.shadow, &self.columns, target.max_allowed_packet());
         let room_kib = u32::try_from(lane.room_bytes >> 10).unwrap_or(u32::MAX).clamp(1, 1 << 20);
@@ -96,6 +89,25 @@ impl RowSink for MySqlSink {
 }
 
 impl MySqlSink {
+    /// The task that will write a chunk.
+    fn writer(&self, chunk: &Chunk, lane: &Lane, state: &Arc<State>) -> Writer {
+        Writer {
+            target: self.target.clone(),
+            bookkeeping: self.bookkeeping.clone(),
+            run: self.run.clone(),
+            shadow: self.shadow.clone(),
+            columns: self.columns.iter().map(|c| c.name.clone()).collect(),
+            key: self.key.clone(),
+            marker: self.marker.clone(),
+            chunk: chunk.clone(),
+            origin: self.origin.clone(),
+            state: Arc::clone(state),
+            statements: Arc::clone(&lane.statements),
+            rejects: Vec::new(),
+            refused: 0,
+        }
+    }
+
     /// The key's columns: their names, their positions in the batch, and how their values are shown.
     fn key_columns(&self) -> Vec<(String, usize, CanonicalKind)> {
         self.key
@@ -105,6 +117,30 @@ impl MySqlSink {
                 Some((name.clone(), at, CanonicalKind::of(&self.columns[at].logical.name)))
             })
             .collect()
+    }
+}
+
+/// The transaction of a chunk that another one has committed: nothing is written, and its record is what that one wrote.
+struct DoneAlready {
+    record: ChunkRecord,
+    in_server: bool,
+}
+
+impl ChunkTransaction for DoneAlready {
+    fn write(&mut self, _: &HashedBatch) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn insert_select(&mut self) -> Result<Option<u64>, Failure> {
+        Ok(self.in_server.then_some(self.record.digest.rows))
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::default()
+    }
+
+    fn commit(&mut self, _: ChunkRecord) -> Result<ChunkRecord, Failure> {
+        Ok(self.record.clone())
     }
 }
 

@@ -24,7 +24,10 @@ use crate::lease::{Lease, Watch};
 /// Rejects of one INSERT.
 const REJECTS_PER_STATEMENT: usize = 200;
 
-/// How often, and how long apart, the record of an unknown commit is looked up.
+/// "Duplicate entry": the chunk's row is there.
+const DUPLICATE: u16 = 1062;
+
+/// How often at most, where looking fails, and how long apart the record of an unknown commit is looked up.
 const LOOKUPS: u32 = 10;
 const LOOKUP_PAUSE: Duration = Duration::from_millis(500);
 
@@ -64,6 +67,42 @@ impl Writer {
         }
     }
 
+    /// Claims the chunk: its row in the books is the transaction's first write. Another transaction that has the same
+    /// chunk open is waited for. What a transaction before this one has committed, if one has: then there is nothing
+    /// to do.
+    pub(super) async fn claim(&self, connection: &mut Lease<sqlx::MySql>) -> Result<Option<ChunkRecord>, Failure> {
+        let doing = format!("claim chunk {} of {}", self.chunk.number, self.shadow);
+        let sql = format!(
+            "INSERT INTO millrace_chunks (run, table_name, chunk, snapshot, bounds, row_count, digest_high, digest_low, \
+             bytes, reject_count, committed_at) VALUES ({}, {}, {}, 0, 0, 0, 0, 0, UTC_TIMESTAMP(6))",
+            self.place(),
+            quote_text(&self.marker),
+            quote_text(&self.bounds()?),
+        );
+        let watch = connection.watch();
+        let claimed = watch.answered(connection.execute(sqlx::raw_sql(AssertSqlSafe(sql)))).await;
+        match claimed {
+            Ok(_) => Ok(None),
+            Err(error) if mysql_number(&error) == Some(DUPLICATE) => {
+                let failure = self.target.place.failure(&doing, &error);
+                let done = self.bookkeeping.chunk(&self.run, &self.shadow, self.chunk.number).await?;
+                // It may have been forgotten since: the next attempt will see.
+                done.map(|chunk| Some(chunk.record)).ok_or(Failure { fault: Fault::Transient, ..failure })
+            }
+            Err(error) => Err(self.target.place.failure(&doing, &error)),
+        }
+    }
+
+    /// What names the chunk in the books.
+    fn place(&self) -> String {
+        format!("{}, {}, {}", quote_text(&self.run), quote_text(&self.shadow.to_string()), self.chunk.number)
+    }
+
+    fn bounds(&self) -> Result<String, Failure> {
+        serde_json::to_string(&self.chunk.part)
+            .map_err(|e| Failure::internal("copy.bounds-unwritable", format!("a chunk's bounds are no JSON: {e}")))
+    }
+
     async fn serve(
         &mut self,
         mut connection: Lease<sqlx::MySql>,
@@ -77,6 +116,9 @@ impl Writer {
                     self.state.in_flight.fetch_sub(1, Ordering::Relaxed);
                     // Said before the worker can wake and find the channel closed.
                     if let Err(failure) = executed {
+                        if failure.code == "database.connection-lost" {
+                            watch.abandon().await;
+                        }
                         let failure = failure.with("table", self.shadow.to_string());
                         self.state.fail(failure.clone());
                         return Err(failure);
@@ -235,9 +277,13 @@ impl Writer {
         record.rejects.append(&mut self.rejects);
         let doing = format!("record chunk {} of {}", self.chunk.number, self.shadow);
         let watch = connection.watch();
-        for statement in self.records(&record)? {
+        for (statement, rows) in self.records(&record) {
             let executed = watch.answered(connection.execute(sqlx::raw_sql(AssertSqlSafe(statement)))).await;
-            executed.map_err(|e| self.target.place.failure(&doing, &e))?;
+            let written = executed.map_err(|e| self.target.place.failure(&doing, &e))?.rows_affected();
+            if written != rows {
+                let words = format!("{rows} rows were sent and {written} were written");
+                return Err(self.target.place.said(Fault::Internal, "copy.rows-not-written", &doing, &words));
+            }
         }
         match watch.answered(connection.execute(sqlx::raw_sql("COMMIT"))).await {
             Ok(_) => {
@@ -247,21 +293,23 @@ impl Writer {
             Err(error) => {
                 // Whatever the error is, only the record knows what became of the commit.
                 drop(connection);
+                if is_disconnect(&error) {
+                    watch.abandon().await;
+                }
                 let failure = self.target.place.failure(&doing, &error);
-                let unknown = is_disconnect(&error);
-                self.look_up(record, failure, unknown).await
+                self.look_up(record, failure).await
             }
         }
     }
 
-    async fn look_up(&self, record: ChunkRecord, failure: Failure, unknown: bool) -> Result<ChunkRecord, Failure> {
-        let lookups = if unknown { LOOKUPS } else { 1 };
+    async fn look_up(&self, record: ChunkRecord, failure: Failure) -> Result<ChunkRecord, Failure> {
         let mut last = failure;
-        for _ in 0..lookups {
+        for _ in 0..LOOKUPS {
             match self.bookkeeping.chunk(&self.run, &self.shadow, self.chunk.number).await {
                 Ok(Some(_)) => return Ok(record),
-                // A server that has not noticed yet that the connection is gone may still be committing; a second
-                // look settles it.
+                // A server that has not noticed yet that the connection is gone may still be committing, and one that
+                // does not know the outcome itself finds it out later. A second look settles most; where it does not,
+                // the next attempt's claim waits for what is still open.
                 Ok(None) => {
                     tokio::time::sleep(LOOKUP_PAUSE).await;
                     let again = self.bookkeeping.chunk(&self.run, &self.shadow, self.chunk.number).await;
@@ -280,22 +328,22 @@ impl Writer {
         Err(last)
     }
 
-    fn records(&self, record: &ChunkRecord) -> Result<Vec<String>, Failure> {
-        let place =
-            format!("{}, {}, {}", quote_text(&self.run), quote_text(&self.shadow.to_string()), self.chunk.number);
-        let bounds = serde_json::to_string(&self.chunk.part)
-            .map_err(|e| Failure::internal("copy.bounds-unwritable", format!("a chunk's bounds are no JSON: {e}")))?;
-        let mut statements = vec![format!(
-            "INSERT INTO millrace_chunks (run, table_name, chunk, snapshot, bounds, row_count, digest_high, digest_low, \
-             bytes, reject_count, committed_at) VALUES ({place}, {}, {}, {}, {}, {}, {}, {}, UTC_TIMESTAMP(6))",
-            quote_text(&self.marker),
-            quote_text(&bounds),
+    /// The statements that complete the chunk's row, and write its rejects; each with the rows that it must write.
+    fn records(&self, record: &ChunkRecord) -> Vec<(String, u64)> {
+        let place = self.place();
+        let completed = format!(
+            "UPDATE millrace_chunks SET row_count = {}, digest_high = {}, digest_low = {}, bytes = {}, reject_count = {}, \
+             committed_at = UTC_TIMESTAMP(6) WHERE run = {} AND table_name = {} AND chunk = {}",
             record.digest.rows,
             record.digest.hash.0,
             record.digest.hash.1,
             record.bytes,
             record.rejects.len(),
-        )];
+            quote_text(&self.run),
+            quote_text(&self.shadow.to_string()),
+            self.chunk.number,
+        );
+        let mut statements = vec![(completed, 1)];
         let optional = |text: &Option<String>| text.as_deref().map_or("NULL".to_owned(), quote_text);
         for (group, rejects) in record.rejects.chunks(REJECTS_PER_STATEMENT).enumerate() {
             let rows: Vec<String> = rejects
@@ -313,13 +361,14 @@ impl Writer {
                     )
                 })
                 .collect();
-            statements.push(format!(
+            let statement = format!(
                 "INSERT INTO millrace_rejects (run, table_name, chunk, number, row_key, column_name, value, code, reason) \
                  VALUES {}",
                 rows.join(", ")
-            ));
+            );
+            statements.push((statement, rejects.len() as u64));
         }
-        Ok(statements)
+        statements
     }
 }
 
