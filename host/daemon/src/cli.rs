@@ -15,7 +15,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
   millrace rollback last             the old tables again
 
 Exit codes: 0 done, 1 failed with nothing switched, 2 the pipeline or the command is wrong,
-3 validation found differences, 4 waiting for approval, 5 rolled back.")]
+3 validation found differences, 4 waiting for approval, 5 rolled back, 6 failed and the new tables are live,
+or may be.")]
 pub(crate) struct Cli {
     /// What every command takes.
     #[command(flatten)]
@@ -69,7 +70,9 @@ pub(crate) enum Command {
     )]
     Plan(PlanArgs),
     /// Carry out a plan made elsewhere; refused if the target no longer is what the plan was made for
-    #[command(after_help = "Example:\n  millrace apply review/ --yes")]
+    #[command(
+        after_help = "The SQL in plan.json is carried out as it stands, with the rights of the target's account: apply only\na plan that you would run as a script.\n\nExample:\n  millrace apply review/ --yes"
+    )]
     Apply(ApplyArgs),
     /// Plan and carry out: build new tables beside the old, copy, prove, swap names
     #[command(

@@ -43,6 +43,8 @@ pub(crate) enum Exit {
     Waiting = 4,
     /// Rolled back.
     RolledBack = 5,
+    /// Failed, and the new tables are live, or may be.
+    Switched = 6,
 }
 
 /// Why a command did not do what it was asked.

@@ -330,6 +330,17 @@ impl Lane {
             ensure!(found.iter().map(|row| row[0].as_str()).collect::<Vec<_>>().join(" ") == rows, "{bystander}");
         }
 
+        // Of a way back nothing is left in the books, nor in the comments of what it brought back.
+        if kind == Kind::Rollback {
+            let comments = "SELECT table_name FROM information_schema.tables WHERE table_schema = database() \
+                AND table_name IN ('account', 'transfer') AND table_comment <> ''";
+            let found = self.rows(&self.target, comments).await?;
+            ensure!(found.is_empty(), "{found:?} are called backups still");
+            let listed = format!("SELECT table_name FROM millrace_tables WHERE kind = 'backup' AND run = '{id}'");
+            let found = self.rows(&self.target, &listed).await?;
+            ensure!(found.is_empty(), "{found:?} are listed as backups still");
+        }
+
         // Rows of the source: each once.
         let width = if kind == Kind::Rollback { self.width() - 1 } else { self.width() };
         let found = self

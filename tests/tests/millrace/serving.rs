@@ -16,7 +16,7 @@ async fn serve(millrace: &Millrace) -> Result<(Running, Client)> {
     serve_again(millrace).await
 }
 
-async fn serve_again(millrace: &Millrace) -> Result<(Running, Client)> {
+pub(crate) async fn serve_again(millrace: &Millrace) -> Result<(Running, Client)> {
     let folder = millrace.folder().join("pipelines");
     let mut daemon = millrace.spawn(&["serve", "--listen", "127.0.0.1:0", "--pipelines", folder.to_str().unwrap()])?;
     let line = daemon.says("listening on").await?;

@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 
 use millrace_model::{Between, Cancel, Failure, Plan};
-use millrace_pipeline::{RunId, RunState};
+use millrace_pipeline::{Journal, RunId, RunState};
 use serde::Serialize;
 
 use super::{Exit, Home, Refusal, cancel_on_signal, exit_of, plan, print_json};
@@ -13,7 +13,7 @@ use crate::console::{self, Follower};
 use crate::databases::Databases;
 use crate::planner;
 use crate::report::{Report, grouped, needs_a_new_run};
-use crate::run::{Approval, End, NewRows, Watch};
+use crate::run::{Approval, End, NewRows, Watch, may_be_switched};
 use crate::service;
 use crate::setup::Setup;
 use crate::store::RunRecord;
@@ -200,6 +200,12 @@ pub(super) async fn rollback(home: &Home, arguments: &RollbackArgs) -> Result<Ex
     Ok(if exit == Exit::RolledBack { Exit::Done } else { exit })
 }
 
+/// Whether a run that failed has left the new tables live, or may have.
+async fn is_switched(home: &Home, id: &str, failure: &Failure) -> Result<bool, Failure> {
+    let journal = Journal::from_events(home.store.events(id).await?).map_err(Failure::from)?;
+    Ok(may_be_switched(&journal, failure))
+}
+
 /// Says how it ended.
 async fn settle(
     home: &Home,
@@ -217,7 +223,10 @@ async fn settle(
         Ok(End::Done) => Exit::Done,
         Ok(End::WaitingApproval) => Exit::Waiting,
         Ok(End::RolledBack) => Exit::RolledBack,
-        Err(failure) => exit_of(failure),
+        Err(failure) => match exit_of(failure) {
+            Exit::Failed if is_switched(home, id, failure).await? => Exit::Switched,
+            exit => exit,
+        },
     };
     if json {
         let state = record.state.clone();

@@ -213,6 +213,15 @@ pub(super) async fn cancel(State(daemon): State<Daemon>, Path(run): Path<String>
         )
         .into());
     }
+    if run::is_application_stopped(&recorder) {
+        // It ended between its hooks: nothing of it is to be seen, and the application is down.
+        let setup = service::setup_of(&daemon.runtime, &record)?;
+        recorder.run(EventKind::RunResumed).await?;
+        if let Err(failure) = run::start_application(&setup, &recorder).await {
+            recorder.run(EventKind::RunFailed { failure: failure.clone() }).await?;
+            return Err(failure.into());
+        }
+    }
     recorder.run(EventKind::RunCancelled).await?;
     Ok((StatusCode::OK, Json(json!({ "run": record.id, "state": RunState::Cancelled.name() }))))
 }

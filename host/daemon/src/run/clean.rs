@@ -196,14 +196,18 @@ async fn apply(
 /// next cleaning.
 ///
 /// # Errors
-/// What passes by itself; any other failure to remove a table is only told.
+/// Why a table could not be removed, after all others were: what passes by itself first, because it is worth trying
+/// again. What becomes of the run then, the stage's `on_failure` says.
 pub(super) async fn expired(run: &RunContext) -> Result<(), Failure> {
     let found = removals(&run.setup, &run.store, &run.target, Some(run.id()), &run.cancel).await?;
     let mut lost = None;
     for entry in &found.tables {
         if let Err(failure) = remove(&run.setup, &run.store, &run.target, entry, &run.cancel).await {
             tracing::warn!(run = run.id(), table = %entry.0.table, "not removed: {failure}");
-            lost = Some(failure).filter(|failure| failure.fault == Fault::Transient).or(lost);
+            let passes = |failure: &Failure| failure.fault == Fault::Transient;
+            if lost.as_ref().is_none_or(|lost| passes(&failure) && !passes(lost)) {
+                lost = Some(failure);
+            }
         }
     }
     lost.map_or(Ok(()), Err)

@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use millrace_database::dialect::mysql as dialect;
-use millrace_database::mysql::TableRole;
+use millrace_database::mysql::{RENAME_IN_DOUBT, TableRole};
 use millrace_model::plan::Statement;
 use millrace_model::{Failure, Fault, StageKind, TableName, TablePlan};
 use millrace_pipeline::{Action, EventKind, NextStep, OnFailure, RunState};
@@ -92,7 +92,9 @@ async fn phases(run: &RunContext, approval: Approval) -> Result<End, Stopped> {
         if !approved(run, approval).await? {
             return Ok(End::WaitingApproval);
         }
-        if !switch::is_done(run) || hooks::is_open(run) {
+        if switch::is_done(run) {
+            hooks::close(&run.setup, &run.recorder).await.map_err(stopped(Switcher))?;
+        } else {
             // The hooks stand around all attempts: the application is stopped and started once.
             let switching = run.phase(Switcher, "switch", switch::switch);
             match hooks::around(run, switching).await.map_err(stopped(Switcher))? {
@@ -153,7 +155,9 @@ async fn after_failure(run: &RunContext, stage: Option<StageKind>, failure: Fail
     let recovery = run.recorder.recovery();
     let declared = run.setup.optional_stage(kind).is_some_and(|stage| stage.declaration.on_failure.is_some());
     let begun = recovery.undo_order().into_iter().any(Action::is_visible);
-    if failure.fault == Fault::Cancelled || !recovery.can_roll_back {
+    // A rename that may yet happen would happen after the way back as well.
+    let in_doubt = failure.code == RENAME_IN_DOUBT;
+    if failure.fault == Fault::Cancelled || in_doubt || !recovery.can_roll_back {
         return Err(failure);
     }
     if !declared && (!begun || failure.code == "hook.failed") {

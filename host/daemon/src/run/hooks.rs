@@ -2,26 +2,34 @@
 
 use std::process::Stdio;
 
-use millrace_model::{Cancel, Failure, StageKind};
-use millrace_pipeline::{Action, Hook, HookCall};
+use millrace_model::{Failure, StageKind};
+use millrace_pipeline::{Action, EventKind, Hook, HookCall, Outcome};
 use serde_json::json;
 use tokio::process::Command;
 
 use super::context::RunContext;
+use super::recorder::Recorder;
 use super::request;
+use crate::setup::Setup;
 
-/// Calls the `before` hook, does the work, and calls the `after` hook: also when the work failed, because the
-/// application must come back in any case. A failing `before` hook stops the switch before it began.
+const BEFORE: &str = "before";
+const AFTER: &str = "after";
+
+/// Calls the `before` hook, does the work, and calls the `after` hook: also when the work failed, and when the `before`
+/// hook did, which may have stopped the application before it failed. A failing `before` hook stops the switch before
+/// it began.
 pub(super) async fn around<T>(run: &RunContext, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let declaration = run.setup.optional_stage(StageKind::Switcher).map(|stage| &stage.declaration);
-    let before = declaration.and_then(|d| d.before.clone());
-    let after = declaration.and_then(|d| d.after.clone());
-    if let Some(hook) = before {
-        journaled(run, "before", &hook, &run.cancel).await?;
-    }
-    let result = work.await;
-    let Some(hook) = after else { return result };
-    match (result, journaled(run, "after", &hook, &Cancel::new()).await) {
+    run.check_cancelled()?;
+    let before = match declared(&run.setup, BEFORE) {
+        Some(hook) => journaled(&run.setup, &run.recorder, BEFORE, hook).await,
+        None => Ok(()),
+    };
+    let result = match before {
+        Ok(()) => work.await,
+        Err(failure) => Err(failure),
+    };
+    let Some(hook) = declared(&run.setup, AFTER) else { return result };
+    match (result, journaled(&run.setup, &run.recorder, AFTER, hook).await) {
         (Ok(value), after) => after.map(|()| value),
         (Err(failure), Ok(())) => Err(failure),
         (Err(failure), Err(after)) => {
@@ -31,30 +39,49 @@ pub(super) async fn around<T>(run: &RunContext, work: impl Future<Output = Resul
     }
 }
 
-/// Whether the `after` hook was begun and did not end well: then the application may be down still.
-pub(super) fn is_open(run: &RunContext) -> bool {
-    let after = Action::hook("after");
-    let begun = run.recorder.recovery().outcome(&after) != millrace_pipeline::Outcome::NotStarted;
-    begun && run.recorder.succeeded(&after).is_none()
-}
-
-async fn journaled(run: &RunContext, which: &str, hook: &Hook, cancel: &Cancel) -> Result<(), Failure> {
-    run.again(&Action::hook(which), async || {
-        call(run, which, hook, cancel).await?;
-        Ok(json!({ "called": hook.to_string() }))
+/// Whether the application may be down still: the `before` hook was begun, or the `after` hook, and no `after` hook has
+/// ended well since.
+pub(crate) fn is_open(recorder: &Recorder) -> bool {
+    let recovery = recorder.recovery();
+    // In the order in which they were last begun.
+    let last = recovery.actions.iter().rev().find(|(action, _)| action.verb() == "hook");
+    last.is_some_and(|(action, outcome)| {
+        *action != Action::hook(AFTER) || !matches!(outcome, Outcome::Succeeded { .. })
     })
-    .await
-    .map(|_| ())
 }
 
-async fn call(run: &RunContext, which: &str, hook: &Hook, cancel: &Cancel) -> Result<(), Failure> {
-    let failed = |why: String| Failure::data("hook.failed", format!("the {which} hook `{hook}` failed: {why}"));
-    if cancel.is_cancelled() {
-        return Err(Failure::cancelled(format!("the run was stopped before the {which} hook")));
+/// Calls the `after` hook where the application may be down still: its run ends without anything to do between the
+/// hooks.
+pub(crate) async fn close(setup: &Setup, recorder: &Recorder) -> Result<(), Failure> {
+    match declared(setup, AFTER).filter(|_| is_open(recorder)) {
+        Some(hook) => journaled(setup, recorder, AFTER, hook).await,
+        None => Ok(()),
     }
+}
+
+fn declared<'a>(setup: &'a Setup, which: &str) -> Option<&'a Hook> {
+    let declaration = &setup.optional_stage(StageKind::Switcher)?.declaration;
+    if which == BEFORE { declaration.before.as_ref() } else { declaration.after.as_ref() }
+}
+
+/// Calls a hook, with its entries in the journal. One that has begun is not broken off: what it leaves half done nobody
+/// knows.
+async fn journaled(setup: &Setup, recorder: &Recorder, which: &str, hook: &Hook) -> Result<(), Failure> {
+    let action = Action::hook(which);
+    recorder.action(&action, EventKind::ActionStarted).await?;
+    let (kind, result) = match call(setup, which, hook).await {
+        Ok(()) => (EventKind::ActionSucceeded { state: json!({ "called": hook.to_string() }) }, Ok(())),
+        Err(failure) => (EventKind::ActionFailed { failure: failure.clone() }, Err(failure)),
+    };
+    recorder.action(&action, kind).await?;
+    result
+}
+
+async fn call(setup: &Setup, which: &str, hook: &Hook) -> Result<(), Failure> {
+    let failed = |why: String| Failure::data("hook.failed", format!("the {which} hook `{hook}` failed: {why}"));
     let called = async {
         match &hook.call {
-            HookCall::Command { program, arguments } => command(run, program, arguments).await,
+            HookCall::Command { program, arguments } => command(setup, program, arguments).await,
             HookCall::Post { url } => request::send("POST", url).await,
         }
     };
@@ -62,12 +89,12 @@ async fn call(run: &RunContext, which: &str, hook: &Hook, cancel: &Cancel) -> Re
         .await
         .unwrap_or_else(|_| Err(format!("it did not end within {:?}", hook.timeout)))
         .map_err(failed)?;
-    tracing::info!(run = run.id(), hook = which, "hook done");
+    tracing::info!(hook = which, "hook done");
     Ok(())
 }
 
-async fn command(run: &RunContext, program: &str, arguments: &[String]) -> Result<(), String> {
-    let folder = run.setup.folder();
+async fn command(setup: &Setup, program: &str, arguments: &[String]) -> Result<(), String> {
+    let folder = setup.folder();
     let program = if program.contains('/') { folder.join(program) } else { program.into() };
     let child = Command::new(program)
         .args(arguments)

@@ -34,8 +34,11 @@ pub(crate) async fn rollback(run: &RunContext, reason: &str, new_rows: NewRows) 
             format!("run {} is {} and cannot be rolled back", run.id(), recovery.state),
         ));
     }
-    if new_rows == NewRows::Keep && recovery.undo_order().iter().any(|action| action.is_visible()) {
-        refuse_new_rows(run).await?;
+    if recovery.undo_order().iter().any(|action| action.is_visible()) {
+        run.target.end_renames(run.id()).await?;
+        if new_rows == NewRows::Keep {
+            refuse_new_rows(run).await?;
+        }
     }
     let result = match recovery.next {
         NextStep::ContinueRollback => back(run, new_rows).await,
@@ -65,15 +68,23 @@ pub(super) async fn back(run: &RunContext, new_rows: NewRows) -> Result<End, Fai
 }
 
 async fn undo_all(run: &RunContext, new_rows: NewRows) -> Result<End, Failure> {
-    if !visible(run).is_empty() {
+    // A process that died after it had undone the last action has left open what follows it.
+    if run.recorder.recovery().actions.iter().any(|(action, _)| action.is_visible()) {
         let retries = run.setup.optional_stage(StageKind::Switcher).map_or(DEFAULT_RETRIES, |s| s.declaration.retries);
         let undo = || async {
             let way = WayBack::open(run).await?;
             let result = undo_each(run, &way, &visible(run), new_rows).await;
             way.close(run, result).await
         };
-        run.timed("rollback", hooks::around(run, attempted("undoing", retries, &run.cancel, undo))).await?;
+        let undoing = attempted("undoing", retries, &run.cancel, undo);
+        if visible(run).is_empty() {
+            run.timed("rollback", undoing).await?;
+        } else {
+            run.timed("rollback", hooks::around(run, undoing)).await?;
+        }
     }
+    // Of a run that ended between its hooks nothing may be visible, and the application is down all the same.
+    hooks::close(&run.setup, &run.recorder).await?;
     run.recorder.run(EventKind::RunRolledBack).await?;
     Ok(End::RolledBack)
 }

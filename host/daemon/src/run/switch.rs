@@ -9,11 +9,11 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use millrace_database::mysql::TableRole;
+use millrace_database::mysql::{RENAME_IN_DOUBT, TableRole};
 use millrace_model::schema::TableName;
 use millrace_model::switching::{FenceBefore, Step, Swap};
 use millrace_model::{Failure, Fault, Plan, StageKind};
-use millrace_pipeline::{Action, EventKind, Outcome};
+use millrace_pipeline::{Action, EventKind, Journal, Outcome, Recovery};
 use serde_json::{Value, json};
 
 use super::context::RunContext;
@@ -54,10 +54,23 @@ pub(super) fn is_done(run: &RunContext) -> bool {
 
 /// Whether names are swapped and nobody is kept off any more.
 fn steps_are_done(run: &RunContext) -> bool {
-    let recovery = run.recorder.recovery();
-    let done = |(_, outcome): &(Action, Outcome)| matches!(outcome, Outcome::Succeeded { .. });
+    are_done(&run.recorder.recovery())
+}
+
+fn are_done(recovery: &Recovery) -> bool {
+    let done = |outcome: &Outcome| matches!(outcome, Outcome::Succeeded { .. });
     let mut steps = recovery.actions.iter().filter(|(action, _)| action.verb() == "switch").peekable();
-    steps.peek().is_some() && steps.all(done) && run.recorder.succeeded(&Action::switched()).is_some()
+    steps.peek().is_some() && steps.all(|(_, outcome)| done(outcome)) && done(&recovery.outcome(&Action::switched()))
+}
+
+/// Whether a run that stopped with this failure has left the new tables live, or may have.
+pub(crate) fn may_be_switched(journal: &Journal, failure: &Failure) -> bool {
+    let recovery = journal.recover();
+    let half_back = |(action, outcome): &(Action, Outcome)| {
+        action.is_visible() && matches!(outcome, Outcome::UndoUnknown { .. } | Outcome::UndoFailed { .. })
+    };
+    let unsettled = [RENAME_IN_DOUBT, "switch.half-renamed"].contains(&failure.code.as_str());
+    unsettled || are_done(&recovery) || recovery.actions.iter().any(half_back)
 }
 
 /// How a switch ended that did not fail.
@@ -80,6 +93,9 @@ pub(super) async fn switch(run: &RunContext) -> Result<Switched, Failure> {
     }
     if !steps_are_done(run) {
         if let Err(failure) = cut_over(run, &swaps).await {
+            if failure.code == RENAME_IN_DOUBT {
+                return Err(failure);
+            }
             let for_good = matches!(failure.fault, Fault::Data | Fault::Unsupported | Fault::Internal);
             if for_good && is_swapped(run, &swaps).await? {
                 return Ok(Switched::GoBack(failure));
@@ -132,7 +148,7 @@ async fn cut_over(run: &RunContext, swaps: &[Swap]) -> Result<(), Failure> {
     loop {
         outcome.attempts += 1;
         let attempted = attempt(run, swaps, &cutover, &mut outcome).await;
-        let Err(failure) = attempted else { break };
+        let Err(failure) = attempted.map_err(in_words) else { break };
         lift(run, &cutover, json!({ "because": failure.message })).await?;
         outcome.blocked_ms = milliseconds(cutover.take_blocked());
         outcome.failures.push(failure.message.clone());
@@ -163,6 +179,14 @@ fn pause(attempts: u32) -> Duration {
     let pause = FIRST_PAUSE.saturating_mul(1 << (attempts - 1).min(16)).min(LONGEST_PAUSE);
     let chance = clock::entropy() % u64::try_from((pause / 2).as_millis()).unwrap_or(1).max(1);
     pause + Duration::from_millis(chance)
+}
+
+/// A rename in doubt, with what becomes of the fence. Others as they are.
+fn in_words(mut failure: Failure) -> Failure {
+    if failure.code == RENAME_IN_DOUBT {
+        failure.message.push_str("; the fence is lifted, and applications write to whichever table has the name");
+    }
+    failure
 }
 
 /// All of the switcher's steps.
@@ -230,6 +254,8 @@ async fn lift_left_over(run: &RunContext, cutover: &Cutover, swaps: &[Swap]) -> 
     if !lifting && !recovery.actions.iter().any(begun) {
         return Ok(());
     }
+    // Nothing is to be renamed any more behind the back of what follows; the fence is lifted in any case.
+    let ended = run.target.end_renames(run.id()).await;
     let existing = existing(run, swaps).await?;
     let place = |swap: &Swap| {
         let exists = |name| existing.contains(name);
@@ -241,7 +267,8 @@ async fn lift_left_over(run: &RunContext, cutover: &Cutover, swaps: &[Swap]) -> 
         }
     };
     let found: Vec<String> = swaps.iter().map(place).collect();
-    lift(run, cutover, json!({ "found": found.join(", ") })).await
+    lift(run, cutover, json!({ "found": found.join(", ") })).await?;
+    ended
 }
 
 /// Refuses a switch of tables that others have made, renamed or referred to since the plan, before anything moves.
@@ -338,7 +365,9 @@ impl WayBack {
         let listed: Vec<_> = swaps.iter().map(|swap| (&swap.shadow, &swap.live)).collect();
         run.books.record_tables(run.id(), &run.record.pipeline, TableRole::Shadow, &listed).await?;
         let cutover = Cutover::open(run).await?;
+        let ended = run.target.end_renames(run.id()).await;
         lift(run, &cutover, json!({ "because": "the run goes back" })).await?;
+        ended?;
         Ok(Self { cutover, swaps })
     }
 
