@@ -349,7 +349,7 @@ async fn is_held(target: &MySql, probe: &mut MySqlConnection, table: &TableName)
 async fn make_room(target: &MySql, owner: Owner<'_>, scratch: &[TableName; 3]) -> Result<(), Failure> {
     let existing = existing(target, scratch).await?;
     let made = owner.bookkeeping.tables(owner.pipeline).await?;
-    for table in existing.iter() {
+    for table in &existing {
         if !made.iter().any(|made| made.table == *table && made.run == owner.run) {
             return Err(Failure::unsupported(
                 "switch.scratch-in-the-way",
