@@ -206,8 +206,10 @@ pub(crate) async fn compare(
     let is_equal =
         all.windows(2).all(|pair| pair[0].rows == pair[1].rows) && digests.windows(2).all(|pair| pair[0] == pair[1]);
     // After the copies: what it keeps ready would count as their memory.
-    let floor = course.floor(&contenders[0], contest, &said).await?;
+    let floors = course.floor(&contenders[0], contest, &said).await?;
+    let floor = floors.as_ref().map(|rates| median(rates.clone()));
     let mut notes = Vec::new();
+    notes.extend(floors.as_deref().and_then(spread));
     if floor.is_none() {
         notes.push("There is no floor to compare with: the rows never leave the target's server.".to_owned());
     }
@@ -280,13 +282,13 @@ impl Course<'_> {
         copied
     }
 
-    /// Rows a second of the floor, as often as copies were made: the median. None: the rows come from the target.
+    /// Rows a second of the floor, measured as often as copies were made. None: the rows come from the target.
     async fn floor(
         &self,
         contender: &Contender,
         contest: &Contest,
         said: &impl Fn(&str),
-    ) -> Result<Option<f64>, Failure> {
+    ) -> Result<Option<Vec<f64>>, Failure> {
         if self.old.is_some() {
             return Ok(None);
         }
@@ -298,7 +300,7 @@ impl Course<'_> {
             said(&format!("floor: {} rows/s", crate::report::grouped(whole(rate))));
             rates.push(rate);
         }
-        Ok(Some(median(rates)))
+        Ok(Some(rates))
     }
 
     async fn write_floor(
@@ -454,6 +456,22 @@ impl Cost {
     }
 }
 
+/// How far apart the floor's measurements lie, where that is so far that ratios to their median mean little.
+fn spread(rates: &[f64]) -> Option<String> {
+    const STEADY: f64 = 1.2;
+    let slowest = rates.iter().copied().reduce(f64::min)?;
+    let fastest = rates.iter().copied().reduce(f64::max)?;
+    (fastest > slowest * STEADY).then(|| {
+        let grouped = |rate| crate::report::grouped(whole(rate));
+        format!(
+            "The floor itself lay between {} and {} rows/s: the machine is not quiet, or the copies are too short. Ratios to \
+             it say little; use more rows, or a higher --repeat.",
+            grouped(slowest),
+            grouped(fastest)
+        )
+    })
+}
+
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
@@ -478,6 +496,14 @@ mod tests {
         assert!((median(vec![3.0, 1.0, 2.0]) - 2.0).abs() < 1e-9);
         assert!((median(vec![4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < 1e-9);
         assert!(median(Vec::new()).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_floor_that_is_not_steady_is_said() {
+        assert_eq!(spread(&[10_000.0, 11_000.0]), None);
+        assert_eq!(spread(&[]), None);
+        let said = spread(&[8_535.0, 22_800.0, 9_000.0]).expect("it is far from steady");
+        assert!(said.contains("between 8,535 and 22,800"), "{said}");
     }
 
     #[test]

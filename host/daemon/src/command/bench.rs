@@ -50,16 +50,16 @@ async fn copy(home: &Home, arguments: &BenchCopyArgs) -> Result<Exit, Refusal> {
             let mut copies: Vec<_> = standing.copies.iter().collect();
             copies.sort_by(|a, b| a.rows_per_second.total_cmp(&b.rows_per_second));
             let Some(copy) = copies.get(copies.len() / 2) else { continue };
-            let shown_ratio = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.2}"));
-            let shown = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.1}"));
+            let hundredths = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.2}"));
+            let tenths = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.1}"));
             table.add_row([
                 standing.copier.clone(),
                 grouped(whole(standing.median_rows_per_second)),
-                shown_ratio(standing.floor_ratio),
+                hundredths(standing.floor_ratio),
                 format!("{:.1}", copy.statements.p50_ms),
                 format!("{:.1}", copy.statements.p99_ms),
-                shown(copy.processor_seconds),
-                shown(copy.peak_memory_mib),
+                hundredths(copy.processor_seconds),
+                tenths(copy.peak_memory_mib),
             ]);
         }
         say!("{table}");
