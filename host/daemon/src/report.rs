@@ -1,5 +1,6 @@
 //! What is told about a run afterwards: one set of facts, in JSON, Markdown and HTML.
 
+pub(crate) mod definition;
 pub(crate) mod html;
 mod markdown;
 
@@ -135,7 +136,9 @@ pub(crate) fn mappings(table: &millrace_model::TablePlan) -> Vec<MappingReport> 
                 .mapping
                 .targets
                 .iter()
-                .map(|c| format!("{} {}{}", c.name, c.declared, if c.nullable { "" } else { " not null" }))
+                // The desired table has what the mapping leaves to the dialect: defaults, numbers, expressions.
+                .map(|c| table.desired.as_ref().and_then(|desired| desired.column(&c.name)).unwrap_or(c))
+                .map(definition::column)
                 .collect(),
             converter: decision.converter.clone(),
             why: decision.mapping.note.clone().unwrap_or_default(),

@@ -11,7 +11,7 @@ use crate::cli::PlanArgs;
 use crate::console::put;
 use crate::databases::Databases;
 use crate::planner::{self, Planned};
-use crate::report::{grouped, mappings};
+use crate::report::{definition, grouped, mappings};
 use crate::setup::Setup;
 
 pub(super) async fn plan(home: &Home, arguments: &PlanArgs) -> Result<Exit, Refusal> {
@@ -86,6 +86,9 @@ fn write_plan(out: &mut String, plan: &Plan, detail: Detail) -> std::fmt::Result
                     if mapping.targets.is_empty() { "dropped".to_owned() } else { mapping.targets.join(", ") };
                 let why = if mapping.why.is_empty() { String::new() } else { format!("  # {}", mapping.why) };
                 writeln!(out, "      {} -> {targets}{why}", mapping.sources.join(", "))?;
+            }
+            for line in table.desired.iter().flat_map(definition::constraints) {
+                writeln!(out, "      {line}")?;
             }
             for note in &table.notes {
                 writeln!(out, "      note: {note}")?;
