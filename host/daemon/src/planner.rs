@@ -10,8 +10,8 @@ mod models;
 use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_database::dialect::mysql as dialect;
-use millrace_model::plan::{PLAN_FORMAT, Server, Statement};
-use millrace_model::schema::{DatabaseModel, ForeignKey, Table, TableName};
+use millrace_model::plan::{MappingDecision, PLAN_FORMAT, Server, Statement};
+use millrace_model::schema::{DatabaseModel, Table, TableName};
 use millrace_model::{Cancel, Change, ChangeKind, Failure, KeptRows, Plan, StageKind, Strategy, TablePlan};
 use millrace_pipeline::{DEFAULT_RETRIES, DatabaseName, RunId};
 
@@ -76,7 +76,7 @@ async fn plan_once(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Res
         mapping::check_carried(table, &mappings)?;
         let name = names[&table.name].clone();
         let made = dialect::assemble(table, &mappings, name, &|name| names.get(name).cloned())
-            .map_err(|f| f.with("table", table.name.to_string()))?;
+            .map_err(|f| blame(f.with("table", table.name.to_string()), &decided))?;
         decisions.push((decided, queries));
         assembled.push(made);
     }
@@ -135,6 +135,16 @@ async fn plan_once(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Res
         source,
         current,
     })
+}
+
+/// Names the converter that gave the column which a failure is about.
+fn blame(failure: Failure, decided: &[MappingDecision]) -> Failure {
+    let column = failure.field("column").map(str::to_owned);
+    let gives = |d: &&MappingDecision| d.mapping.targets.iter().any(|c| Some(&c.name) == column.as_ref());
+    match decided.iter().find(gives) {
+        Some(decision) => failure.with("plugin", decision.converter.clone()),
+        None => failure,
+    }
 }
 
 /// The id of a run that begins now, with a stamp that the names of no earlier run on the target have: a run of small
@@ -346,7 +356,7 @@ fn repoint_kept(tables: &[TablePlan], current: &DatabaseModel, stamp: &str) -> V
         for key in &table.foreign_keys {
             let Some(backup) = rebuilt.get(&key.references) else { continue };
             let new_name = dialect::constraint_name(dialect::live_constraint_name(&key.name), stamp);
-            let add = |name: &str, references: &TableName| add_foreign_key(table, key, name, references);
+            let add = |name: &str, to: &TableName| dialect::add_foreign_key(&table.name, key, name, to);
             let drop = |name: &str| {
                 format!(
                     "ALTER TABLE {} DROP FOREIGN KEY {}",
@@ -367,20 +377,6 @@ fn repoint_kept(tables: &[TablePlan], current: &DatabaseModel, stamp: &str) -> V
         }
     }
     statements
-}
-
-fn add_foreign_key(table: &Table, key: &ForeignKey, name: &str, references: &TableName) -> String {
-    let list = |columns: &[String]| columns.iter().map(|c| dialect::quote_name(c)).collect::<Vec<_>>().join(", ");
-    format!(
-        "ALTER TABLE {} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({}) ON DELETE {} ON UPDATE {}",
-        dialect::quote_table(&table.name),
-        dialect::quote_name(name),
-        list(&key.columns),
-        dialect::quote_table(references),
-        list(&key.referenced_columns),
-        key.on_delete,
-        key.on_update,
-    )
 }
 
 #[cfg(test)]

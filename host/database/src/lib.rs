@@ -11,6 +11,8 @@
 //! on a thread of that runtime, except inside `spawn_blocking`.
 
 mod bridge;
+mod catalog;
+mod catalog_query;
 pub mod comparison;
 pub mod dialect;
 mod error;
@@ -18,3 +20,5 @@ mod lease;
 pub mod mysql;
 pub mod postgres;
 mod url;
+
+pub use catalog::CatalogLimits;

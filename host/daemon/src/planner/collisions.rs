@@ -28,7 +28,9 @@ pub(super) async fn probe(
         setup.optional_stage(StageKind::Copier).is_some_and(|stage| stage.declaration.rejects.at_most > 0.0);
     let mut folding = None;
     for plan in tables.iter_mut().filter(|t| t.strategy.builds()) {
-        let Some(table) = plan.source_table.clone() else { continue };
+        let Some(table) = &plan.source_table else { continue };
+        // What a plugin says about a key's expressions is not run at the source.
+        let table = source.with_own_keys(table).await?;
         let mappings: Vec<Mapping> = plan.mappings.iter().map(|decision| decision.mapping.clone()).collect();
         if folding.is_none() && folds(&table, &mappings) {
             folding = match &databases.target {

@@ -1,5 +1,6 @@
 //! Reads the models of both databases, through the pipeline's model sources.
 
+use millrace_database::CatalogLimits;
 use millrace_model::capability::CatalogSession;
 use millrace_model::schema::{DatabaseModel, TableName};
 use millrace_model::{Cancel, Failure, Fault, SourceIdentity, StageKind};
@@ -20,10 +21,11 @@ pub(crate) async fn load_model(
             || Failure::config("pipeline.no-model-source", format!("no stage reads the model of database {database}")),
         )?;
     let document = stage.document(setup)?;
+    let limits = CatalogLimits::default();
     let session: Option<Box<dyn CatalogSession>> = match (&document, database) {
         (Some(_), _) => None,
-        (None, DatabaseName::Source) => databases.source.as_ref().map(|d| d.with_cancel(cancel).session()),
-        (None, DatabaseName::Target) => databases.target.as_ref().map(|d| d.with_cancel(cancel).session()),
+        (None, DatabaseName::Source) => databases.source.as_ref().map(|d| d.with_cancel(cancel).plugin_session(limits)),
+        (None, DatabaseName::Target) => databases.target.as_ref().map(|d| d.with_cancel(cancel).plugin_session(limits)),
     };
     let mut source = stage.plugin.model_source(&stage.context(cancel))?;
     blocking(move || source.load(session, document)).await
@@ -93,6 +95,7 @@ pub(crate) async fn selected_target(
     cancel: &Cancel,
 ) -> Result<DatabaseModel, Failure> {
     let mut model = load_model(setup, databases, DatabaseName::Target, cancel).await?;
+    refuse_other_databases(&model)?;
     let made = match &databases.target {
         Some(target) => target.with_cancel(cancel).bookkeeping().all_made().await?,
         None => Vec::new(),
@@ -104,4 +107,16 @@ pub(crate) async fn selected_target(
         table.foreign_keys.retain(|key| !made.iter().any(|made| made.table == key.references));
     }
     Ok(model)
+}
+
+/// A table of the target is one of its own database: what is said of another one's would be changed there.
+fn refuse_other_databases(model: &DatabaseModel) -> Result<(), Failure> {
+    match model.tables.iter().find(|table| !table.name.schema.is_empty()) {
+        Some(table) => Err(Failure::config(
+            "plan.not-of-the-target",
+            format!("the target's model names {}, and a target's tables are those of one database", table.name),
+        )
+        .with("table", table.name.to_string())),
+        None => Ok(()),
+    }
 }

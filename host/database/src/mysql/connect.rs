@@ -17,7 +17,8 @@ use super::session::MySqlSession;
 use super::sink::MySqlSink;
 use super::{Admin, AdminOptions, Bookkeeping, Origin, read_rows};
 use crate::bridge::Bridge;
-use crate::dialect::mysql::{quote_name, quote_table, quote_text};
+use crate::catalog::{Asker, CatalogLimits};
+use crate::dialect::mysql::{one_statement, quote_name, quote_table, quote_text};
 use crate::error::{Place, is_disconnect, mysql_number};
 use crate::lease::{Activity, Lease, PATIENCE, Watch};
 
@@ -153,9 +154,14 @@ impl MySql {
         .with("database", self.name()))
     }
 
-    /// Catalog queries, read-only by construction.
+    /// Catalog queries of the host, read-only by construction.
     pub fn session(&self) -> Box<dyn CatalogSession> {
-        Box::new(MySqlSession::new(self.clone()))
+        Box::new(MySqlSession::new(self.clone(), Asker::Host, CatalogLimits::default()))
+    }
+
+    /// Catalog queries of a plugin: of the server's own catalogs, by functions that only look.
+    pub fn plugin_session(&self, limits: CatalogLimits) -> Box<dyn CatalogSession> {
+        Box::new(MySqlSession::new(self.clone(), Asker::Plugin, limits))
     }
 
     /// Runs one statement; the rows that it changed.
@@ -333,8 +339,12 @@ impl MySql {
         }
     }
 
-    /// Runs one statement on a connection of the pool.
+    /// Runs one statement on a connection of the pool. The driver announces that it may send several at once, and
+    /// nothing takes that back: so what is not exactly one is not sent.
     pub(crate) async fn execute_for(&self, doing: &str, sql: &str) -> Result<u64, Failure> {
+        one_statement(sql).map_err(|reason| {
+            Failure::config("database.not-one-statement", format!("could not {doing}: it is not sent because {reason}"))
+        })?;
         let mut connection = self.acquire().await?;
         let watch = connection.watch();
         let result = watch.answered(connection.execute(sqlx::raw_sql(AssertSqlSafe(sql)))).await;

@@ -1,23 +1,76 @@
-//! Catalog queries for plugins: one statement, bound parameters, text back, nothing written.
+//! Catalog queries: one statement, bound parameters, text back, nothing written.
 //!
 //! The prepared protocol answers in binary, and plugins want text; so parameters are put into the statement as
 //! literals, by a reader that knows quotes and comments. The same reader lets through only one statement, and
-//! only a query: DDL would commit any transaction, even a READ ONLY one.
+//! only a query: DDL would commit any transaction, even a READ ONLY one. What a plugin asks is then parsed and looked at.
+//!
+//! A session has a connection of its own, on which the server ends what takes too long.
+
+use std::time::{Duration, Instant};
 
 use millrace_model::Failure;
 use millrace_model::capability::{CatalogSession, TextRows};
-use sqlx::Executor;
+use sqlx::mysql::MySqlConnection;
+use sqlx::{AssertSqlSafe, Executor};
 
-use super::{MySql, read_rows};
-use crate::dialect::mysql::quote_text;
+use super::MySql;
+use super::read::counted_rows;
+use crate::catalog::{Answer, Asker, CatalogLimits, Clock, not_allowed, too_slow};
+use crate::catalog_query;
+use crate::dialect::mysql::{is_comment, quote_text, tokens};
+
+/// How much longer than the server's own limit an answer is waited for.
+const GRACE: Duration = Duration::from_secs(5);
 
 pub(super) struct MySqlSession {
     database: MySql,
+    asker: Asker,
+    clock: Clock,
+    /// None: not opened yet, or the last query failed on it.
+    connection: Option<MySqlConnection>,
 }
 
 impl MySqlSession {
-    pub(super) fn new(database: MySql) -> Self {
-        Self { database }
+    pub(super) fn new(database: MySql, asker: Asker, limits: CatalogLimits) -> Self {
+        Self { database, asker, clock: Clock::new(limits), connection: None }
+    }
+
+    async fn ask(&mut self, sql: String, limit: Duration) -> Result<TextRows, Failure> {
+        let failure = |e| self.database.place.failure("query the catalog", &e);
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => {
+                let mut connection = self.database.fresh().await?;
+                let bound = time_limit(self.database.dialect(), self.clock.limits.query);
+                connection.execute(sqlx::raw_sql(AssertSqlSafe(bound))).await.map_err(failure)?;
+                connection
+            }
+        };
+        let asking = async {
+            connection.execute(sqlx::raw_sql("START TRANSACTION READ ONLY")).await.map_err(failure)?;
+            let answer = Answer::new(self.clock.limits.answer_bytes);
+            let rows = counted_rows(&mut connection, sql, answer, failure).await?;
+            connection.execute(sqlx::raw_sql("ROLLBACK")).await.map_err(failure)?;
+            Ok::<TextRows, Failure>(rows)
+        };
+        match tokio::time::timeout(limit + GRACE, asking).await {
+            Ok(Ok(rows)) => {
+                self.connection = Some(connection);
+                Ok(rows)
+            }
+            Ok(Err(failure)) if failure.code == "database.timeout" => Err(too_slow(limit, "a catalog query")),
+            Ok(Err(failure)) => Err(failure),
+            Err(_) => Err(too_slow(limit, "a catalog query")),
+        }
+    }
+}
+
+/// Lets the server end a query by itself.
+fn time_limit(dialect: &str, limit: Duration) -> String {
+    match dialect {
+        "oceanbase" => format!("SET ob_query_timeout = {}", limit.as_micros().max(1)),
+        "mariadb" => format!("SET max_statement_time = {:.3}", limit.as_secs_f64().max(0.001)),
+        _ => format!("SET max_execution_time = {}", limit.as_millis().max(1)),
     }
 }
 
@@ -32,20 +85,15 @@ impl CatalogSession for MySqlSession {
 
     fn query(&mut self, statement: &str, parameters: &[String]) -> Result<TextRows, Failure> {
         let sql = bind(statement, parameters)?;
-        self.database.bridge.block(query(&self.database, sql))
+        if self.asker == Asker::Plugin {
+            catalog_query::of_mysql(&sql).map_err(|reason| not_allowed(statement, &reason))?;
+        }
+        let (limit, began) = (self.clock.next_query()?, Instant::now());
+        let bridge = self.database.bridge.clone();
+        let rows = bridge.block(self.ask(sql, limit));
+        self.clock.took(began);
+        rows
     }
-}
-
-async fn query(database: &MySql, sql: String) -> Result<TextRows, Failure> {
-    let failure = |e| database.place.failure("query the catalog", &e);
-    let mut connection = database.acquire().await?;
-    let watch = connection.watch();
-    let begin = connection.execute(sqlx::raw_sql("START TRANSACTION READ ONLY"));
-    watch.answered(begin).await.map_err(failure)?;
-    let rows = watch.answered(read_rows(&mut connection, sql)).await.map_err(failure)?;
-    watch.answered(connection.execute(sqlx::raw_sql("ROLLBACK"))).await.map_err(failure)?;
-    connection.give_back();
-    Ok(rows)
 }
 
 /// Words that a query may begin with.
@@ -99,51 +147,6 @@ fn bind(statement: &str, parameters: &[String]) -> Result<String, Failure> {
     Ok(bound)
 }
 
-fn is_comment(token: &str) -> bool {
-    token.starts_with("/*") || token.starts_with('#') || token.starts_with("-- ") || token == "--"
-}
-
-/// Words, quoted texts and names, comments, and single other characters, in their order and with nothing lost.
-pub(super) fn tokens(statement: &str) -> Vec<&str> {
-    let mut tokens = Vec::new();
-    let mut rest = statement;
-    while let Some(first) = rest.chars().next() {
-        let length = match first {
-            '\'' | '"' | '`' => quoted_length(rest, first),
-            '/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
-            '#' => rest.find('\n').unwrap_or(rest.len()),
-            '-' if rest.starts_with("--") && rest[2..].chars().next().is_none_or(char::is_whitespace) => {
-                rest.find('\n').unwrap_or(rest.len())
-            }
-            c if c.is_alphanumeric() || c == '_' || c == '$' || c == '@' => {
-                rest.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '$' | '@'))).unwrap_or(rest.len())
-            }
-            c => c.len_utf8(),
-        };
-        let (token, after) = rest.split_at(length);
-        tokens.push(token);
-        rest = after;
-    }
-    tokens
-}
-
-/// Bytes up to and including the closing quote; a doubled quote and (except in names) a backslash escape one.
-fn quoted_length(text: &str, quote: char) -> usize {
-    let mut characters = text.char_indices().skip(1).peekable();
-    while let Some((at, character)) = characters.next() {
-        if character == '\\' && quote != '`' {
-            characters.next();
-        } else if character == quote {
-            if characters.peek().is_some_and(|(_, next)| *next == quote) {
-                characters.next();
-            } else {
-                return at + 1;
-            }
-        }
-    }
-    text.len()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,6 +166,7 @@ mod tests {
             "SELECT * FROM t FOR UPDATE",
             "SET GLOBAL read_only = 0",
             "/* SELECT */ DELETE FROM t",
+            "SELECT 1 --\u{a0}\n INTO OUTFILE '/tmp/x'",
             "SELECT ?",
         ] {
             assert!(bind(refused, &[]).is_err(), "{refused}");

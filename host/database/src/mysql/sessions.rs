@@ -7,8 +7,7 @@ use millrace_model::{Failure, Fault, TableName};
 
 use super::MySql;
 use super::processlist::{self, Extent};
-use super::session::tokens;
-use crate::dialect::mysql::quote_text;
+use crate::dialect::mysql::{quote_text, tokens};
 
 /// Most characters of a statement in a message.
 const STATEMENT_CHARACTERS: usize = 120;

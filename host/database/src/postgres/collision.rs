@@ -5,11 +5,13 @@
 //! only blanks can make keys one, a first look finds out whether there is any text that ends with one: mostly there is
 //! none, and the table is read once and not sorted.
 
-use millrace_model::{Failure, Index, IndexKind, Mapping, Table};
-use sqlx::Executor;
+use std::collections::BTreeMap;
+
+use millrace_model::{Failure, Index, IndexKind, IndexPart, Mapping, Table};
 
 use super::Postgres;
-use super::session::text_rows;
+use super::session::query;
+use crate::catalog::{Answer, CatalogLimits};
 use crate::dialect::postgres::{quote_name, quote_table, quote_text};
 use crate::mysql::Folding;
 
@@ -152,14 +154,63 @@ fn fold(text: &str, folding: &Folding) -> String {
     format!("pg_catalog.translate({basic}, {}, {})", quote_text(&folding.from), quote_text(&folding.to))
 }
 
+/// The columns, expressions and predicates of a table's unique keys.
+const OWN_KEYS: &str = "select c.relname::text, pg_get_expr(i.indpred, i.indrelid), a.attname::text,
+        pg_get_indexdef(i.indexrelid, part.n, false)
+   from pg_catalog.pg_index i
+   join pg_catalog.pg_class c on c.oid = i.indexrelid
+   join pg_catalog.pg_class t on t.oid = i.indrelid
+   join pg_catalog.pg_namespace n on n.oid = t.relnamespace
+   cross join lateral generate_series(1, i.indnkeyatts) part (n)
+   left join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[part.n - 1]
+         and i.indkey[part.n - 1] <> 0
+  where n.nspname = $1 and t.relname = $2 and i.indisunique
+  order by c.relname, part.n";
+
+/// Whether a key says anything in SQL, and not by names alone.
+fn says_sql(index: &Index) -> bool {
+    index.predicate.is_some() || index.parts.iter().any(|part| !part.is_column)
+}
+
+pub(super) async fn with_own_keys(database: &Postgres, table: &Table) -> Result<Table, Failure> {
+    let mut own = table.clone();
+    if !unique_keys(table).any(says_sql) {
+        return Ok(own);
+    }
+    let doing = format!("read the unique keys of {}", table.name);
+    let of = [table.name.schema.clone(), table.name.name.clone()];
+    let limits = CatalogLimits::default();
+    let answer = Answer::new(limits.answer_bytes);
+    let rows = query(database, OWN_KEYS, &of, Some(limits.query), answer, &doing).await?;
+    let mut keys: BTreeMap<String, (Option<String>, Vec<IndexPart>)> = BTreeMap::new();
+    for row in rows {
+        let Ok([Some(name), predicate, column, Some(definition)]) = <[Option<String>; 4]>::try_from(row) else {
+            continue;
+        };
+        let (is_column, expression) = column.map_or((false, definition), |column| (true, column));
+        let key = keys.entry(name).or_insert((predicate, Vec::new()));
+        key.1.push(IndexPart { expression, is_column, descending: false, prefix: None });
+    }
+    own.indexes = std::mem::take(&mut own.indexes)
+        .into_iter()
+        .filter_map(|index| {
+            if !says_sql(&index) {
+                return Some(index);
+            }
+            let (predicate, parts) = keys.remove(&index.name)?;
+            Some(Index { predicate, parts, ..index })
+        })
+        .collect();
+    Ok(own)
+}
+
 pub(super) async fn ask(database: &Postgres, table: &Table, probe: &KeyProbe) -> Result<Option<Collision>, Failure> {
     let doing = format!("look for keys of {} that would be one in the target", table.name);
-    let failure = |e| database.place.failure(&doing, &e).with("table", table.name.to_string());
-    let mut connection = database.acquire().await?;
-    connection.execute(sqlx::raw_sql("BEGIN READ ONLY")).await.map_err(failure)?;
-    let rows = text_rows(&mut connection, probe.sql.clone(), failure).await?;
-    connection.execute(sqlx::raw_sql("ROLLBACK")).await.map_err(failure)?;
-    connection.give_back();
+    let answer = Answer::new(CatalogLimits::default().answer_bytes);
+    // It reads the whole table, and may take as long as that takes.
+    let rows = query(database, &probe.sql, &[], None, answer, &doing)
+        .await
+        .map_err(|failure| failure.with("table", table.name.to_string()))?;
     let Some(row) = rows.into_iter().next() else { return Ok(None) };
     let mut cells = row.into_iter().map(Option::unwrap_or_default);
     let mut key = || serde_json::from_str(&cells.next().unwrap_or_default()).unwrap_or_default();
@@ -177,7 +228,7 @@ pub fn shown_key(key: &[Option<String>]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use millrace_model::{Column, IndexPart, Layout, LogicalType, TableName};
+    use millrace_model::{Column, Layout, LogicalType, TableName};
 
     use super::*;
 

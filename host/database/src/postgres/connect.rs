@@ -16,6 +16,7 @@ use super::{
     Collision, Cutting, Form, KeyProbe, Portion, Snapshot, chunking, collision, preflight, profile, select, snapshot,
 };
 use crate::bridge::Bridge;
+use crate::catalog::{Asker, CatalogLimits};
 use crate::error::{Place, is_disconnect};
 use crate::lease::{Activity, Lease, PATIENCE, Watch};
 
@@ -101,9 +102,14 @@ impl Postgres {
         &self.place.name
     }
 
-    /// Catalog queries, each in a READ ONLY transaction of its own.
+    /// Catalog queries of the host, each in a READ ONLY transaction of its own.
     pub fn session(&self) -> Box<dyn CatalogSession> {
-        Box::new(PostgresSession::new(self.clone()))
+        Box::new(PostgresSession::new(self.clone(), Asker::Host, CatalogLimits::default()))
+    }
+
+    /// Catalog queries of a plugin: of the server's own catalogs, by functions that only look.
+    pub fn plugin_session(&self, limits: CatalogLimits) -> Box<dyn CatalogSession> {
+        Box::new(PostgresSession::new(self.clone(), Asker::Plugin, limits))
     }
 
     /// Measures columns with one query over the table. No requests: no query.
@@ -117,6 +123,15 @@ impl Postgres {
     /// The query of [`Postgres::profile`], for plans.
     pub fn profile_sql(table: &Table, requests: &[ProfileRequest]) -> String {
         profile::sql(table, requests)
+    }
+
+    /// The table with the expressions and predicates of its unique keys as the server's own catalog has them: a probe runs
+    /// none that somebody else has said. Keys that the catalog does not have are left out.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn with_own_keys(&self, table: &Table) -> Result<Table, Failure> {
+        self.bridge.run(collision::with_own_keys(self, table)).await
     }
 
     /// Two keys that would be one in the target. None: there are none.

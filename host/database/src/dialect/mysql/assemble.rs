@@ -54,7 +54,8 @@ impl Outcome {
 ///
 /// # Errors
 /// `plan.columns-collide` when two columns would have one name in the target, `plan.no-columns` for a table
-/// without columns.
+/// without columns; `plan.type-refused`, `plan.collation-refused` and `plan.expression-refused` for what a converter says
+/// in the target's SQL and is not what it should be.
 pub fn assemble(
     source: &Table,
     mappings: &[Mapping],
@@ -74,6 +75,7 @@ pub fn assemble(
         table.columns.extend(column::settle(mapping, source, &scope, &mut outcome));
     }
     refuse_collisions(source, &table)?;
+    column::refuse_foreign_sql(mappings, source, &table.columns)?;
     table.indexes = index::settle(source, &table, &scope, &mut outcome);
     for name in primary_columns(&table) {
         for column in table.columns.iter_mut().filter(|c| c.name == name) {

@@ -1,13 +1,17 @@
 //! One column of the desired table: what its default and its generated expression become.
 
-use millrace_model::{Column, Mapping, Table};
+use std::collections::BTreeSet;
+
+use millrace_model::{Column, Failure, Mapping, Table};
 use sqlparser::ast::{Expr, FunctionArguments};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
 use super::assemble::Outcome;
+use super::declared::{check_type, is_plain_name};
 use super::expression::{Kind, Position, Scope, Untranslatable, text_literal, translate};
 use super::name::quote_text;
+use super::own_expression::{check_default, check_generated, check_present};
 
 /// Adds the target columns of one mapping, their expressions translated where they are the source's.
 pub(super) fn settle(mapping: &Mapping, source: &Table, scope: &Scope<'_>, outcome: &mut Outcome) -> Vec<Column> {
@@ -60,6 +64,70 @@ fn settle_one(
         };
     }
     column
+}
+
+/// Refuses what the converters say in the target's own SQL and is not what it should be: a type, a collation's name, an
+/// expression. What they handed on from the source was translated, and needs no look. `columns` are the table's.
+pub(super) fn refuse_foreign_sql(mappings: &[Mapping], source: &Table, columns: &[Column]) -> Result<(), Failure> {
+    let names: BTreeSet<String> = columns.iter().map(|column| column.name.to_lowercase()).collect();
+    for mapping in mappings {
+        let origin = match mapping.sources.as_slice() {
+            [name] => source.column(name),
+            _ => None,
+        };
+        for target in &mapping.targets {
+            check_one(target, origin, &names).map_err(|(code, what, reason)| {
+                Failure::config(
+                    code,
+                    format!(
+                        "column {} of {} cannot be made: {what} is refused because {reason}",
+                        target.name, source.name
+                    ),
+                )
+                .with("table", source.name.to_string())
+                .with("column", target.name.clone())
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// The code, what it is about, and why.
+type Refusal = (&'static str, String, String);
+
+fn check_one(target: &Column, origin: Option<&Column>, names: &BTreeSet<String>) -> Result<(), Refusal> {
+    check_type(&target.declared)
+        .map_err(|reason| ("plan.type-refused", format!("its type `{}`", shown(&target.declared)), reason))?;
+    if let Some(collation) = target.collation.as_deref().filter(|name| !is_plain_name(name)) {
+        let reason = "a collation's name has letters, digits and underscores".to_owned();
+        return Err(("plan.collation-refused", format!("its collation `{}`", shown(collation)), reason));
+    }
+    let own = |of: fn(&Column) -> &Option<String>| match (of(target), origin.map(of)) {
+        (Some(expression), Some(Some(handed_on))) if expression == handed_on => None,
+        (expression, _) => expression.as_deref(),
+    };
+    let refused = |what: &str, expression: &str, reason| {
+        ("plan.expression-refused", format!("its {what} `{}`", shown(expression)), reason)
+    };
+    if let Some(expression) = own(|column| &column.generated_expression) {
+        check_generated(expression, names).map_err(|reason| refused("generated expression", expression, reason))?;
+    }
+    if let Some(expression) = own(|column| &column.default_expression) {
+        check_default(expression).map_err(|reason| refused("default", expression, reason))?;
+    }
+    if let Some(expression) = target.properties.get("on-update") {
+        check_present(expression).map_err(|reason| refused("value on update", expression, reason))?;
+    }
+    Ok(())
+}
+
+/// As much of a text as a message has room for.
+fn shown(text: &str) -> String {
+    const CHARACTERS: usize = 80;
+    match text.char_indices().nth(CHARACTERS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 fn inherited<'a>(origin: &'a Option<String>, target: &Option<String>) -> Option<&'a str> {

@@ -9,10 +9,13 @@ mod assemble;
 mod carried;
 mod column;
 mod constraint;
+mod declared;
 mod expression;
 mod index;
 mod name;
+mod own_expression;
 mod render;
+mod tokens;
 
 pub use assemble::{Assembled, assemble, settle_references};
 pub use carried::carried_in_sql;
@@ -20,7 +23,8 @@ pub use name::{
     NAME_CHARACTERS, backup_name, constraint_name, live_constraint_name, quote_name, quote_table, quote_text,
     restoring_name, shadow_name, shorten, table_name,
 };
-pub use render::{auto_increment, complete, create_table};
+pub use render::{add_foreign_key, auto_increment, complete, create_table};
+pub(crate) use tokens::{is_comment, one_statement, tokens};
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@
 //! come last, when the rows of all tables are there.
 
 use millrace_model::plan::Statement;
-use millrace_model::{Column, Index, IndexKind, IndexPart, Table, TableName};
+use millrace_model::{Column, ForeignKey, Index, IndexKind, IndexPart, Table, TableName};
 
 use super::assemble::carries_identity;
 use super::name::{constraint_name, quote_name, quote_table, quote_text};
@@ -115,22 +115,40 @@ pub fn complete(
         });
     }
     for key in &table.foreign_keys {
-        let name = quote_name(&constraint_name(&key.name, stamp));
-        let columns = |names: &[String]| names.iter().map(|n| quote_name(n)).collect::<Vec<_>>().join(", ");
+        let name = constraint_name(&key.name, stamp);
         statements.push(Statement {
             purpose: "foreign-key".to_owned(),
-            sql: format!(
-                "ALTER TABLE {live} ADD CONSTRAINT {name} FOREIGN KEY ({}) REFERENCES {} ({}) ON DELETE {} ON UPDATE {}",
-                columns(&key.columns),
-                quote_table(&references(&key.references)),
-                columns(&key.referenced_columns),
-                key.on_delete,
-                key.on_update,
-            ),
-            undo: Some(format!("ALTER TABLE {live} DROP FOREIGN KEY {name}")),
+            sql: add_foreign_key(under, key, &name, &references(&key.references)),
+            undo: Some(format!("ALTER TABLE {live} DROP FOREIGN KEY {}", quote_name(&name))),
         });
     }
     statements
+}
+
+/// Adds a foreign key to a table, under another name and perhaps to another table than its own says.
+pub fn add_foreign_key(table: &TableName, key: &ForeignKey, name: &str, references: &TableName) -> String {
+    let columns = |names: &[String]| names.iter().map(|n| quote_name(n)).collect::<Vec<_>>().join(", ");
+    format!(
+        "ALTER TABLE {} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({}) ON DELETE {} ON UPDATE {}",
+        quote_table(table),
+        quote_name(name),
+        columns(&key.columns),
+        quote_table(references),
+        columns(&key.referenced_columns),
+        action(&key.on_delete),
+        action(&key.on_update),
+    )
+}
+
+/// What the server does to a row whose parent goes; RESTRICT where a model says something that is none of these.
+fn action(word: &str) -> &'static str {
+    match word.to_ascii_uppercase().as_str() {
+        "CASCADE" => "CASCADE",
+        "SET NULL" => "SET NULL",
+        "SET DEFAULT" => "SET DEFAULT",
+        "NO ACTION" => "NO ACTION",
+        _ => "RESTRICT",
+    }
 }
 
 /// Sets the number that the next row gets. None: the table numbers nothing itself.
