@@ -103,6 +103,9 @@ pub(super) async fn switch(run: &RunContext) -> Result<Switched, Failure> {
             let attempts = failure.field("attempts").is_some();
             return if attempts { Ok(Switched::GivenUp(failure)) } else { Err(failure) };
         }
+        if let Some(failure) = left_undone(run, &swaps).await? {
+            return failure;
+        }
         run.again(&Action::switched(), async || Ok(Value::Null)).await?;
     }
     let shadows: Vec<&TableName> = swaps.iter().map(|swap| &swap.shadow).collect();
@@ -115,6 +118,19 @@ pub(super) async fn switch(run: &RunContext) -> Result<Switched, Failure> {
     })
     .await?;
     Ok(Switched::Done)
+}
+
+/// A switcher may say that it has swapped names, and not have done it. None: it has.
+async fn left_undone(run: &RunContext, swaps: &[Swap]) -> Result<Option<Result<Switched, Failure>>, Failure> {
+    let existing = existing(run, swaps).await?;
+    let is_done = |swap: &&Swap| existing.contains(&swap.live) && !existing.contains(&swap.shadow);
+    let Some(undone) = swaps.iter().find(|swap| !is_done(swap)) else { return Ok(None) };
+    let failure = Failure::internal(
+        "switch.not-swapped",
+        format!("the switcher says that it is done, and {} is not in the place of {}", undone.shadow, undone.live),
+    )
+    .with("table", undone.live.to_string());
+    Ok(Some(if swaps.iter().any(|swap| is_done(&swap)) { Ok(Switched::GoBack(failure)) } else { Err(failure) }))
 }
 
 /// Which of the names of the swaps exist.

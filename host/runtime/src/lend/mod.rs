@@ -5,6 +5,7 @@
 
 mod catalog;
 mod comparison;
+mod rights;
 mod rows;
 mod tables;
 mod talk;
@@ -16,6 +17,7 @@ use millrace_rowcopy::port::{BatchStream, BatchWriter};
 
 use crate::contract;
 use crate::translate;
+pub(crate) use rights::{Entrusted, Rights};
 
 /// A lent catalog session.
 pub struct Session(pub(crate) Box<dyn CatalogSession>);

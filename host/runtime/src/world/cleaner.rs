@@ -1,14 +1,17 @@
 //! Cleaners: what runs have left.
 
+use std::collections::HashSet;
+
 use millrace_model::capability::TableAdmin;
 use millrace_model::switching::{Artefact, ArtefactKind, Removal};
-use millrace_model::{Failure, StageKind};
+use millrace_model::{Failure, StageKind, TableName};
 use wasmtime::Store;
 use wasmtime::component::{HasSelf, Instance, Linker};
 
 use super::Loadable;
+use crate::fault::Broken;
 use crate::instance::{Worker, borrowed};
-use crate::lend::Admin;
+use crate::lend::{Admin, Entrusted, Rights};
 use crate::state::State;
 use crate::translate::{table_name_from_guest, table_name_to_guest};
 
@@ -49,7 +52,7 @@ impl Cleaner {
         Self { worker }
     }
 
-    /// Which of the artefacts to remove.
+    /// Which of the artefacts to remove; each at most once, and none that was not offered.
     ///
     /// # Errors
     /// The plugin's own, and `plugin.…` when it breaks.
@@ -69,22 +72,24 @@ impl Cleaner {
                 .collect();
             let removals = live.exports.0.millrace_stage_cleaner().call_plan(&mut live.store, &offered)??;
             let intake = live.intake();
+            let mut offered: HashSet<&TableName> = artefacts.iter().map(|artefact| &artefact.table).collect();
             intake.list("removals", removals, |removal| {
-                Ok(Removal {
-                    table: table_name_from_guest(intake, removal.table)?,
-                    why: intake.text("reason", removal.why)?,
-                })
+                let table = table_name_from_guest(intake, removal.table)?;
+                if !offered.remove(&table) {
+                    return Err(Broken::Malformed(format!("{table} was not offered to it, or is named twice")));
+                }
+                Ok(Removal { table, why: intake.text("reason", removal.why)? })
             })
         })
     }
 
-    /// Removes one table.
+    /// Removes one table; the plugin gets rights on this one alone.
     ///
     /// # Errors
     /// The plugin's own, and `plugin.…` when it breaks.
     pub fn apply(&mut self, removal: &Removal, admin: Box<dyn TableAdmin>) -> Result<(), Failure> {
         self.worker.call("removing a table", |live| {
-            let lent = live.lend(Admin(admin))?;
+            let lent = live.lend(Admin(Entrusted::new(Rights::Removal(removal.table.clone()), admin)))?;
             let removed = live.exports.0.millrace_stage_cleaner().call_apply(
                 &mut live.store,
                 &wit::Removal { table: table_name_to_guest(&removal.table), why: removal.why.clone() },

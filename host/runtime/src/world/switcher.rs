@@ -8,7 +8,7 @@ use wasmtime::component::{HasSelf, Instance, Linker};
 
 use super::Loadable;
 use crate::instance::{Worker, borrowed};
-use crate::lend::Admin;
+use crate::lend::{Admin, Entrusted, Rights};
 use crate::state::State;
 use crate::translate::table_name_to_guest;
 
@@ -75,13 +75,14 @@ impl Switcher {
         })
     }
 
-    /// Does one step, or does it again after its outcome was lost. Returned is what [`Switcher::undo`] needs.
+    /// Does one step, or does it again after its outcome was lost. Returned is what [`Switcher::undo`] needs. The plugin
+    /// gets rights on the tables of the swaps alone.
     ///
     /// # Errors
     /// The plugin's own, and `plugin.…` when it breaks.
     pub fn apply(&mut self, step: &str, swaps: &[Swap], admin: Box<dyn TableAdmin>) -> Result<String, Failure> {
         self.worker.call("doing a step of a switch", |live| {
-            let lent = live.lend(Admin(admin))?;
+            let lent = live.lend(Admin(Entrusted::new(Rights::Swaps(swaps.to_vec()), admin)))?;
             let applied = live.exports.0.millrace_stage_switcher().call_apply(
                 &mut live.store,
                 step,
@@ -99,7 +100,7 @@ impl Switcher {
     /// The plugin's own, and `plugin.…` when it breaks.
     pub fn undo(&mut self, step: &str, state: &str, swaps: &[Swap], admin: Box<dyn TableAdmin>) -> Result<(), Failure> {
         self.worker.call("undoing a step of a switch", |live| {
-            let lent = live.lend(Admin(admin))?;
+            let lent = live.lend(Admin(Entrusted::new(Rights::Swaps(swaps.to_vec()), admin)))?;
             let undone = live.exports.0.millrace_stage_switcher().call_undo(
                 &mut live.store,
                 step,
