@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use millrace_model::schema::TableName;
 use millrace_model::{Cancel, Failure, Problem, StageKind};
@@ -184,10 +183,8 @@ impl LoadedStage {
     /// What its plugin is told.
     pub(crate) fn context(&self, cancel: &Cancel) -> StageContext {
         StageContext {
-            stage: self.plugin.description().name.clone(),
-            config_json: self.declaration.config.to_string(),
             cancel: cancel.clone(),
-            progress: Arc::new(|_, _| {}),
+            ..StageContext::new(self.plugin.description().name.clone(), self.declaration.config.to_string())
         }
     }
 

@@ -15,9 +15,9 @@ pub struct RuntimeOptions {
 /// Bounds on a plugin's instances and on what they return.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Linear memory of one instance.
+    /// Linear memory of one instance, all its memories together.
     pub memory_bytes: usize,
-    /// Elements of one instance's tables.
+    /// Elements of one instance's tables, all of them together.
     pub table_elements: usize,
     /// Time of one call, without the time that the host spent in the plugin's requests.
     pub call_deadline: Duration,
@@ -35,6 +35,8 @@ pub struct Limits {
     pub stderr_bytes: usize,
     /// Log lines that one call may write; the others are counted.
     pub log_lines_per_call: u32,
+    /// Log lines that all instances of a stage may write together.
+    pub log_lines_per_stage: u32,
 }
 
 impl Default for Limits {
@@ -50,6 +52,7 @@ impl Default for Limits {
             calls_per_instance: 100_000,
             stderr_bytes: 8 << 10,
             log_lines_per_call: 1_000,
+            log_lines_per_stage: 20_000,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use millrace_model::{Cancel, Description, Failure, Problem, StageKind};
 use sha2::{Digest, Sha256};
@@ -41,19 +42,14 @@ pub struct StageContext {
     pub config_json: String,
     /// Stops the guest as well.
     pub cancel: Cancel,
-    /// Called with what is done and what there is to do, when the guest reports it.
-    pub progress: Arc<dyn Fn(u64, Option<u64>) + Send + Sync>,
+    /// Log lines that its instances have written; clones count together.
+    pub log_lines: Arc<AtomicU32>,
 }
 
 impl StageContext {
     /// A context that nobody cancels and nobody watches.
     pub fn new(stage: impl Into<String>, config_json: impl Into<String>) -> Self {
-        Self {
-            stage: stage.into(),
-            config_json: config_json.into(),
-            cancel: Cancel::new(),
-            progress: Arc::new(|_, _| {}),
-        }
+        Self { stage: stage.into(), config_json: config_json.into(), cancel: Cancel::new(), log_lines: Arc::default() }
     }
 }
 

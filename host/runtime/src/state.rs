@@ -47,6 +47,7 @@ impl State {
             meter: Meter {
                 bytes: 0,
                 bytes_limit: limits.memory_bytes,
+                elements: 0,
                 elements_limit: limits.table_elements,
                 refused: false,
             },
@@ -111,11 +112,17 @@ impl fmt::Display for Interruption {
 
 impl std::error::Error for Interruption {}
 
-/// Counts an instance's memory, all its memories together.
+/// Core instances, and tables, of one component: the parts that a compiler splits it into.
+const PARTS: usize = 200;
+/// Linear memories of one component.
+const MEMORIES: usize = 20;
+
+/// Counts an instance's memory: all its memories together, and the elements of all its tables.
 pub(crate) struct Meter {
     /// Now.
     pub(crate) bytes: usize,
     bytes_limit: usize,
+    elements: usize,
     elements_limit: usize,
     /// Whether the running call was refused memory: what it does then is a consequence.
     pub(crate) refused: bool,
@@ -132,7 +139,25 @@ impl ResourceLimiter for Meter {
         Ok(true)
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(desired <= self.elements_limit)
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let elements = self.elements.saturating_add(desired.saturating_sub(current));
+        if elements > self.elements_limit {
+            self.refused = true;
+            return Ok(false);
+        }
+        self.elements = elements;
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        PARTS
+    }
+
+    fn tables(&self) -> usize {
+        PARTS
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES
     }
 }

@@ -11,7 +11,7 @@
 //! time; the host makes several where it wants to run in parallel, so nothing that one call leaves behind
 //! may matter to the next.
 //!
-//! [`view`] and [`build`] read and make columns; [`log`] and [`progress`] talk to the host.
+//! [`view`] and [`build`] read and make columns; [`log`] talks to the host, and [`progress`] says whether to go on.
 
 pub mod build;
 pub mod configuration;

@@ -23,7 +23,7 @@ use millrace_plugin_sdk::handle::Pair;
 use millrace_plugin_sdk::model::comparison::{
     Difference, Digest, Finding, KeyRange, Reading, RowDifferences, Validation, Verdict,
 };
-use millrace_plugin_sdk::{Failure, Fault, Plugin, Problem, Validator, progress, schemars, serde};
+use millrace_plugin_sdk::{Failure, Fault, Plugin, Problem, Validator, schemars, serde};
 
 /// Ranges whose digests are asked for at once: the host reads several of them in parallel.
 const RANGES_AT_ONCE: usize = 64;
@@ -199,7 +199,6 @@ impl Validate {
         let ranges = pair.ranges(self.config.rows_per_range)?;
         let mut differing: Vec<Differing> = Vec::new();
         let mut all = Digest::default();
-        let mut done = 0;
         for group in ranges.chunks(RANGES_AT_ONCE) {
             let digests = pair.digests(group, reading)?;
             for (range, (source, target)) in group.iter().zip(digests) {
@@ -208,8 +207,6 @@ impl Validate {
                     differing.push(Differing { range: range.clone(), source, target });
                 }
             }
-            done += group.len() as u64;
-            progress::report(done, Some(ranges.len() as u64));
         }
         if differing.is_empty() {
             return Ok(Tally { compared: all.rows, equal: all.rows });

@@ -71,12 +71,7 @@ impl Validator {
         let (plugin, mut context) = match setup.optional_stage(StageKind::Validator) {
             Some(stage) => (stage.plugin.clone(), stage.context(cancel)),
             None => {
-                let context = StageContext {
-                    stage: BUILTIN.to_owned(),
-                    config_json: "{}".to_owned(),
-                    cancel: cancel.clone(),
-                    progress: std::sync::Arc::new(|_, _| {}),
-                };
+                let context = StageContext { cancel: cancel.clone(), ..StageContext::new(BUILTIN, "{}") };
                 (load_builtin(&home.runtime, BUILTIN)?, context)
             }
         };

@@ -3,13 +3,20 @@
 use millrace_model::comparison::{Difference, Digest, Reading};
 use wasmtime::component::Resource;
 
-use super::{Pair, answer};
+use super::{Pair, answer, refused};
 use crate::contract::comparison as wit;
 use crate::contract::failure::Error;
 use crate::state::State;
 use crate::translate::{difference_to_guest, range_from_guest, range_to_guest, row_differences_to_guest};
 
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
+
+/// Fewer rows than this are no range of their own: ranges are a list in memory.
+const FEWEST_ROWS_A_RANGE: u64 = 100;
+/// Rows that are drawn at most: their keys are a list in memory.
+const SAMPLE_ROWS: u32 = 1_000_000;
+/// Differences that are listed at most.
+const DIFFERENCES: u32 = 200_000;
 
 fn digest(digest: Digest) -> wit::Digest {
     wit::Digest { rows: digest.rows, hash: digest.hash }
@@ -36,7 +43,7 @@ impl wit::HostTablePair for State {
 
     fn ranges(&mut self, pair: Resource<Pair>, rows_each: u64) -> Answer<Vec<wit::KeyRange>> {
         self.on_host_time(|state| {
-            let ranges = state.table.get_mut(&pair)?.0.ranges(rows_each);
+            let ranges = state.table.get_mut(&pair)?.0.ranges(rows_each.max(FEWEST_ROWS_A_RANGE));
             Ok(answer(ranges.map(|ranges| ranges.iter().map(range_to_guest).collect())))
         })
     }
@@ -67,12 +74,16 @@ impl wit::HostTablePair for State {
     ) -> Answer<wit::RowDifferences> {
         self.on_host_time(|state| {
             let ranges: Vec<_> = ranges.into_iter().map(range_from_guest).collect();
-            let found = state.table.get_mut(&pair)?.0.differences(&ranges, limit);
+            let found = state.table.get_mut(&pair)?.0.differences(&ranges, limit.min(DIFFERENCES));
             Ok(answer(found.map(|found| row_differences_to_guest(&found))))
         })
     }
 
     fn sample(&mut self, pair: Resource<Pair>, rows: u32, seed: u64) -> Answer<wit::RowDifferences> {
+        if rows > SAMPLE_ROWS {
+            let message = format!("a sample of {rows} rows was asked for, and {SAMPLE_ROWS} are drawn at most");
+            return Ok(answer(Err(refused("plugin.asks-too-much", message))));
+        }
         self.on_host_time(|state| {
             let found = state.table.get_mut(&pair)?.0.sample(rows, seed);
             Ok(answer(found.map(|found| row_differences_to_guest(&found))))

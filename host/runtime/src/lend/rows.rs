@@ -54,6 +54,8 @@ impl rows::HostReader for State {
             );
             return Ok(answer(Err(refused("plugin.holds-too-much", message))));
         }
+        // One batch may fill what is left, and be larger by a row.
+        let max_bytes = max_bytes.min(allowed - self.held_bytes);
         self.on_host_time(|state| {
             let reader = state.table.get_mut(&reader)?;
             let batch = match reader.0.next(max_rows, max_bytes) {

@@ -1,4 +1,6 @@
-//! What every guest may say: log lines and progress.
+//! What every guest may say, its log lines, and ask: whether it should go on.
+
+use std::sync::atomic::Ordering;
 
 use crate::contract::{log, progress};
 use crate::fault::shortened;
@@ -36,6 +38,20 @@ impl log::Host for State {
             }
             return Ok(());
         }
+        let written = self.context.log_lines.fetch_add(1, Ordering::Relaxed);
+        if written >= self.limits.log_lines_per_stage {
+            // Not counted on, so that it never begins anew.
+            self.context.log_lines.store(self.limits.log_lines_per_stage.saturating_add(1), Ordering::Relaxed);
+            if written == self.limits.log_lines_per_stage {
+                tracing::warn!(
+                    target: "plugin",
+                    plugin = self.plugin,
+                    stage = self.context.stage,
+                    "has written {written} log lines: the others are dropped"
+                );
+            }
+            return Ok(());
+        }
         let message = shortened(&message, MESSAGE_BYTES);
         let fields = fields
             .iter()
@@ -66,11 +82,6 @@ impl log::Host for State {
 }
 
 impl progress::Host for State {
-    fn report(&mut self, done: u64, total: Option<u64>) -> wasmtime::Result<()> {
-        (self.context.progress)(done, total);
-        Ok(())
-    }
-
     fn cancelled(&mut self) -> wasmtime::Result<bool> {
         Ok(self.context.cancel.is_cancelled())
     }
