@@ -1,4 +1,4 @@
-//! Compiles the hostile guest for `wasm32-wasip2`, as `plugins/bundle` does with the first-party plugins: by a
+//! Compiles the hostile guests, one of each world, for `wasm32-wasip2`, as `plugins/bundle` does with the first-party plugins: by a
 //! nested cargo call with a target folder of its own and none of the outer call's settings.
 
 use std::path::PathBuf;
@@ -7,11 +7,24 @@ use std::{env, fs};
 
 const TARGET: &str = "wasm32-wasip2";
 
+/// The guests' folders; their packages are called `millrace-guest-` and that.
+const GUESTS: [&str; 7] = [
+    "hostile",
+    "hostile-model-source",
+    "hostile-differ",
+    "hostile-copier",
+    "hostile-validator",
+    "hostile-switcher",
+    "hostile-cleaner",
+];
+
 fn main() {
     let here = PathBuf::from(variable("CARGO_MANIFEST_DIR"));
     let root = here.ancestors().nth(2).expect("this crate lies at tests/guests");
     let guests = PathBuf::from(variable("OUT_DIR")).join("guests");
-    for watched in ["tests/guests/hostile", "tests/guests/build.rs", "wit", "rust-toolchain.toml"] {
+    let folders = GUESTS.map(|guest| format!("tests/guests/{guest}"));
+    let others = ["tests/guests/build.rs", "wit", "rust-toolchain.toml"];
+    for watched in folders.iter().map(String::as_str).chain(others) {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
 
@@ -21,18 +34,25 @@ fn main() {
             cargo.env_remove(&name);
         }
     }
+    let packages = GUESTS.iter().flat_map(|guest| ["--package".to_owned(), format!("millrace-guest-{guest}")]);
     let status = cargo
         .current_dir(root)
         .args(["build", "--locked", "--profile", "guest", "--target", TARGET])
-        .args(["--package", "millrace-guest-hostile", "--target-dir"])
+        .args(packages)
+        .arg("--target-dir")
         .arg(&guests)
         .status();
-    let component = guests.join(TARGET).join("guest/millrace_guest_hostile.wasm");
-    if !status.is_ok_and(|status| status.success()) || fs::metadata(&component).is_err() {
-        println!("cargo::error=the hostile guest did not compile for {TARGET}");
-        exit(1);
+    let built = status.is_ok_and(|status| status.success());
+    for guest in GUESTS {
+        let file = format!("millrace_guest_{}.wasm", guest.replace('-', "_"));
+        let component = guests.join(TARGET).join("guest").join(file);
+        if !built || fs::metadata(&component).is_err() {
+            println!("cargo::error=the hostile guests did not compile for {TARGET}");
+            exit(1);
+        }
+        let name = guest.replace('-', "_").to_uppercase();
+        println!("cargo::rustc-env=MILLRACE_{name}={}", component.display());
     }
-    println!("cargo::rustc-env=MILLRACE_HOSTILE={}", component.display());
 }
 
 fn variable(name: &str) -> String {

@@ -19,6 +19,7 @@ use millrace::stage::model::{Column, Table};
 
 thread_local! {
     static FACE: RefCell<String> = const { RefCell::new(String::new()) };
+    static WITH: RefCell<String> = const { RefCell::new(String::new()) };
     static CALLS: RefCell<u32> = const { RefCell::new(0) };
 }
 
@@ -43,7 +44,9 @@ impl Plugin for Hostile {
     }
 
     fn configure(config: String) -> Result<(), Vec<Problem>> {
-        let face = config.split('"').nth(3).unwrap_or_default().to_owned();
+        let mut texts = config.split('"').skip(3).step_by(4);
+        let face = texts.next().unwrap_or_default().to_owned();
+        WITH.set(texts.next().unwrap_or_default().to_owned());
         match face.as_str() {
             "refuses-configuration" => {
                 return Err(vec![Problem { path: "/face".to_owned(), message: "not this one".to_owned() }]);
@@ -69,13 +72,42 @@ impl Converter for Hostile {
         })
     }
 
-    fn map_table(_: Table, _: Vec<Profile>, _: String) -> Result<Vec<Mapping>, Error> {
+    fn map_table(table: Table, _: Vec<Profile>, _: String) -> Result<Vec<Mapping>, Error> {
+        if let Some(what) = face().strip_prefix("sql-") {
+            return Ok(table.columns.into_iter().filter(|c| c.name == "name").map(|c| sql(c, what)).collect());
+        }
         let note = match face().as_str() {
             "giant-string" => Some("x".repeat(5 << 20)),
             _ => None,
         };
         Ok(vec![Mapping { sources: vec!["c".to_owned()], targets: vec![], converts: true, note }])
     }
+}
+
+/// The column as it should be, but for one text that reaches the target.
+fn sql(source: Column, what: &str) -> Mapping {
+    let with = WITH.with_borrow(Clone::clone);
+    let mut column = Column {
+        declared: "varchar(64)".to_owned(),
+        collation: Some("utf8mb4_bin".to_owned()),
+        default_expression: None,
+        ..source
+    };
+    match what {
+        "declared" => column.declared = with,
+        "collation" => column.collation = Some(with),
+        "default" => column.default_expression = Some(with),
+        "generated" => column.generated_expression = Some(with),
+        "on-update" => column.properties.push(("on-update".to_owned(), with)),
+        "kept" => {
+            column.generated_expression = Some("concat('a', 'b')".to_owned());
+            column.properties.push(("generated".to_owned(), with));
+        }
+        "name" => column.name = with,
+        "comment" => column.comment = Some(with),
+        _ => {}
+    }
+    Mapping { sources: vec!["name".to_owned()], targets: vec![column], converts: false, note: None }
 }
 
 struct Open;
