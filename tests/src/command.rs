@@ -140,7 +140,7 @@ impl Millrace {
         Ok(Running {
             child,
             stdout: tokio::spawn(read_all(stdout)),
-            stderr: BufReader::new(stderr),
+            stderr: Some(BufReader::new(stderr)),
             said: String::new(),
             line: format!("millrace {}", arguments.join(" ")),
         })
@@ -158,7 +158,8 @@ async fn read_all(mut stdout: ChildStdout) -> std::io::Result<String> {
 pub struct Running {
     child: Child,
     stdout: JoinHandle<std::io::Result<String>>,
-    stderr: BufReader<ChildStderr>,
+    /// None: nobody reads it any more.
+    stderr: Option<BufReader<ChildStderr>>,
     said: String,
     line: String,
 }
@@ -172,7 +173,8 @@ impl Running {
         let waiting = async {
             loop {
                 let mut line = String::new();
-                if self.stderr.read_line(&mut line).await? == 0 {
+                let stderr = self.stderr.as_mut().context("nobody reads its errors any more")?;
+                if stderr.read_line(&mut line).await? == 0 {
                     bail!("`{}` ended and never said {text:?}; it said:\n{}", self.line, self.said);
                 }
                 self.said.push_str(&line);
@@ -185,6 +187,11 @@ impl Running {
             Ok(line) => line,
             Err(_) => bail!("a command did not say {text:?} within {LIMIT:?}"),
         }
+    }
+
+    /// Reads its errors no further, as a log collector that has died.
+    pub fn stop_reading_errors(&mut self) {
+        self.stderr = None;
     }
 
     /// Its process's number. None: it has ended.
@@ -230,7 +237,9 @@ impl Running {
         let line = self.line.clone();
         let ending = async {
             let mut bytes = Vec::new();
-            self.stderr.read_to_end(&mut bytes).await?;
+            if let Some(stderr) = &mut self.stderr {
+                stderr.read_to_end(&mut bytes).await?;
+            }
             self.said.push_str(&String::from_utf8_lossy(&bytes));
             let status = self.child.wait().await?;
             let stdout = self.stdout.await??;

@@ -16,7 +16,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 Exit codes: 0 done, 1 failed with nothing switched, 2 the pipeline or the command is wrong,
 3 validation found differences, 4 waiting for approval, 5 rolled back, 6 failed and the new tables are live,
-or may be.")]
+or may be. Output that could not be written is 1, after the work was done; Ctrl-C at a question is 1,
+and nothing was done.")]
 pub(crate) struct Cli {
     /// What every command takes.
     #[command(flatten)]

@@ -22,9 +22,11 @@ use clap::CommandFactory as _;
 use millrace_model::{Cancel, Failure, Fault};
 use millrace_runtime::{Limits, Runtime, RuntimeOptions};
 use serde::Serialize;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{BenchCommand, Cli, Command, Global, ModelCommand, PluginCommand, RejectsCommand};
 use crate::console;
+use crate::output;
 use crate::setup::SetupError;
 use crate::store::{self, Store};
 
@@ -99,22 +101,39 @@ fn engine(cache: PathBuf) -> Result<Runtime, Failure> {
 pub(crate) fn cancel_on_signal() -> Cancel {
     let cancel = Cancel::new();
     let told = cancel.clone();
+    // From here on none is missed, also between two.
+    let mut signals = Signals::listen();
     tokio::spawn(async move {
-        wait_for_signal().await;
-        eprintln!("stopping; once more to stop at once");
+        signals.next().await;
+        let asking = console::is_asking();
+        // First what was asked for; to say so may take its time.
         told.cancel();
-        wait_for_signal().await;
+        if !asking {
+            note!("stopping; once more to stop at once");
+        }
+        signals.next().await;
         std::process::exit(1);
     });
     cancel
 }
 
-async fn wait_for_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be listened for");
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+/// Ctrl-C and SIGTERM.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> Self {
+        let listen = |kind| signal(kind).expect("signals can be listened for");
+        Self { interrupt: listen(SignalKind::interrupt()), terminate: listen(SignalKind::terminate()) }
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
 
@@ -140,7 +159,28 @@ pub(crate) async fn dispatch(cli: Cli) -> ExitCode {
             }
         }
     };
+    code(exit)
+}
+
+/// The exit code, which says first whether what was printed has been written.
+fn code(exit: Exit) -> ExitCode {
+    let exit = match output::check() {
+        Ok(()) => exit,
+        Err(failure) => {
+            console::print_failure(&failure);
+            Exit::Failed
+        }
+    };
     ExitCode::from(exit as u8)
+}
+
+/// Prints what the command line asks for instead of a command: help, the version, or what is wrong with it.
+pub(crate) fn print_usage(asked_for: &clap::Error) -> ExitCode {
+    match asked_for.print() {
+        Err(error) if !asked_for.use_stderr() => output::could_not_print(&error),
+        _ => {}
+    }
+    code(if asked_for.use_stderr() { Exit::Wrong } else { Exit::Done })
 }
 
 fn print_error_json(error: &SetupError) {
@@ -206,7 +246,7 @@ async fn carry_out(cli: Cli) -> Result<Exit, Refusal> {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "millrace", &mut script);
-            console::put(format_args!("{}", String::from_utf8_lossy(&script)));
+            output::put(format_args!("{}", String::from_utf8_lossy(&script)));
             Ok(Exit::Done)
         }
         Command::Man { dir } => {

@@ -1,39 +1,28 @@
 //! What people see: failures, progress, tables, questions.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
-use millrace_model::Failure;
 use millrace_model::comparison::percent;
+use millrace_model::{Cancel, Failure, Fault};
 use millrace_pipeline::{Action, Color, EventKind};
+use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Global, LogFormat};
 use crate::explain;
+use crate::output::{self, Logs};
 use crate::report::{byte_size, grouped};
 use crate::run::{Event, PaceSnapshot, Snapshot, Watch};
 use crate::setup::SetupError;
 
-/// Prints a line to standard output. When nobody reads it any more (`millrace show | head`), that is the end of the
-/// command and no failure of it.
-macro_rules! say {
-    ($($argument:tt)*) => { $crate::console::put(format_args!("{}\n", format_args!($($argument)*))) };
-}
-
-/// Prints text to standard output, as [`say`] does.
-pub(crate) fn put(text: std::fmt::Arguments<'_>) {
-    let mut out = std::io::stdout().lock();
-    if out.write_fmt(text).and_then(|()| out.flush()).is_err() {
-        std::process::exit(0);
-    }
-}
-
 /// Sends logs to standard error, as the command line says.
 pub(crate) fn start_logging(global: &Global) {
     let filter = EnvFilter::try_new(&global.log).unwrap_or_else(|_| EnvFilter::new("warn"));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Logs).log_internal_errors(false);
     match global.log_format {
         LogFormat::Text => subscriber.with_ansi(std::io::stderr().is_terminal()).init(),
         LogFormat::Json => subscriber.json().init(),
@@ -42,16 +31,16 @@ pub(crate) fn start_logging(global: &Global) {
 
 /// Says what went wrong and what to do.
 pub(crate) fn print_failure(failure: &Failure) {
-    eprintln!("error: {}", failure.message);
+    note!("error: {}", failure.message);
     for (name, value) in &failure.fields {
         if !failure.message.contains(value.as_str()) {
-            eprintln!("  {name}: {value}");
+            note!("  {name}: {value}");
         }
     }
     if let Some(advice) = explain::advice(&failure.code) {
-        eprintln!("  to do: {advice}");
+        note!("  to do: {advice}");
     }
-    eprintln!("  code:  {} (millrace explain {0})", failure.code);
+    note!("  code:  {} (millrace explain {0})", failure.code);
 }
 
 /// Says what is wrong with a pipeline: all of it, under its lines.
@@ -60,7 +49,7 @@ pub(crate) fn print_setup_error(error: &SetupError) {
         SetupError::Failure(failure) => print_failure(failure),
         SetupError::Wrong { diagnostics, text, origin } => {
             let color = if std::io::stderr().is_terminal() { Color::Styled } else { Color::Plain };
-            eprintln!("{}", millrace_pipeline::diagnostic::render(diagnostics, text, &origin.to_string_lossy(), color));
+            note!("{}", millrace_pipeline::diagnostic::render(diagnostics, text, &origin.to_string_lossy(), color));
         }
     }
 }
@@ -80,15 +69,43 @@ pub(crate) fn table(header: &[&str]) -> Table {
     table
 }
 
+/// Whether a question stands on the terminal.
+static ASKING: AtomicBool = AtomicBool::new(false);
+
+/// Whether somebody is being asked: what is asked to stop then has nothing to bring to its end.
+pub(crate) fn is_asking() -> bool {
+    ASKING.load(Ordering::SeqCst)
+}
+
 /// Asks; anything but yes is no. Without a terminal nobody can answer: no.
-pub(crate) fn ask(question: &str) -> bool {
+///
+/// # Errors
+/// `run.not-answered` when somebody asks to stop instead.
+pub(crate) async fn ask(question: &str, cancel: &Cancel) -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() {
-        return false;
+        return Ok(false);
     }
-    eprint!("{question} [y/N] ");
-    let _ = std::io::stderr().flush();
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+    let (tell, told) = oneshot::channel();
+    cancel.on_cancel(move || {
+        let _nobody_asks = tell.send(());
+    });
+    ASKING.store(true, Ordering::SeqCst);
+    output::note(format_args!("{question} [y/N] "));
+    // The thread that reads cannot be stopped; it goes with the process.
+    let reading = tokio::task::spawn_blocking(|| {
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+    });
+    let answer = tokio::select! {
+        biased;
+        _ = told => {
+            note!("");
+            Err(Failure::new(Fault::Cancelled, "run.not-answered", "asked to stop at the question; nothing was done"))
+        }
+        answer = reading => Ok(answer.unwrap_or(false)),
+    };
+    ASKING.store(false, Ordering::SeqCst);
+    answer
 }
 
 /// Follows a run on standard error until it is dropped: a bar on a terminal, plain lines elsewhere.
@@ -118,8 +135,8 @@ impl Follower {
                         Ok(event) => {
                             if let Some(line) = describe(&event) {
                                 match &bar {
-                                    Some(bar) => bar.suspend(|| eprintln!("{line}")),
-                                    None => eprintln!("{line}"),
+                                    Some(bar) => bar.suspend(|| note!("{line}")),
+                                    None => note!("{line}"),
                                 }
                             }
                         }
@@ -134,8 +151,8 @@ impl Follower {
                         if let Some(snapshot) = &snapshot {
                             for line in snapshot.pace.news(&pace) {
                                 match &bar {
-                                    Some(bar) => bar.suspend(|| eprintln!("  {line}")),
-                                    None => eprintln!("  {line}"),
+                                    Some(bar) => bar.suspend(|| note!("  {line}")),
+                                    None => note!("  {line}"),
                                 }
                             }
                             pace = snapshot.pace.clone();
@@ -145,7 +162,7 @@ impl Follower {
                             (Some(bar), None) => bar.finish_and_clear(),
                             (None, Some(snapshot)) if last_line.elapsed() >= Duration::from_secs(2) => {
                                 last_line = tokio::time::Instant::now();
-                                eprintln!("  {}", progress_line(&snapshot));
+                                note!("  {}", progress_line(&snapshot));
                             }
                             (None, _) => {}
                         }

@@ -79,7 +79,7 @@ pub(crate) async fn serve(runtime: Arc<Runtime>, store: Store, arguments: &Serve
         Failure::config("serve.cannot-listen", format!("{} cannot be listened on: {e}", arguments.listen))
     })?;
     let address = listener.local_addr().unwrap_or(arguments.listen);
-    eprintln!("listening on http://{address}/v1");
+    note!("listening on http://{address}/v1");
     let cancel = cancel_on_signal();
     let stop = async move {
         let (tell, told) = tokio::sync::oneshot::channel::<()>();
@@ -125,7 +125,7 @@ async fn find_interrupted(store: &Store) -> Result<(), Failure> {
         let _owner = store.own(&run.id)?;
         let recorder = Recorder::open(store, &run.id, broadcast::Sender::new(1)).await?;
         recorder.run(EventKind::RunInterrupted { reason: "its process ended".to_owned() }).await?;
-        eprintln!("run {} of {} was interrupted; it can be resumed", run.id, run.pipeline);
+        note!("run {} of {} was interrupted; it can be resumed", run.id, run.pipeline);
     }
     Ok(())
 }

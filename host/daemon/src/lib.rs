@@ -5,8 +5,10 @@
 //! plugins, `planner` makes a plan, `run` carries it out and keeps its journal in `store`; `report` tells of it, and
 //! `http` offers the same to programs.
 
+#![warn(clippy::print_stdout, clippy::print_stderr, reason = "both panic when they cannot write; see `output`")]
+
 #[macro_use]
-mod console;
+mod output;
 
 mod attempts;
 mod bench;
@@ -14,6 +16,7 @@ mod carry;
 mod cli;
 mod clock;
 mod command;
+mod console;
 mod databases;
 mod explain;
 mod http;
@@ -40,12 +43,15 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// The whole of the `millrace` command: does what `arguments` say (the first is the program's name), and gives the
 /// exit code. For programs that carry the command within them, as tests and the quickstart do.
 pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = cli::Cli::parse_from(arguments);
+    let cli = match cli::Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(asked_for) => return command::print_usage(&asked_for),
+    };
     console::start_logging(&cli.global);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => {
-            eprintln!("error: the host's threads could not be started: {e}");
+            note!("error: the host's threads could not be started: {e}");
             return ExitCode::FAILURE;
         }
     };

@@ -16,6 +16,7 @@ mod kills;
 mod mutations;
 mod networks;
 mod newcomers;
+mod outputs;
 mod plans;
 mod policies;
 mod preflights;

@@ -28,7 +28,7 @@ async fn copy(home: &Home, arguments: &BenchCopyArgs) -> Result<Exit, Refusal> {
         .collect::<Result<Vec<Contender>, Failure>>()?;
     let databases = Databases::open(&setup, &cancel).await?;
     let contest = Contest { table: arguments.table.clone(), rows: arguments.rows, repeats: arguments.repeat };
-    let said = |line: &str| eprintln!("  {line}");
+    let said = |line: &str| note!("  {line}");
     let comparison = bench::compare(&setup, &databases, &contenders, &contest, &cancel, said).await?;
 
     let json = serde_json::to_string_pretty(&comparison).expect("figures are plain data");

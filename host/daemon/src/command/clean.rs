@@ -32,7 +32,8 @@ pub(super) async fn clean(home: &Home, arguments: &CleanArgs) -> Result<Exit, Re
         say!("{} tables to remove, {} kept for now", found.tables.len(), found.kept);
     }
     let go = !found.tables.is_empty()
-        && (arguments.yes || (!json && console::ask(&format!("Remove {} tables?", found.tables.len()))));
+        && (arguments.yes
+            || (!json && console::ask(&format!("Remove {} tables?", found.tables.len()), &cancel).await?));
     let mut lines = Vec::new();
     let mut failed: Option<Failure> = None;
     for entry in &found.tables {

@@ -8,8 +8,8 @@ use millrace_model::{ChangeKind, Failure, Plan, Strategy, document};
 
 use super::{Exit, Home, Refusal, cancel_on_signal, print_json};
 use crate::cli::PlanArgs;
-use crate::console::put;
 use crate::databases::Databases;
+use crate::output::put;
 use crate::planner::{self, Planned};
 use crate::report::{definition, grouped, mappings};
 use crate::setup::Setup;

@@ -14,6 +14,7 @@ use crate::cli::{RejectsArgs, RejectsCommand, RejectsFormat, RunSelector};
 use crate::console;
 use crate::databases::Databases;
 use crate::outcome::RejectedRow;
+use crate::output;
 use crate::run::{self, RunContext, Watch};
 use crate::service;
 use crate::store::RunRecord;
@@ -53,9 +54,9 @@ pub(super) async fn rejects(home: &Home, arguments: &RejectsArgs) -> Result<Exit
                 fs::write(path, text).map_err(|e| {
                     Failure::config("run.output-not-writable", format!("{} cannot be written: {e}", path.display()))
                 })?;
-                eprintln!("{} rows are in {}", rows.len(), path.display());
+                note!("{} rows are in {}", rows.len(), path.display());
             }
-            None => console::put(format_args!("{text}")),
+            None => output::put(format_args!("{text}")),
         }
         return Ok(Exit::Done);
     }

@@ -11,6 +11,7 @@ use super::{Exit, Home, Refusal, cancel_on_signal, exit_of, plan, print_json};
 use crate::cli::{ApplyArgs, ContinueArgs, RollbackArgs, RunArgs};
 use crate::console::{self, Follower};
 use crate::databases::Databases;
+use crate::output;
 use crate::planner;
 use crate::report::{Report, grouped, needs_a_new_run};
 use crate::run::{Approval, End, NewRows, Watch, may_be_switched};
@@ -50,8 +51,8 @@ pub(super) async fn run(home: &Home, arguments: &RunArgs) -> Result<Exit, Refusa
         return Ok(Exit::Done);
     };
     if !json {
-        eprint!("{}", plan::describe(&planned.plan, plan::Detail::Tables));
-        eprintln!("\nrun {}", record.id);
+        output::note(format_args!("{}", plan::describe(&planned.plan, plan::Detail::Tables)));
+        note!("\nrun {}", record.id);
     }
     carry_out(home, setup, record, approval(arguments.yes), cancel, json).await
 }
@@ -91,7 +92,7 @@ pub(super) async fn apply(home: &Home, arguments: &ApplyArgs) -> Result<Exit, Re
     }
     let record = service::keep(&setup, &home.store, id.as_str(), approved).await?;
     if !arguments.json {
-        eprintln!("run {}", record.id);
+        note!("run {}", record.id);
     }
     carry_out(home, setup, record, approval(arguments.yes), cancel, arguments.json).await
 }
@@ -158,7 +159,7 @@ async fn continue_run(home: &Home, record: RunRecord, approval: Approval, json: 
     let cancel = cancel_on_signal();
     let setup = service::setup_of(&home.runtime, &record)?;
     if !json {
-        eprintln!("run {}", record.id);
+        note!("run {}", record.id);
     }
     carry_out(home, setup, record, approval, cancel, json).await
 }
@@ -254,7 +255,7 @@ async fn settle(
         Err(failure) => {
             console::print_failure(&failure);
             let next = if needs_a_new_run(&failure) { "rejects" } else { "resume" };
-            eprintln!("  next:  millrace {next} {id}");
+            note!("  next:  millrace {next} {id}");
         }
     }
     Ok(exit)

@@ -295,7 +295,7 @@ impl Job<'_> {
                 say!("  nothing: no row differs; what differs otherwise is mended by `millrace run`");
             }
         }
-        let go = !plans.is_empty() && (arguments.yes || (!json && console::ask("Repair?")));
+        let go = !plans.is_empty() && (arguments.yes || (!json && console::ask("Repair?", &self.cancel).await?));
         if !go {
             if !json && !plans.is_empty() {
                 say!("nothing repaired: say --yes\n");

@@ -160,7 +160,7 @@ impl Recorder {
     /// Stops for good, if this is where.
     async fn hold(&self, moment: Moment, event: &Event) {
         if let Some(wanted) = self.hold_at.as_deref().filter(|wanted| is_at(wanted, moment, event)) {
-            eprintln!("held at {wanted}");
+            note!("held at {wanted}");
             std::future::pending::<()>().await;
         }
     }
