@@ -24,6 +24,8 @@ pub struct Client {
 pub struct Answer {
     /// Such as 200.
     pub status: u16,
+    /// The headers, in lower case.
+    pub head: String,
     /// As text.
     pub body: String,
 }
@@ -36,7 +38,26 @@ impl Client {
     pub fn told_by(line: &str) -> Result<Self> {
         let address = line.split_once("http://").and_then(|(_, rest)| rest.split('/').next());
         let address = address.with_context(|| format!("no address in {line:?}"))?;
-        Ok(Self { address: address.parse().with_context(|| format!("{address} is no address"))?, token: None })
+        let address = address.parse().with_context(|| format!("{address} is no address"))?;
+        Ok(Self { address, token: None })
+    }
+
+    /// The server's.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What is sent with every request.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        self.token.as_deref().unwrap_or_default()
+    }
+
+    /// Without a token.
+    #[must_use]
+    pub fn without_token(self) -> Self {
+        Self { token: None, ..self }
     }
 
     /// With this token.
@@ -70,16 +91,24 @@ impl Client {
     }
 
     async fn exchange(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer> {
-        let mut request = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", self.address);
-        if let Some(token) = &self.token {
-            request.push_str(&format!("authorization: Bearer {token}\r\n"));
-        }
         let body = body.map(Value::to_string).unwrap_or_default();
-        if !body.is_empty() {
-            request.push_str(&format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len()));
+        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\n", self.address);
+        if let Some(token) = &self.token {
+            head.push_str(&format!("authorization: Bearer {token}\r\n"));
         }
-        request.push_str("\r\n");
-        request.push_str(&body);
+        if !body.is_empty() {
+            head.push_str("content-type: application/json\r\n");
+        }
+        self.send(&head, &body).await
+    }
+
+    /// Sends these lines and this body as they stand, but for the body's length and that the connection ends.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn send(&self, head: &str, body: &str) -> Result<Answer> {
+        let length = if body.is_empty() { String::new() } else { format!("content-length: {}\r\n", body.len()) };
+        let request = format!("{head}{length}connection: close\r\n\r\n{body}");
         let mut stream = TcpStream::connect(self.address).await?;
         stream.write_all(request.as_bytes()).await?;
         let mut bytes = Vec::new();
@@ -95,7 +124,7 @@ impl Answer {
         let status = head.split(' ').nth(1).context("an answer has a status")?.parse()?;
         let rest = &bytes[end + 4..];
         let body = if head.contains("transfer-encoding: chunked") { unchunked(rest)? } else { rest.to_vec() };
-        Ok(Self { status, body: String::from_utf8(body)? })
+        Ok(Self { status, head, body: String::from_utf8(body)? })
     }
 
     /// Demands this status.
@@ -113,6 +142,18 @@ impl Answer {
     /// When it is not.
     pub fn json(&self) -> Result<Value> {
         serde_json::from_str(&self.body).with_context(|| format!("expected JSON and not {:?}", self.body))
+    }
+
+    /// Demands a failure with this code, as all failures are answered.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn fails_with(self, status: u16, code: &str) -> Result<Self> {
+        let answer = self.expect(status)?;
+        let error = &answer.json()?["error"];
+        ensure!(error["code"] == code, "expected {code} and not {}", answer.body);
+        ensure!(error["message"].is_string() && error["advice"].is_string(), "it does not say all: {}", answer.body);
+        Ok(answer)
     }
 
     /// The body as server-sent events: each with its name and its data.

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::run::MOST_WORKERS;
+use crate::store::MOST_LISTED;
+
 /// Moves tables from one database to another while people depend on both.
 #[derive(Debug, Parser)]
 #[command(name = "millrace", version, propagate_version = true, subcommand_required = true)]
@@ -206,9 +209,12 @@ pub(crate) struct RunArgs {
 /// One run.
 #[derive(Debug, Args)]
 pub(crate) struct RunSelector {
-    /// A run's id, the beginning of one, or `last`
+    /// A run's id, the beginning of one, or `last`: the last run of any pipeline, or of the one that is named
     #[arg(default_value = "last")]
     pub(crate) run: String,
+    /// Only runs of the pipeline with this name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) pipeline: Option<String>,
     /// Print facts as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -221,7 +227,7 @@ pub(crate) struct TuneArgs {
     #[command(flatten)]
     pub(crate) run: RunSelector,
     /// Chunks copied at once over all tables, of which no table gets more than its copier allows; 0: as planned
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=64))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=i64::from(MOST_WORKERS)))]
     pub(crate) workers: Option<u32>,
     /// Rows read a second at most, over all workers; 0: as many as the pipeline allows
     #[arg(long, value_name = "N")]
@@ -263,16 +269,22 @@ pub(crate) struct RunsArgs {
     #[arg(long)]
     pub(crate) json: bool,
     /// At most so many
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_LISTED)))]
     pub(crate) limit: u32,
+    /// Only runs of the pipeline with this name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) pipeline: Option<String>,
 }
 
 /// `report`.
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
-    /// A run's id, the beginning of one, or `last`
+    /// A run's id, the beginning of one, or `last`: the last run of any pipeline, or of the one that is named
     #[arg(default_value = "last")]
     pub(crate) run: String,
+    /// Only runs of the pipeline with this name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) pipeline: Option<String>,
     /// The report's form
     #[arg(long, value_enum, default_value_t = ReportFormat::Markdown)]
     pub(crate) format: ReportFormat,
@@ -351,9 +363,12 @@ pub(crate) struct RejectsArgs {
     /// What to do with them instead of listing them.
     #[command(subcommand)]
     pub(crate) command: Option<RejectsCommand>,
-    /// A run's id, the beginning of one, or `last`
+    /// A run's id, the beginning of one, or `last`: the last run of any pipeline, or of the one that is named
     #[arg(default_value = "last")]
     pub(crate) run: String,
+    /// Only runs of the pipeline with this name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) pipeline: Option<String>,
     /// Print facts as JSON
     #[arg(long)]
     pub(crate) json: bool,

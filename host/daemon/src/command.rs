@@ -24,7 +24,7 @@ use millrace_runtime::{Limits, Runtime, RuntimeOptions};
 use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::cli::{BenchCommand, Cli, Command, Global, ModelCommand, PluginCommand, RejectsCommand};
+use crate::cli::{BenchCommand, Cli, Command, Global, ModelCommand, PluginCommand, RejectsCommand, ReportFormat};
 use crate::console;
 use crate::output;
 use crate::setup::SetupError;
@@ -149,7 +149,7 @@ pub(crate) async fn dispatch(cli: Cli) -> ExitCode {
         Ok(exit) => exit,
         Err(Refusal { error }) => {
             if json {
-                print_error_json(&error);
+                print_json(&error.to_json());
             } else {
                 console::print_setup_error(&error);
             }
@@ -183,13 +183,6 @@ pub(crate) fn print_usage(asked_for: &clap::Error) -> ExitCode {
     code(if asked_for.use_stderr() { Exit::Wrong } else { Exit::Done })
 }
 
-fn print_error_json(error: &SetupError) {
-    match error {
-        SetupError::Failure(failure) => print_json(&serde_json::json!({ "error": failure })),
-        SetupError::Wrong { diagnostics, .. } => print_json(&serde_json::json!({ "diagnostics": diagnostics })),
-    }
-}
-
 fn asks_for_json(command: &Command) -> bool {
     match command {
         Command::Check(a) => a.json,
@@ -210,9 +203,12 @@ fn asks_for_json(command: &Command) -> bool {
         Command::Bench(BenchCommand::Copy(a)) => a.json,
         Command::Validate(a) => a.pipeline.json,
         Command::Explain(a) => a.json,
+        Command::Report(a) => a.json || a.format == ReportFormat::Json,
+        // A model is JSON, whatever is asked for.
+        Command::Model(ModelCommand::Export { .. }) => true,
         Command::Model(ModelCommand::Diff { json, .. }) => *json,
         Command::Plugin(PluginCommand::List { json } | PluginCommand::Inspect { json, .. }) => *json,
-        _ => false,
+        Command::Serve(_) | Command::Completions { .. } | Command::Man { .. } => false,
     }
 }
 

@@ -1,5 +1,8 @@
 //! The pages behind error codes: `src/explain/CODE.md`, one for each code that an operator can meet.
 
+use millrace_model::Failure;
+use serde_json::Value;
+
 mod pages {
     include!(concat!(env!("OUT_DIR"), "/pages.rs"));
 }
@@ -21,6 +24,15 @@ pub(crate) fn advice(code: &str) -> Option<String> {
     let advice = advice.trim_start_matches(|c: char| !c.is_alphanumeric() && c != '`');
     let paragraph: Vec<&str> = advice.split("\n\n").next()?.lines().map(str::trim).collect();
     Some(paragraph.join(" "))
+}
+
+/// A failure as programs are told it: with the advice of its page.
+pub(crate) fn told(failure: &Failure) -> Value {
+    let mut told = serde_json::to_value(failure).expect("a failure is plain data");
+    if let Some(advice) = advice(&failure.code) {
+        told["advice"] = advice.into();
+    }
+    told
 }
 
 #[cfg(test)]

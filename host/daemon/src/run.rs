@@ -36,4 +36,4 @@ pub(crate) use retry::retry;
 pub(crate) use rollback::{NewRows, rollback};
 pub(crate) use rows::TableRows;
 pub(crate) use switch::may_be_switched;
-pub(crate) use tuning::{Tuned, TuningChange, tune};
+pub(crate) use tuning::{MOST_WORKERS, Tuned, TuningChange, tune};

@@ -1,18 +1,80 @@
-//! What the command line and the HTTP API have in common: starting, continuing and undoing runs.
+//! What the command line and the HTTP API have in common: starting, continuing, undoing and giving up runs.
+//!
+//! Whoever carries a run out takes it first ([`take`]), and what is asked of it is allowed or refused as it stands from
+//! then on: of many who ask for the same at once, one gets it.
 
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use millrace_model::{Cancel, Failure, Plan};
-use millrace_pipeline::RunState;
+use millrace_pipeline::{EventKind, Recovery, RunState};
 use millrace_runtime::Runtime;
+use tokio::sync::broadcast;
 
 use crate::clock;
 use crate::databases::Databases;
 use crate::planner::{self, Planned};
-use crate::run::{self, Approval, End, NewRows, RunContext, Watch};
+use crate::run::{self, Approval, End, NewRows, Recorder, RunContext, Watch};
 use crate::setup::Setup;
-use crate::store::{RunRecord, Store};
+use crate::store::{OwnedRun, Ownership, RunRecord, Store};
+
+/// What somebody takes a run for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To let it go on that waits.
+    Approve,
+    /// To carry it on from where it stands.
+    Resume,
+    /// To bring back the old tables.
+    RollBack,
+    /// To try again the rows that it has left out.
+    RetryRejects,
+}
+
+impl Purpose {
+    /// Refuses what cannot be done with a run that stands so.
+    fn check(self, run: &RunRecord, recovery: &Recovery) -> Result<(), Failure> {
+        let RunRecord { id, state, .. } = run;
+        let over = [RunState::Done, RunState::Cancelled].contains(&recovery.state);
+        match self {
+            Self::Approve if recovery.state != RunState::WaitingApproval => {
+                Err(Failure::config("run.not-waiting", format!("run {id} is {state} and waits for no approval")))
+            }
+            Self::Resume if over => {
+                Err(Failure::config("run.over", format!("run {id} is {state}: there is nothing to continue")))
+            }
+            Self::RollBack if !recovery.can_roll_back => {
+                Err(Failure::config("run.cannot-roll-back", format!("run {id} is {state} and cannot be rolled back")))
+            }
+            Self::RetryRejects if recovery.state != RunState::Done => Err(Failure::config(
+                "run.not-done",
+                format!("run {id} is {state}: its tables are not live, and rows cannot be added to them"),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What the run's journal says.
+async fn recovery(store: &Store, run: &str) -> Result<Recovery, Failure> {
+    Ok(recorder(store, run).await?.recovery())
+}
+
+async fn recorder(store: &Store, run: &str) -> Result<Recorder, Failure> {
+    Recorder::open(store, run, broadcast::Sender::new(1)).await
+}
+
+/// Takes a run over, for this purpose.
+///
+/// # Errors
+/// `run.busy`, or why the run is not one with which this can be done.
+pub(crate) async fn take(store: &Store, run: &RunRecord, purpose: Purpose) -> Result<OwnedRun, Failure> {
+    let owned = store.take(run).await?;
+    purpose.check(&owned.record, &recovery(store, &run.id).await?)?;
+    Ok(owned)
+}
 
 /// Plans, and keeps the plan as a run that has not begun. None: there is nothing to do.
 pub(crate) async fn start(
@@ -20,20 +82,26 @@ pub(crate) async fn start(
     databases: &Databases,
     store: &Store,
     cancel: &Cancel,
-) -> Result<(Planned, Option<RunRecord>), Failure> {
-    let _planning = store.own_pipeline(&setup.pipeline.name, "")?;
+) -> Result<(Planned, Option<OwnedRun>), Failure> {
+    let pipeline = store.own_pipeline(&setup.pipeline.name, "")?;
     let planned = planner::plan(setup, databases, cancel).await?;
     if planned.plan.is_empty() {
         return Ok((planned, None));
     }
-    let record = keep(setup, store, planned.run.as_str(), planned.plan.clone()).await?;
-    store.keep(&record.id, "source-model", &planned.source).await?;
-    store.keep(&record.id, "target-model", &planned.current).await?;
-    Ok((planned, Some(record)))
+    let owned = keep(setup, store, pipeline, planned.run.as_str(), planned.plan.clone()).await?;
+    store.keep(&owned.record.id, "source-model", &planned.source).await?;
+    store.keep(&owned.record.id, "target-model", &planned.current).await?;
+    Ok((planned, Some(owned)))
 }
 
-/// Keeps a plan as a run that has not begun.
-pub(crate) async fn keep(setup: &Setup, store: &Store, id: &str, plan: Plan) -> Result<RunRecord, Failure> {
+/// Keeps a plan as a run that has not begun, in the hands of the pipeline's owner.
+pub(crate) async fn keep(
+    setup: &Setup,
+    store: &Store,
+    pipeline: Ownership,
+    id: &str,
+    plan: Plan,
+) -> Result<OwnedRun, Failure> {
     let now = clock::now_text();
     let record = RunRecord {
         id: id.to_owned(),
@@ -46,7 +114,7 @@ pub(crate) async fn keep(setup: &Setup, store: &Store, id: &str, plan: Plan) -> 
         updated_at: now,
     };
     store.create_run(&record).await?;
-    Ok(record)
+    OwnedRun::new(store, record, pipeline)
 }
 
 /// The pipeline of a run, as it was declared when the run was planned; secrets are resolved anew.
@@ -58,24 +126,94 @@ pub(crate) fn setup_of(runtime: &Runtime, record: &RunRecord) -> Result<Setup, F
 pub(crate) async fn carry_out(
     setup: Arc<Setup>,
     store: &Store,
-    record: RunRecord,
+    owned: OwnedRun,
     approval: Approval,
     cancel: Cancel,
     watch: Watch,
 ) -> Result<End, Failure> {
-    let run = RunContext::open(setup, store, record, cancel, watch).await?;
-    run::execute(&run, approval).await
+    let id = owned.record.id.clone();
+    let work = async {
+        let run = RunContext::open(setup, store, owned, cancel, watch).await?;
+        run::execute(&run, approval).await
+    };
+    unless_panicking(store, &id, work).await
 }
 
 /// Rolls a run back.
 pub(crate) async fn roll_back(
     setup: Arc<Setup>,
     store: &Store,
-    record: RunRecord,
+    owned: OwnedRun,
     new_rows: NewRows,
     cancel: Cancel,
     watch: Watch,
 ) -> Result<End, Failure> {
-    let run = RunContext::open(setup, store, record, cancel, watch).await?;
-    run::rollback(&run, "asked for", new_rows).await
+    let id = owned.record.id.clone();
+    let work = async {
+        let run = RunContext::open(setup, store, owned, cancel, watch).await?;
+        run::rollback(&run, "asked for", new_rows).await
+    };
+    unless_panicking(store, &id, work).await
+}
+
+/// Makes a panic of what carries a run out a failure of the run, which its journal has, too.
+async fn unless_panicking(
+    store: &Store,
+    run: &str,
+    work: impl Future<Output = Result<End, Failure>>,
+) -> Result<End, Failure> {
+    let panic = match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(result) => return result,
+        Err(panic) => panic,
+    };
+    let words = panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref().cloned());
+    let message = format!("what carried run {run} out panicked: {}", words.unwrap_or_default());
+    let failure = Failure::internal("run.panicked", message);
+    if let Err(e) = note_failure(store, run, &failure).await {
+        tracing::warn!(run, "that the run failed could not be noted: {e}");
+    }
+    Err(failure)
+}
+
+/// Notes that a run failed whose task is gone.
+async fn note_failure(store: &Store, run: &str, failure: &Failure) -> Result<(), Failure> {
+    let _owner = store.own(run)?;
+    let recorder = recorder(store, run).await?;
+    if matches!(recorder.state(), RunState::Running | RunState::RollingBack) {
+        recorder.run(EventKind::RunFailed { failure: failure.clone() }).await?;
+    }
+    store.keep(run, "failure", &Some(failure)).await
+}
+
+/// Refuses to give up a run of which applications see something, or which is over.
+///
+/// # Errors
+/// `run.cannot-cancel`.
+pub(crate) async fn check_can_give_up(store: &Store, run: &RunRecord) -> Result<(), Failure> {
+    let recovery = recovery(store, &run.id).await?;
+    if recovery.can_cancel {
+        return Ok(());
+    }
+    let message = format!("run {} is {} and cannot be given up", run.id, recovery.state);
+    Err(Failure::config("run.cannot-cancel", message))
+}
+
+/// Gives a run up that no process carries out: it cannot be resumed, and what it made goes with the next cleaning.
+///
+/// # Errors
+/// `run.busy`, and as [`check_can_give_up`].
+pub(crate) async fn give_up(runtime: &Runtime, store: &Store, run: &RunRecord) -> Result<(), Failure> {
+    let _owner = store.own(&run.id)?;
+    check_can_give_up(store, run).await?;
+    let recorder = recorder(store, &run.id).await?;
+    if run::is_application_stopped(&recorder) {
+        // It ended between its hooks: nothing of it is to be seen, and the application is down.
+        let setup = setup_of(runtime, run)?;
+        recorder.run(EventKind::RunResumed).await?;
+        if let Err(failure) = run::start_application(&setup, &recorder).await {
+            recorder.run(EventKind::RunFailed { failure: failure.clone() }).await?;
+            return Err(failure);
+        }
+    }
+    recorder.run(EventKind::RunCancelled).await
 }

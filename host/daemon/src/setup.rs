@@ -8,6 +8,9 @@ use millrace_model::{Cancel, Failure, Problem, StageKind};
 use millrace_pipeline::{ContentDigest, Diagnostic, Pipeline, PluginReference, Resolver, Stage};
 use millrace_runtime::{Plugin, Runtime, StageContext};
 use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use crate::explain;
 
 /// A checked pipeline.
 pub(crate) struct Setup {
@@ -53,21 +56,34 @@ impl From<Failure> for SetupError {
 }
 
 impl SetupError {
+    /// As programs are told: `{"error": {code, message, advice, …}}`, and of a wrong pipeline everything that is wrong.
+    pub(crate) fn to_json(&self) -> Value {
+        match self {
+            Self::Failure(failure) => json!({ "error": explain::told(failure) }),
+            Self::Wrong { diagnostics, origin, .. } => {
+                let mut error = explain::told(&failure_of(diagnostics, origin));
+                error["diagnostics"] = json!(diagnostics);
+                json!({ "error": error })
+            }
+        }
+    }
+
     /// As one failure, for those who cannot show lines.
     pub(crate) fn into_failure(self) -> Failure {
         match self {
             Self::Failure(failure) => failure,
-            Self::Wrong { diagnostics, origin, .. } => {
-                let first = diagnostics.first();
-                let lines: Vec<String> =
-                    diagnostics.iter().map(|d| format!("line {}: {}", d.line, d.message)).collect();
-                Failure::config(
-                    first.map_or("pipeline.wrong", |d| d.code.as_str()),
-                    format!("{}: {}", origin.display(), lines.join("; ")),
-                )
-            }
+            Self::Wrong { diagnostics, origin, .. } => failure_of(&diagnostics, &origin),
         }
     }
+}
+
+fn failure_of(diagnostics: &[Diagnostic], origin: &Path) -> Failure {
+    let first = diagnostics.first();
+    let lines: Vec<String> = diagnostics.iter().map(|d| format!("line {}: {}", d.line, d.message)).collect();
+    Failure::config(
+        first.map_or("pipeline.wrong", |d| d.code.as_str()),
+        format!("{}: {}", origin.display(), lines.join("; ")),
+    )
 }
 
 /// `${env:…}` and `${file:…}`, answered by the operating system.

@@ -1,20 +1,22 @@
 //! The daemon's state: one SQLite file with runs, their journals, and what they produced.
 //!
-//! The journal is append-only and each event is committed before the step that it announces begins. A run
-//! is owned by at most one process at a time: its owner holds a lock on a file beside the database, which the
-//! operating system lifts when the process dies, however it dies.
+//! The journal is append-only and each event is committed before the step that it announces begins.
+
+mod ownership;
 
 use std::fs::{self, File};
-use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use millrace_model::{Failure, Plan};
 use millrace_pipeline::Event;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
 use sqlx::{Row as _, SqliteConnection, SqlitePool};
+
+pub(crate) use ownership::{OwnedRun, Ownership};
 
 /// The version of the state's tables. Another one is refused.
 const STATE_FORMAT: i64 = 2;
@@ -63,6 +65,26 @@ pub(crate) struct RunRecord {
     pub(crate) updated_at: String,
 }
 
+/// What a list of runs says of one.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(crate) struct RunSummary {
+    /// Globally unique, ordered by time.
+    pub(crate) id: String,
+    /// The pipeline's name.
+    pub(crate) pipeline: String,
+    /// The pipeline's file.
+    pub(crate) origin: String,
+    /// The last state that was written, as the journal names it.
+    pub(crate) state: String,
+    /// RFC 3339.
+    pub(crate) created_at: String,
+    /// RFC 3339.
+    pub(crate) updated_at: String,
+}
+
+/// How many runs somebody may have listed at once.
+pub(crate) const MOST_LISTED: u32 = 1000;
+
 /// What a run produced, under a name.
 #[derive(Clone, Debug)]
 pub(crate) struct Artefact {
@@ -93,12 +115,6 @@ impl Artefact {
 pub(crate) struct Store {
     pool: SqlitePool,
     folder: PathBuf,
-}
-
-/// The right to carry out a run, or a pipeline; given back when dropped.
-#[derive(Debug)]
-pub(crate) struct Ownership {
-    _file: File,
 }
 
 /// Waits until nobody else has this lock, and takes it.
@@ -281,11 +297,24 @@ impl Store {
 
     /// A run's journal, in order.
     pub(crate) async fn events<T: DeserializeOwned>(&self, run: &str) -> Result<Vec<T>, Failure> {
-        let bodies: Vec<String> = sqlx::query_scalar("SELECT body FROM events WHERE run = ? ORDER BY sequence")
-            .bind(run)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(|e| failure("read the journal", &e))?;
+        self.events_after(run, 0, u32::MAX).await
+    }
+
+    /// At most so many of the events that come after one in a run's journal, in order.
+    pub(crate) async fn events_after<T: DeserializeOwned>(
+        &self,
+        run: &str,
+        last: u64,
+        limit: u32,
+    ) -> Result<Vec<T>, Failure> {
+        let bodies: Vec<String> =
+            sqlx::query_scalar("SELECT body FROM events WHERE run = ? AND sequence > ? ORDER BY sequence LIMIT ?")
+                .bind(run)
+                .bind(i64::try_from(last).unwrap_or(i64::MAX))
+                .bind(limit)
+                .fetch_all(&self.pool)
+                .await
+                .map_err(|e| failure("read the journal", &e))?;
         bodies
             .iter()
             .map(|body| {
@@ -335,7 +364,29 @@ impl Store {
         bodies.iter().map(|(name, body)| artefact(run, name, body)).collect()
     }
 
-    /// The newest runs first; of one pipeline where named.
+    /// The newest runs first, without what was planned; of one pipeline where named.
+    pub(crate) async fn listed(&self, pipeline: Option<&str>, limit: u32) -> Result<Vec<RunSummary>, Failure> {
+        let rows = sqlx::query(
+            "SELECT id, pipeline, origin, state, created_at, updated_at FROM runs WHERE ?1 IS NULL OR pipeline = ?1 \
+             ORDER BY created_at DESC, id DESC LIMIT ?2",
+        )
+        .bind(pipeline)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|e| failure("list runs", &e))?;
+        let summary = |row: &SqliteRow| RunSummary {
+            id: row.get("id"),
+            pipeline: row.get("pipeline"),
+            origin: row.get("origin"),
+            state: row.get("state"),
+            created_at: row.get("created_at"),
+            updated_at: row.get("updated_at"),
+        };
+        Ok(rows.iter().map(summary).collect())
+    }
+
+    /// The newest runs first, with their plans; of one pipeline where named.
     pub(crate) async fn runs(&self, pipeline: Option<&str>, limit: u32) -> Result<Vec<RunRecord>, Failure> {
         let rows = sqlx::query(
             "SELECT * FROM runs JOIN plans ON run = id WHERE ?1 IS NULL OR pipeline = ?1 \
@@ -351,96 +402,37 @@ impl Store {
 
     /// The run that `selector` names: an id, the beginning of exactly one, or `last`.
     pub(crate) async fn run(&self, selector: &str) -> Result<RunRecord, Failure> {
+        self.run_of(selector, None).await
+    }
+
+    /// The run that `selector` names among those of a pipeline; of any, where none is named.
+    pub(crate) async fn run_of(&self, selector: &str, pipeline: Option<&str>) -> Result<RunRecord, Failure> {
+        let unknown = |message: String| Failure::config("run.unknown", message);
+        let of = pipeline.map(|name| format!(" of pipeline {name}")).unwrap_or_default();
         if selector == "last" {
-            return self
-                .runs(None, 1)
-                .await?
-                .pop()
-                .ok_or_else(|| Failure::config("run.unknown", "there is no run yet"));
+            let last = self.runs(pipeline, 1).await?.pop();
+            return last.ok_or_else(|| unknown(format!("there is no run{of} yet")));
+        }
+        // Every id begins with nothing.
+        if selector.is_empty() {
+            return Err(unknown("no run is named: the name is empty".to_owned()));
         }
         let rows = sqlx::query(
-            "SELECT * FROM runs JOIN plans ON run = id WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id LIMIT 3",
+            "SELECT * FROM runs JOIN plans ON run = id WHERE substr(id, 1, length(?1)) = ?1 \
+             AND (?2 IS NULL OR pipeline = ?2) ORDER BY id LIMIT 3",
         )
         .bind(selector)
+        .bind(pipeline)
         .fetch_all(&self.pool)
         .await
         .map_err(|e| failure("find the run", &e))?;
         match rows.as_slice() {
             [one] => record(one),
-            [] => Err(Failure::config("run.unknown", format!("there is no run {selector}"))),
+            [] => Err(unknown(format!("there is no run {selector}{of}"))),
             [first, ..] if first.get::<String, _>("id") == selector => record(first),
-            _ => Err(Failure::config("run.unknown", format!("several runs begin with {selector}"))),
+            _ => Err(unknown(format!("several runs{of} begin with {selector}"))),
         }
     }
-
-    /// Takes the right to carry out a run.
-    ///
-    /// # Errors
-    /// `run.busy`, with the owner's process id, when another process has it.
-    pub(crate) fn own(&self, run: &str) -> Result<Ownership, Failure> {
-        self.lock(&format!("{run}.lock"), &format!("run {run}"), "")
-    }
-
-    /// Takes the right to carry out a run of a pipeline, or to plan one: two at once would build on each other's
-    /// sand. `run` is the run, or nothing while it is being planned.
-    ///
-    /// # Errors
-    /// `run.busy`, with the owner's process id and its run, when another process has it.
-    pub(crate) fn own_pipeline(&self, pipeline: &str, run: &str) -> Result<Ownership, Failure> {
-        // A pipeline's name has no slash in it, and no run's id ends so.
-        self.lock(&format!("{pipeline}.pipeline.lock"), &format!("pipeline {pipeline}"), run)
-    }
-
-    /// Locks a file beside the database, and writes the process's id into it, and a note.
-    fn lock(&self, file: &str, what: &str, note: &str) -> Result<Ownership, Failure> {
-        let path = self.folder.join("runs").join(file);
-        let io = |e: std::io::Error| {
-            Failure::internal("state.not-writable", format!("{} cannot be locked: {e}", path.display()))
-        };
-        let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
-        match lock_between_looks(&file) {
-            Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => {
-                let mut owner = String::new();
-                file.read_to_string(&mut owner).map_err(io)?;
-                return Err(Failure::config(
-                    "run.busy",
-                    match owner.trim().split_once(' ') {
-                        Some((process, run)) => {
-                            format!("{what} is being carried out by process {process}, as run {run}")
-                        }
-                        None => format!("{what} is being carried out by process {}", owner.trim()),
-                    },
-                ));
-            }
-            Err(fs::TryLockError::Error(e)) => return Err(io(e)),
-        }
-        file.set_len(0).map_err(io)?;
-        file.rewind().map_err(io)?;
-        writeln!(file, "{}", format!("{} {note}", std::process::id()).trim()).map_err(io)?;
-        Ok(Ownership { _file: file })
-    }
-
-    /// Whether a process carries the run out.
-    pub(crate) fn is_owned(&self, run: &str) -> bool {
-        let path = self.folder.join("runs").join(format!("{run}.lock"));
-        File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
-    }
-}
-
-/// How often, and how far apart, a lock is tried that [`Store::is_owned`] may hold for the moment of its look.
-const LOOKS_AT_MOST: u32 = 20;
-const LOOK_PAUSE: Duration = Duration::from_millis(2);
-
-/// Locks a file for good. Who only looks whether somebody has it holds it for a moment as well, and is waited for.
-fn lock_between_looks(file: &File) -> Result<(), fs::TryLockError> {
-    for _ in 1..LOOKS_AT_MOST {
-        match file.try_lock() {
-            Err(fs::TryLockError::WouldBlock) => std::thread::sleep(LOOK_PAUSE),
-            other => return other,
-        }
-    }
-    file.try_lock()
 }
 
 fn artefact<T: DeserializeOwned>(run: &str, name: &str, body: &str) -> Result<T, Failure> {
@@ -448,7 +440,7 @@ fn artefact<T: DeserializeOwned>(run: &str, name: &str, body: &str) -> Result<T,
         .map_err(|e| Failure::internal("state.damaged", format!("{name} of run {run} is unreadable: {e}")))
 }
 
-fn record(row: &sqlx::sqlite::SqliteRow) -> Result<RunRecord, Failure> {
+fn record(row: &SqliteRow) -> Result<RunRecord, Failure> {
     Ok(RunRecord {
         id: row.get("id"),
         pipeline: row.get("pipeline"),
@@ -459,6 +451,28 @@ fn record(row: &sqlx::sqlite::SqliteRow) -> Result<RunRecord, Failure> {
         created_at: row.get("created_at"),
         updated_at: row.get("updated_at"),
     })
+}
+
+#[cfg(test)]
+impl RunRecord {
+    /// A run of nothing.
+    pub(crate) fn example(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            pipeline: "shop".to_owned(),
+            origin: PathBuf::from("/shop.toml"),
+            declaration: String::new(),
+            plan: Plan::from_json(
+                r#"{ "format": 1, "pipeline": "shop", "created": "", "stamp": "", "target_fingerprint": "",
+                     "source": { "dialect": "", "version": "" }, "target": { "dialect": "", "version": "" },
+                     "tables": [], "not_carried": [] }"#,
+            )
+            .expect("it is a plan"),
+            state: "running".to_owned(),
+            created_at: String::new(),
+            updated_at: String::new(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -484,42 +498,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_run_has_one_owner_at_a_time() {
-        let folder = std::env::temp_dir().join(format!("millrace-store-{}", std::process::id()));
-        let store = Store::open(&folder).await.expect("the folder is writable");
-        let owner = store.own("r1").expect("nobody owns it");
-        assert!(store.is_owned("r1"));
-        let refused = store.own("r1").expect_err("it has an owner");
-        assert_eq!(refused.code, "run.busy");
-        assert!(refused.message.contains(&std::process::id().to_string()), "{refused}");
-        drop(owner);
-        assert!(!store.is_owned("r1"));
-        store.own("r1").expect("it was given back");
-        fs::remove_dir_all(folder).expect("the folder is ours");
-    }
-
-    #[tokio::test]
-    async fn a_run_is_taken_while_others_look_whether_it_is() {
-        let folder = Temporary::new();
-        let store = Store::open(&folder.0).await.expect("the folder is writable");
-        drop(store.own("r1").expect("nobody owns it"));
-        let looking = std::sync::atomic::AtomicBool::new(true);
-        std::thread::scope(|scope| {
-            for _ in 0..2 {
-                scope.spawn(|| {
-                    while looking.load(std::sync::atomic::Ordering::Relaxed) {
-                        store.is_owned("r1");
-                        std::thread::sleep(Duration::from_millis(1));
-                    }
-                });
-            }
-            let refused = (0..300).find_map(|_| store.own("r1").err());
-            looking.store(false, std::sync::atomic::Ordering::Relaxed);
-            assert_eq!(refused, None, "somebody only looked");
-        });
-    }
-
-    #[tokio::test]
     async fn a_state_of_another_version_is_refused() {
         let folder = std::env::temp_dir().join(format!("millrace-version-{}", std::process::id()));
         for (pragma, words) in [
@@ -538,23 +516,6 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_pipeline_has_one_owner_at_a_time_and_says_which_run_it_carries_out() {
-        let folder = std::env::temp_dir().join(format!("millrace-pipelines-{}", std::process::id()));
-        let store = Store::open(&folder).await.expect("the folder is writable");
-        let owner = store.own_pipeline("shop", "r1").expect("nobody owns it");
-        store.own_pipeline("other", "").expect("another pipeline is another one's");
-        let refused = store.own_pipeline("shop", "").expect_err("it has an owner");
-        assert_eq!(refused.code, "run.busy");
-        assert!(refused.message.ends_with(&format!("process {}, as run r1", std::process::id())), "{refused}");
-        drop(owner);
-        let planning = store.own_pipeline("shop", "").expect("it was given back");
-        let refused = store.own_pipeline("shop", "").expect_err("it has an owner");
-        assert!(refused.message.ends_with(&format!("process {}", std::process::id())), "{refused}");
-        drop(planning);
-        fs::remove_dir_all(folder).expect("the folder is ours");
-    }
-
     fn event(sequence: u64) -> Event {
         Event { sequence, at: "now".to_owned(), action: None, kind: millrace_pipeline::EventKind::RunStarted }
     }
@@ -562,21 +523,7 @@ mod tests {
     /// A state with one run and so many events, as a process leaves it that is killed: the log is not taken in.
     async fn left_open(folder: &Path, events: u64) -> PathBuf {
         let store = Store::open(folder).await.expect("the folder is writable");
-        let run = RunRecord {
-            id: "r1".to_owned(),
-            pipeline: "shop".to_owned(),
-            origin: PathBuf::from("/shop.toml"),
-            declaration: "x".repeat(20_000),
-            plan: Plan::from_json(
-                r#"{ "format": 1, "pipeline": "shop", "created": "", "stamp": "", "target_fingerprint": "",
-                     "source": { "dialect": "", "version": "" }, "target": { "dialect": "", "version": "" },
-                     "tables": [], "not_carried": [] }"#,
-            )
-            .expect("it is a plan"),
-            state: "running".to_owned(),
-            created_at: String::new(),
-            updated_at: String::new(),
-        };
+        let run = RunRecord { declaration: "x".repeat(20_000), ..RunRecord::example("r1") };
         store.create_run(&run).await.expect("it is writable");
         for sequence in 1..=events {
             store.append("r1", &[event(sequence)], &[], "running").await.expect("it is writable");

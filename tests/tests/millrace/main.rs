@@ -22,6 +22,7 @@ mod policies;
 mod preflights;
 mod rejects;
 mod renames;
+mod requests;
 mod serving;
 mod sources;
 mod states;

@@ -2,8 +2,9 @@
 //! done, and none of it is passed over.
 
 use anyhow::Result;
-use millrace_tests::names_of_tables;
+use millrace_tests::{live_tables, names_of_tables};
 
+use crate::serving::{follow, run_of, serve_with};
 use crate::{QUICKSTART, Shop};
 
 /// Standard output on a disk that is full.
@@ -99,5 +100,43 @@ async fn control_c_stops_a_run_whose_errors_nobody_reads() -> Result<()> {
     assert!(!names_of_tables(&shop.target).await?.contains(&"orders".to_owned()), "it switched");
     shop.millrace.run(&["runs"]).await?.expect(0)?.says("interrupted")?;
     shop.millrace.run_after_saying("exec 2>/dev/full", &["resume", "last", "--yes"]).await?.expect(0)?.says("done")?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_daemon_whose_log_nobody_reads_keeps_its_runs_in_reach_and_can_be_stopped() -> Result<()> {
+    let shop = Shop::open(200).await?;
+    slow(&shop, "pipelines/slow.toml")?;
+    let (mut daemon, client) = serve_with(&shop.millrace, &["--log", "info"], &[]).await?;
+    let run = run_of(&client.post("/v1/pipelines/slow/runs", None).await?.expect(202)?.json()?);
+    daemon.stop_reading_errors();
+    let stopped = client.post(&format!("/v1/runs/{run}/stop"), None).await?.expect(200)?.json()?;
+    assert!(["interrupted", "planned"].contains(&stopped["state"].as_str().unwrap()), "{stopped}");
+    let shown = client.get(&format!("/v1/runs/{run}")).await?.expect(200)?.json()?;
+    assert_eq!(shown["active"], false, "{shown}");
+    client.post(&format!("/v1/runs/{run}/stop"), None).await?.fails_with(409, "run.not-running")?;
+    client.post(&format!("/v1/runs/{run}/resume"), None).await?.expect(202)?;
+    daemon.interrupt().await?;
+    daemon.finish().await?.expect(0)?;
+    assert!(!live_tables(&shop.target).await?.contains_key("orders"), "it switched");
+    shop.millrace.run(&["resume", &run, "--yes"]).await?.expect(0)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_run_whose_task_panics_has_failed_and_says_so() -> Result<()> {
+    let shop = Shop::open(20).await?;
+    slow(&shop, "pipelines/slow.toml")?;
+    let (daemon, client) = serve_with(&shop.millrace, &[], &[("MILLRACE_PANIC_AT", "action-started@copy")]).await?;
+    let run = run_of(&client.post("/v1/pipelines/slow/runs", None).await?.expect(202)?.json()?);
+    assert_eq!(follow(&client, &run).await?.last().map(String::as_str), Some("run-failed"));
+    let shown = client.get(&format!("/v1/runs/{run}")).await?.expect(200)?.json()?;
+    assert_eq!((&shown["active"], &shown["run"]["state"]), (&false.into(), &"failed".into()), "{shown}");
+    assert_eq!(shown["stopped_by"]["code"], "run.panicked", "{shown}");
+    daemon.interrupt().await?;
+    daemon.finish().await?.expect(0)?;
+    let report = shop.millrace.run(&["report", &run, "--json"]).await?.expect(0)?.json()?;
+    assert_eq!(report["failure"]["code"], "run.panicked", "{report}");
+    shop.millrace.run(&["resume", &run, "--yes"]).await?.expect(0)?;
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::{QUICKSTART, Shop, millrace};
 
 /// Serves the quickstart's pipeline as `shop`, with a switch that waits for approval, and as `at-once`, with one that
 /// does not.
-async fn serve(millrace: &Millrace) -> Result<(Running, Client)> {
+pub(crate) async fn serve(millrace: &Millrace) -> Result<(Running, Client)> {
     let text = std::fs::read_to_string(QUICKSTART)?;
     millrace.write("pipelines/at-once.toml", &text);
     let waiting = text.replace("plugin = \"switch-rename\"", "plugin = \"switch-rename\"\napprove = true");
@@ -17,18 +17,30 @@ async fn serve(millrace: &Millrace) -> Result<(Running, Client)> {
 }
 
 pub(crate) async fn serve_again(millrace: &Millrace) -> Result<(Running, Client)> {
+    serve_with(millrace, &[], &[]).await
+}
+
+/// With more arguments and environment variables.
+pub(crate) async fn serve_with(
+    millrace: &Millrace,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Result<(Running, Client)> {
     let folder = millrace.folder().join("pipelines");
-    let mut daemon = millrace.spawn(&["serve", "--listen", "127.0.0.1:0", "--pipelines", folder.to_str().unwrap()])?;
+    std::fs::create_dir_all(&folder)?;
+    let mut all = vec!["serve", "--listen", "127.0.0.1:0", "--pipelines", folder.to_str().unwrap()];
+    all.extend_from_slice(arguments);
+    let mut daemon = millrace.spawn_with(&all, environment)?;
     let line = daemon.says("listening on").await?;
     Ok((daemon, Client::told_by(&line)?))
 }
 
-fn run_of(answer: &Value) -> String {
+pub(crate) fn run_of(answer: &Value) -> String {
     answer["run"].as_str().unwrap_or_else(|| panic!("no run in {answer}")).to_owned()
 }
 
 /// The names of the journal's events, in order, until the run's task ends.
-async fn follow(client: &Client, run: &str) -> Result<Vec<String>> {
+pub(crate) async fn follow(client: &Client, run: &str) -> Result<Vec<String>> {
     let events = client.get(&format!("/v1/runs/{run}/events")).await?.expect(200)?.events()?;
     let journal = events.iter().filter(|(name, _)| name == "journal");
     Ok(journal.map(|(_, event)| event["event"].as_str().unwrap_or_default().to_owned()).collect())
@@ -102,7 +114,7 @@ async fn requests_that_cannot_be_met_are_answered_with_their_code() -> Result<()
     assert_eq!(code(outside).await?, "serve.unknown-pipeline");
     assert_eq!(code(client.get("/v1/runs/absent").await?.expect(404)?).await?, "run.unknown");
     let wrong = client.post("/v1/pipelines/wrong/plan", None).await?.expect(422)?.json()?;
-    assert!(wrong["diagnostics"].as_array().is_some_and(|d| !d.is_empty()), "{wrong}");
+    assert!(wrong["error"]["diagnostics"].as_array().is_some_and(|d| !d.is_empty()), "{wrong}");
 
     // A run that waits can be given up; then it is over.
     let run = run_of(&client.post("/v1/pipelines/shop/runs", None).await?.expect(202)?.json()?);

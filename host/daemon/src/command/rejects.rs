@@ -16,7 +16,7 @@ use crate::databases::Databases;
 use crate::outcome::RejectedRow;
 use crate::output;
 use crate::run::{self, RunContext, Watch};
-use crate::service;
+use crate::service::{self, Purpose};
 use crate::store::RunRecord;
 
 /// Rejects that have code and column in common.
@@ -32,7 +32,7 @@ pub(super) async fn rejects(home: &Home, arguments: &RejectsArgs) -> Result<Exit
     if let Some(RejectsCommand::Retry(selector)) = &arguments.command {
         return retry(home, selector).await;
     }
-    let record = home.store.run(&arguments.run).await?;
+    let record = home.store.run_of(&arguments.run, arguments.pipeline.as_deref()).await?;
     let mut rows = read(home, &record).await?;
     let uncommitted = run::uncommitted_rejects(&home.store, &record.id).await?;
     let committed = rows.len();
@@ -80,9 +80,10 @@ async fn read(home: &Home, record: &RunRecord) -> Result<Vec<RejectedRow>, Failu
 
 async fn retry(home: &Home, selector: &RunSelector) -> Result<Exit, Refusal> {
     let cancel = cancel_on_signal();
-    let record = home.store.run(&selector.run).await?;
+    let record = home.store.run_of(&selector.run, selector.pipeline.as_deref()).await?;
     let setup = service::setup_of(&home.runtime, &record)?;
-    let context = RunContext::open(Arc::new(setup), &home.store, record.clone(), cancel, Watch::default()).await?;
+    let owned = service::take(&home.store, &record, Purpose::RetryRejects).await?;
+    let context = RunContext::open(Arc::new(setup), &home.store, owned, cancel, Watch::default()).await?;
     let (tried, inserted) = run::retry(&context).await?;
     drop(context);
     let remaining = read(home, &record).await?;

@@ -6,18 +6,20 @@ use std::sync::Arc;
 use millrace_model::{Between, Cancel, Failure, Plan};
 use millrace_pipeline::{Journal, RunId, RunState};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{Exit, Home, Refusal, cancel_on_signal, exit_of, plan, print_json};
-use crate::cli::{ApplyArgs, ContinueArgs, RollbackArgs, RunArgs};
+use crate::cli::{ApplyArgs, ContinueArgs, RollbackArgs, RunArgs, RunSelector};
 use crate::console::{self, Follower};
 use crate::databases::Databases;
+use crate::explain;
 use crate::output;
 use crate::planner;
 use crate::report::{Report, grouped, needs_a_new_run};
 use crate::run::{Approval, End, NewRows, Watch, may_be_switched};
-use crate::service;
+use crate::service::{self, Purpose};
 use crate::setup::Setup;
-use crate::store::RunRecord;
+use crate::store::OwnedRun;
 
 /// How a command that carried a run out ended.
 #[derive(Debug, Serialize)]
@@ -25,8 +27,9 @@ struct Ending {
     /// None: there was nothing to do.
     run: Option<String>,
     state: String,
+    /// With its advice.
     #[serde(skip_serializing_if = "Option::is_none")]
-    failure: Option<Failure>,
+    failure: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     report: Option<Report>,
 }
@@ -40,21 +43,23 @@ pub(super) async fn run(home: &Home, arguments: &RunArgs) -> Result<Exit, Refusa
     let setup = Setup::read(&home.runtime, &arguments.pipeline.pipeline)?;
     let databases = Databases::open(&setup, &cancel).await?;
     databases.both()?;
-    let (planned, record) = service::start(&setup, &databases, &home.store, &cancel).await?;
+    let (planned, owned) = service::start(&setup, &databases, &home.store, &cancel).await?;
     let json = arguments.pipeline.json;
-    let Some(record) = record else {
-        if json {
-            print_json(&Ending { run: None, state: "nothing-to-do".to_owned(), failure: None, report: None });
-        } else {
-            say!("nothing to do: source and target have the same schema");
-        }
-        return Ok(Exit::Done);
-    };
+    let Some(owned) = owned else { return Ok(nothing_to_do(json)) };
     if !json {
         output::note(format_args!("{}", plan::describe(&planned.plan, plan::Detail::Tables)));
-        note!("\nrun {}", record.id);
+        note!("\nrun {}", owned.record.id);
     }
-    carry_out(home, setup, record, approval(arguments.yes), cancel, json).await
+    carry_out(home, setup, owned, approval(arguments.yes), cancel, json).await
+}
+
+fn nothing_to_do(json: bool) -> Exit {
+    if json {
+        print_json(&Ending { run: None, state: "nothing-to-do".to_owned(), failure: None, report: None });
+    } else {
+        say!("nothing to do: source and target have the same schema");
+    }
+    Exit::Done
 }
 
 pub(super) async fn apply(home: &Home, arguments: &ApplyArgs) -> Result<Exit, Refusal> {
@@ -68,6 +73,7 @@ pub(super) async fn apply(home: &Home, arguments: &ApplyArgs) -> Result<Exit, Re
     let id: RunId = read("run")?.trim().parse()?;
     let pipeline = arguments.pipeline.clone().unwrap_or_else(|| arguments.dir.join("pipeline.toml"));
     let setup = Setup::read(&home.runtime, &pipeline)?;
+    let owner = home.store.own_pipeline(&setup.pipeline.name, id.as_str())?;
     if home.store.run(id.as_str()).await.is_ok() {
         return Err(Failure::config(
             "plan.applied-already",
@@ -87,14 +93,13 @@ pub(super) async fn apply(home: &Home, arguments: &ApplyArgs) -> Result<Exit, Re
     }
     check_source(&setup, &databases, &approved, &cancel).await?;
     if approved.is_empty() {
-        say!("nothing to do: source and target have the same schema");
-        return Ok(Exit::Done);
+        return Ok(nothing_to_do(arguments.json));
     }
-    let record = service::keep(&setup, &home.store, id.as_str(), approved).await?;
+    let owned = service::keep(&setup, &home.store, owner, id.as_str(), approved).await?;
     if !arguments.json {
-        note!("run {}", record.id);
+        note!("run {}", owned.record.id);
     }
-    carry_out(home, setup, record, approval(arguments.yes), cancel, arguments.json).await
+    carry_out(home, setup, owned, approval(arguments.yes), cancel, arguments.json).await
 }
 
 /// Refuses a plan whose source is another one by now: its tables would be read wrongly, or not at all.
@@ -132,50 +137,41 @@ async fn check_source(setup: &Setup, databases: &Databases, plan: &Plan, cancel:
 }
 
 pub(super) async fn resume(home: &Home, arguments: &ContinueArgs) -> Result<Exit, Refusal> {
-    let record = home.store.run(&arguments.run.run).await?;
-    continue_run(home, record, approval(arguments.yes), arguments.run.json).await
+    continue_run(home, &arguments.run, Purpose::Resume, approval(arguments.yes)).await
 }
 
 pub(super) async fn approve(home: &Home, arguments: &ContinueArgs) -> Result<Exit, Refusal> {
-    let record = home.store.run(&arguments.run.run).await?;
-    if record.state != RunState::WaitingApproval.name() {
-        return Err(Failure::config(
-            "run.not-waiting",
-            format!("run {} is {} and waits for no approval", record.id, record.state),
-        )
-        .into());
-    }
-    continue_run(home, record, Approval::Given, arguments.run.json).await
+    continue_run(home, &arguments.run, Purpose::Approve, Approval::Given).await
 }
 
-async fn continue_run(home: &Home, record: RunRecord, approval: Approval, json: bool) -> Result<Exit, Refusal> {
-    if [RunState::Done, RunState::Cancelled].iter().any(|s| s.name() == record.state) {
-        return Err(Failure::config(
-            "run.over",
-            format!("run {} is {}: there is nothing to continue", record.id, record.state),
-        )
-        .into());
-    }
+async fn continue_run(
+    home: &Home,
+    selector: &RunSelector,
+    purpose: Purpose,
+    approval: Approval,
+) -> Result<Exit, Refusal> {
+    let record = home.store.run_of(&selector.run, selector.pipeline.as_deref()).await?;
+    let owned = service::take(&home.store, &record, purpose).await?;
     let cancel = cancel_on_signal();
-    let setup = service::setup_of(&home.runtime, &record)?;
-    if !json {
-        note!("run {}", record.id);
+    let setup = service::setup_of(&home.runtime, &owned.record)?;
+    if !selector.json {
+        note!("run {}", owned.record.id);
     }
-    carry_out(home, setup, record, approval, cancel, json).await
+    carry_out(home, setup, owned, approval, cancel, selector.json).await
 }
 
 async fn carry_out(
     home: &Home,
     setup: Setup,
-    record: RunRecord,
+    owned: OwnedRun,
     approval: Approval,
     cancel: Cancel,
     json: bool,
 ) -> Result<Exit, Refusal> {
     let watch = Watch::default();
     let follower = (!json).then(|| Follower::start(&watch));
-    let id = record.id.clone();
-    let result = service::carry_out(Arc::new(setup), &home.store, record, approval, cancel, watch).await;
+    let id = owned.record.id.clone();
+    let result = service::carry_out(Arc::new(setup), &home.store, owned, approval, cancel, watch).await;
     settle(home, &id, result, follower, json).await
 }
 
@@ -183,12 +179,13 @@ pub(super) async fn rollback(home: &Home, arguments: &RollbackArgs) -> Result<Ex
     let cancel = cancel_on_signal();
     let json = arguments.run.json;
     let new_rows = if arguments.discard_new_rows { NewRows::Discard } else { NewRows::Keep };
-    let record = home.store.run(&arguments.run.run).await?;
-    let setup = service::setup_of(&home.runtime, &record)?;
+    let record = home.store.run_of(&arguments.run.run, arguments.run.pipeline.as_deref()).await?;
+    let owned = service::take(&home.store, &record, Purpose::RollBack).await?;
+    let setup = service::setup_of(&home.runtime, &owned.record)?;
     let watch = Watch::default();
     let follower = (!json).then(|| Follower::start(&watch));
-    let id = record.id.clone();
-    let result = service::roll_back(Arc::new(setup), &home.store, record, new_rows, cancel, watch).await;
+    let id = record.id;
+    let result = service::roll_back(Arc::new(setup), &home.store, owned, new_rows, cancel, watch).await;
     // Refused: nothing was begun, and there is nothing to continue.
     if let Err(failure) = &result
         && failure.code == "switch.new-rows"
@@ -232,6 +229,7 @@ async fn settle(
     if json {
         let state = record.state.clone();
         let failure = result.err().or_else(|| report.failure.clone().filter(|_| exit == Exit::RolledBack));
+        let failure = failure.as_ref().map(explain::told);
         print_json(&Ending { run: Some(id.to_owned()), state, failure, report: Some(report) });
         return Ok(exit);
     }

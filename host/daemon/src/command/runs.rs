@@ -11,7 +11,7 @@ use crate::console;
 use crate::report::{Report, grouped};
 
 pub(super) async fn list(home: &Home, arguments: &RunsArgs) -> Result<Exit, Refusal> {
-    let runs = home.store.runs(None, arguments.limit).await?;
+    let runs = home.store.listed(arguments.pipeline.as_deref(), arguments.limit).await?;
     if arguments.json {
         print_json(&runs);
         return Ok(Exit::Done);
@@ -41,7 +41,7 @@ fn shown_state(home: &Home, id: &str, state: &str) -> String {
 }
 
 pub(super) async fn show(home: &Home, arguments: &RunSelector) -> Result<Exit, Refusal> {
-    let run = home.store.run(&arguments.run).await?;
+    let run = home.store.run_of(&arguments.run, arguments.pipeline.as_deref()).await?;
     let events: Vec<Event> = home.store.events(&run.id).await?;
     let report = Report::gather(&home.store, &run).await?;
     if arguments.json {
@@ -70,7 +70,7 @@ pub(super) async fn show(home: &Home, arguments: &RunSelector) -> Result<Exit, R
 }
 
 pub(super) async fn report(home: &Home, arguments: &ReportArgs) -> Result<Exit, Refusal> {
-    let run = home.store.run(&arguments.run).await?;
+    let run = home.store.run_of(&arguments.run, arguments.pipeline.as_deref()).await?;
     let report = Report::gather(&home.store, &run).await?;
     let format = if arguments.json { ReportFormat::Json } else { arguments.format };
     let text = match format {

@@ -6,7 +6,7 @@ use crate::report::grouped;
 use crate::run::{self, Tuned, TuningChange};
 
 pub(super) async fn tune(home: &Home, arguments: &TuneArgs) -> Result<Exit, Refusal> {
-    let record = home.store.run(&arguments.run.run).await?;
+    let record = home.store.run_of(&arguments.run.run, arguments.run.pipeline.as_deref()).await?;
     let paused = match (arguments.pause, arguments.resume) {
         (true, _) => Some(true),
         (_, true) => Some(false),

@@ -1,68 +1,65 @@
-//! Failures as answers.
+//! Failures as answers: `{"error": …}`, as the command line prints them with `--json`.
 
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use millrace_model::{Failure, Fault};
-use serde_json::json;
 
-use crate::explain;
 use crate::setup::SetupError;
 
 /// A failure on its way to a client.
-pub(super) enum Refused {
-    /// One failure.
-    Failure(Failure),
-    /// A pipeline that is wrong.
-    Setup(Box<SetupError>),
-}
+#[derive(Debug)]
+pub(super) struct Refused(SetupError);
 
 impl From<Failure> for Refused {
     fn from(failure: Failure) -> Self {
-        Self::Failure(failure)
+        Self(SetupError::Failure(failure))
     }
 }
 
 impl From<SetupError> for Refused {
     fn from(error: SetupError) -> Self {
-        match error {
-            SetupError::Failure(failure) => Self::Failure(failure),
-            wrong @ SetupError::Wrong { .. } => Self::Setup(Box::new(wrong)),
-        }
+        Self(error)
     }
 }
 
+/// The status of failures that have one of their own.
+pub(super) const STATUS_OF: &[(&str, StatusCode)] = &[
+    ("serve.bad-path", StatusCode::BAD_REQUEST),
+    ("serve.bad-query", StatusCode::BAD_REQUEST),
+    ("serve.not-json", StatusCode::BAD_REQUEST),
+    ("run.unknown", StatusCode::NOT_FOUND),
+    ("serve.unknown-pipeline", StatusCode::NOT_FOUND),
+    ("serve.unknown-path", StatusCode::NOT_FOUND),
+    ("serve.other-method", StatusCode::METHOD_NOT_ALLOWED),
+    ("run.busy", StatusCode::CONFLICT),
+    ("run.not-running", StatusCode::CONFLICT),
+    ("run.not-waiting", StatusCode::CONFLICT),
+    ("run.over", StatusCode::CONFLICT),
+    ("run.cannot-roll-back", StatusCode::CONFLICT),
+    ("run.cannot-cancel", StatusCode::CONFLICT),
+    ("serve.body-too-large", StatusCode::PAYLOAD_TOO_LARGE),
+    ("serve.not-json-type", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+];
+
 fn status(failure: &Failure) -> StatusCode {
-    match (failure.code.as_str(), failure.fault) {
-        ("run.unknown" | "serve.unknown-pipeline", _) => StatusCode::NOT_FOUND,
-        (
-            "run.busy"
-            | "run.not-running"
-            | "run.not-waiting"
-            | "run.over"
-            | "run.cannot-roll-back"
-            | "run.cannot-cancel",
-            _,
-        ) => StatusCode::CONFLICT,
-        (_, Fault::Config | Fault::Data | Fault::Unsupported) => StatusCode::UNPROCESSABLE_ENTITY,
-        (_, Fault::Transient | Fault::Cancelled) => StatusCode::SERVICE_UNAVAILABLE,
-        (_, Fault::Internal) => StatusCode::INTERNAL_SERVER_ERROR,
-    }
+    let own = STATUS_OF.iter().find(|(code, _)| *code == failure.code);
+    own.map_or_else(
+        || match failure.fault {
+            Fault::Config | Fault::Data | Fault::Unsupported => StatusCode::UNPROCESSABLE_ENTITY,
+            Fault::Transient | Fault::Cancelled => StatusCode::SERVICE_UNAVAILABLE,
+            Fault::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        },
+        |(_, status)| *status,
+    )
 }
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        match self {
-            Self::Failure(failure) => {
-                let advice = explain::advice(&failure.code);
-                (status(&failure), Json(json!({ "error": failure, "advice": advice }))).into_response()
-            }
-            Self::Setup(error) => match *error {
-                SetupError::Wrong { diagnostics, .. } => {
-                    (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({ "diagnostics": diagnostics }))).into_response()
-                }
-                SetupError::Failure(failure) => Self::Failure(failure).into_response(),
-            },
-        }
+        let status = match &self.0 {
+            SetupError::Failure(failure) => status(failure),
+            SetupError::Wrong { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        (status, Json(self.0.to_json())).into_response()
     }
 }

@@ -4,18 +4,20 @@ use std::fs;
 use std::path::PathBuf;
 
 use axum::Json;
-use axum::extract::{Path, State};
-use millrace_model::{Cancel, Failure, Plan};
+use axum::extract::State;
+use millrace_model::{Failure, Plan};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::Daemon;
+use super::active::Daemon;
 use super::answer::Refused;
+use super::ask::{Body, Errand, Nothing, Segment};
 use crate::databases::Databases;
 use crate::planner;
 use crate::setup::{Setup, SetupError, blocking};
 
 /// One pipeline's file.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Listed {
     /// The file's name without `.toml`; what requests call it by.
     file: String,
@@ -71,10 +73,14 @@ pub(super) async fn list(State(daemon): State<Daemon>) -> Result<Json<Vec<Listed
     Ok(Json(listed))
 }
 
-pub(super) async fn plan(State(daemon): State<Daemon>, Path(name): Path<String>) -> Result<Json<Plan>, Refused> {
+pub(super) async fn plan(
+    State(daemon): State<Daemon>,
+    Segment(name): Segment,
+    Body(Nothing {}): Body<Nothing>,
+) -> Result<Json<Plan>, Refused> {
     let setup = daemon.setup(&name).await?;
-    let cancel = Cancel::new();
-    let databases = Databases::open(&setup, &cancel).await?;
-    let planned = planner::plan(&setup, &databases, &cancel).await?;
+    let errand = Errand::default();
+    let databases = Databases::open(&setup, &errand.cancel).await?;
+    let planned = planner::plan(&setup, &databases, &errand.cancel).await?;
     Ok(Json(planned.plan))
 }

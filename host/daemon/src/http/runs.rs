@@ -1,38 +1,45 @@
-//! Starting runs, asking about them, continuing and undoing them.
+//! Starting runs, asking about them, continuing, undoing and giving them up.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use millrace_model::{Cancel, Failure};
-use millrace_pipeline::{Event, EventKind, RunState};
+use millrace_model::Failure;
+use millrace_pipeline::{Event, RunState};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::broadcast;
 
-use super::Daemon;
+use super::active::{Active, Daemon, Entry};
 use super::answer::Refused;
+use super::ask::{Asked, Body, Errand, Named, Nothing, Segment};
 use crate::databases::Databases;
 use crate::report::Report;
-use crate::run::{self, Approval, NewRows, Recorder, Tuned, TuningChange};
-use crate::service;
+use crate::run::{self, Approval, NewRows, Tuned, TuningChange};
+use crate::service::{self, Purpose};
 use crate::setup::{Setup, blocking};
-use crate::store::RunRecord;
+use crate::store::{MOST_LISTED, OwnedRun, RunRecord, RunSummary};
+
+/// How long a request waits for a run to stop before it is answered that it is stopping.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How a run is started or continued.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Start {
-    /// Approved beforehand.
+    /// Approved beforehand: the run does not wait before names are swapped.
     approved: bool,
 }
 
-/// How many runs are listed.
-#[derive(Debug, Deserialize)]
-#[serde(default)]
+/// Which runs are listed.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct Listing {
+    /// At most so many, 1 to 1000.
     limit: u32,
+    /// Only runs of the pipeline with this name.
     pipeline: Option<String>,
 }
 
@@ -46,136 +53,102 @@ fn approval(start: &Start) -> Approval {
     if start.approved { Approval::Given } else { Approval::AsDeclared }
 }
 
-type Accepted = Result<(StatusCode, Json<Value>), Refused>;
+pub(super) type Answer = Result<(StatusCode, Json<Value>), Refused>;
 
 fn accepted(run: &str) -> (StatusCode, Json<Value>) {
     (StatusCode::ACCEPTED, Json(json!({ "run": run })))
 }
 
-pub(super) async fn start(
-    State(daemon): State<Daemon>,
-    Path(name): Path<String>,
-    body: Option<Json<Start>>,
-) -> Accepted {
-    let start = body.map(|Json(start)| start).unwrap_or_default();
+pub(super) async fn start(State(daemon): State<Daemon>, Segment(name): Segment, Body(start): Body<Start>) -> Answer {
     let setup = daemon.setup(&name).await?;
-    let cancel = Cancel::new();
-    let databases = Databases::open(&setup, &cancel).await?;
+    let errand = Errand::default();
+    let databases = Databases::open(&setup, &errand.cancel).await?;
     databases.both()?;
-    let (_, record) = service::start(&setup, &databases, &daemon.store, &cancel).await?;
-    let Some(record) = record else {
+    let (_, owned) = service::start(&setup, &databases, &daemon.store, &errand.cancel).await?;
+    let Some(owned) = owned else {
         return Ok((StatusCode::OK, Json(json!({ "run": null, "state": "nothing-to-do" }))));
     };
-    let id = record.id.clone();
-    carry_out(&daemon, setup, record, approval(&start));
-    Ok(accepted(&id))
+    let entry = daemon.enter(&owned.record.id)?;
+    Ok(carry_out(&daemon, entry, setup, owned, approval(&start)))
 }
 
-fn carry_out(daemon: &Daemon, setup: Setup, record: RunRecord, approval: Approval) {
-    let (store, id) = (daemon.store.clone(), record.id.clone());
-    daemon.spawn(&id.clone(), move |active| async move {
-        let result = service::carry_out(Arc::new(setup), &store, record, approval, active.cancel, active.watch).await;
-        match result {
-            Ok(end) => tracing::info!(run = id, ?end, "run ended"),
-            Err(failure) => tracing::warn!(run = id, "run stopped: {failure}"),
-        }
+fn carry_out(
+    daemon: &Daemon,
+    entry: Entry,
+    setup: Setup,
+    owned: OwnedRun,
+    approval: Approval,
+) -> (StatusCode, Json<Value>) {
+    let answer = accepted(&owned.record.id);
+    let store = daemon.store.clone();
+    entry.carry_out(owned.record.clone(), move |active| async move {
+        service::carry_out(Arc::new(setup), &store, owned, approval, active.cancel, active.watch).await
     });
+    answer
 }
 
 pub(super) async fn list(
     State(daemon): State<Daemon>,
-    Query(listing): Query<Listing>,
-) -> Result<Json<Vec<RunRecord>>, Refused> {
-    Ok(Json(daemon.store.runs(listing.pipeline.as_deref(), listing.limit).await?))
+    Asked(listing): Asked<Listing>,
+) -> Result<Json<Vec<RunSummary>>, Refused> {
+    if !(1..=MOST_LISTED).contains(&listing.limit) {
+        let message = format!("limit is {}, and not between 1 and {MOST_LISTED}", listing.limit);
+        return Err(Failure::config("serve.bad-query", message).into());
+    }
+    Ok(Json(daemon.store.listed(listing.pipeline.as_deref(), listing.limit).await?))
 }
 
-pub(super) async fn show(State(daemon): State<Daemon>, Path(run): Path<String>) -> Result<Json<Value>, Refused> {
-    let record = daemon.store.run(&run).await?;
+pub(super) async fn show(State(daemon): State<Daemon>, Named(record): Named) -> Result<Json<Value>, Refused> {
     let events: Vec<Event> = daemon.store.events(&record.id).await?;
-    let progress = daemon.active(&record.id).and_then(|active| active.watch.progress.borrow().clone());
-    let active = daemon.active(&record.id).is_some();
-    Ok(Json(json!({ "run": record, "active": active, "progress": progress, "events": events })))
+    let active = daemon.active(&record.id);
+    let progress = active.as_ref().and_then(|active| active.watch.progress.borrow().clone());
+    let stopped_by = daemon.stopped_by(&record.id);
+    Ok(Json(json!({
+        "run": record, "active": active.is_some(), "progress": progress, "stopped_by": stopped_by, "events": events,
+    })))
 }
 
-pub(super) async fn report(State(daemon): State<Daemon>, Path(run): Path<String>) -> Result<Json<Report>, Refused> {
-    let record = daemon.store.run(&run).await?;
+pub(super) async fn report(State(daemon): State<Daemon>, Named(record): Named) -> Result<Json<Report>, Refused> {
     Ok(Json(Report::gather(&daemon.store, &record).await?))
 }
 
-/// The run, and its pipeline loaded anew.
-async fn reopen(daemon: &Daemon, run: &str) -> Result<(Setup, RunRecord), Refused> {
-    let record = daemon.store.run(run).await?;
-    if daemon.active(&record.id).is_some() {
-        return Err(Failure::config("run.busy", format!("run {} is being carried out", record.id)).into());
-    }
-    let (runtime, asked) = (daemon.runtime.clone(), record.clone());
+/// Takes a run over for a task of this daemon, and loads its pipeline anew.
+async fn take(daemon: &Daemon, record: &RunRecord, purpose: Purpose) -> Result<(Entry, Setup, OwnedRun), Refused> {
+    let entry = daemon.enter(&record.id)?;
+    let owned = service::take(&daemon.store, record, purpose).await?;
+    let (runtime, asked) = (daemon.runtime.clone(), owned.record.clone());
     let setup = blocking(move || service::setup_of(&runtime, &asked)).await?;
-    Ok((setup, record))
+    Ok((entry, setup, owned))
 }
 
-pub(super) async fn approve(State(daemon): State<Daemon>, Path(run): Path<String>) -> Accepted {
-    let (setup, record) = reopen(&daemon, &run).await?;
-    if record.state != RunState::WaitingApproval.name() {
-        return Err(Failure::config(
-            "run.not-waiting",
-            format!("run {} is {} and waits for no approval", record.id, record.state),
-        )
-        .into());
-    }
-    let id = record.id.clone();
-    carry_out(&daemon, setup, record, Approval::Given);
-    Ok(accepted(&id))
-}
-
-pub(super) async fn resume(
+pub(super) async fn approve(
     State(daemon): State<Daemon>,
-    Path(run): Path<String>,
-    body: Option<Json<Start>>,
-) -> Accepted {
-    let start = body.map(|Json(start)| start).unwrap_or_default();
-    let (setup, record) = reopen(&daemon, &run).await?;
-    if [RunState::Done, RunState::Cancelled].iter().any(|s| s.name() == record.state) {
-        return Err(Failure::config(
-            "run.over",
-            format!("run {} is {}: there is nothing to continue", record.id, record.state),
-        )
-        .into());
-    }
-    let id = record.id.clone();
-    carry_out(&daemon, setup, record, approval(&start));
-    Ok(accepted(&id))
+    Named(record): Named,
+    Body(Nothing {}): Body<Nothing>,
+) -> Answer {
+    let (entry, setup, owned) = take(&daemon, &record, Purpose::Approve).await?;
+    Ok(carry_out(&daemon, entry, setup, owned, Approval::Given))
+}
+
+pub(super) async fn resume(State(daemon): State<Daemon>, Named(record): Named, Body(start): Body<Start>) -> Answer {
+    let (entry, setup, owned) = take(&daemon, &record, Purpose::Resume).await?;
+    Ok(carry_out(&daemon, entry, setup, owned, approval(&start)))
 }
 
 /// How a run is rolled back.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Back {
-    /// Rows that were written to the new tables go with them.
+    /// Go back although rows were written to the new tables: they stay with these.
     discard_new_rows: bool,
 }
 
-pub(super) async fn rollback(
-    State(daemon): State<Daemon>,
-    Path(run): Path<String>,
-    body: Option<Json<Back>>,
-) -> Accepted {
-    let back = body.map(|Json(back)| back).unwrap_or_default();
+pub(super) async fn rollback(State(daemon): State<Daemon>, Named(record): Named, Body(back): Body<Back>) -> Answer {
     let new_rows = if back.discard_new_rows { NewRows::Discard } else { NewRows::Keep };
-    let (setup, record) = reopen(&daemon, &run).await?;
-    let recorder = Recorder::open(&daemon.store, &record.id, broadcast::Sender::new(1)).await?;
-    if !recorder.recovery().can_roll_back {
-        return Err(Failure::config(
-            "run.cannot-roll-back",
-            format!("run {} is {} and cannot be rolled back", record.id, record.state),
-        )
-        .into());
-    }
-    let (store, id, answer) = (daemon.store.clone(), record.id.clone(), accepted(&record.id));
-    daemon.spawn(&id.clone(), move |active| async move {
-        let result = service::roll_back(Arc::new(setup), &store, record, new_rows, active.cancel, active.watch).await;
-        if let Err(failure) = result {
-            tracing::warn!(run = id, "rollback stopped: {failure}");
-        }
+    let (entry, setup, owned) = take(&daemon, &record, Purpose::RollBack).await?;
+    let answer = accepted(&record.id);
+    entry.carry_out(record, move |Active { cancel, watch, .. }| async move {
+        service::roll_back(Arc::new(setup), &daemon.store, owned, new_rows, cancel, watch).await
     });
     Ok(answer)
 }
@@ -183,45 +156,60 @@ pub(super) async fn rollback(
 /// Changes how fast a run copies, whichever process carries it out.
 pub(super) async fn tune(
     State(daemon): State<Daemon>,
-    Path(run): Path<String>,
-    body: Option<Json<TuningChange>>,
+    Named(record): Named,
+    Body(change): Body<TuningChange>,
 ) -> Result<Json<Tuned>, Refused> {
-    let record = daemon.store.run(&run).await?;
-    let change = body.map(|Json(change)| change).unwrap_or_default();
     Ok(Json(run::tune(&daemon.store, &record, change).await?))
 }
 
-/// Stops a run where it is, and gives it up if nothing of it can be seen by applications.
-pub(super) async fn cancel(State(daemon): State<Daemon>, Path(run): Path<String>) -> Accepted {
-    let record = daemon.store.run(&run).await?;
-    if let Some(active) = daemon.active(&record.id) {
-        active.cancel.cancel();
-        for _ in 0..300 {
-            if daemon.active(&record.id).is_none() {
-                break;
+/// Where a run stands by now, as an answer.
+async fn stands(daemon: &Daemon, run: &str) -> Result<(StatusCode, Json<Value>), Failure> {
+    let state = daemon.store.run(run).await?.state;
+    Ok((StatusCode::OK, Json(json!({ "run": run, "state": state }))))
+}
+
+/// What was asked for is under way, and takes longer than a request.
+fn stopping(run: &str) -> (StatusCode, Json<Value>) {
+    (StatusCode::ACCEPTED, Json(json!({ "run": run, "state": "stopping" })))
+}
+
+/// Stops a run where it is, for somebody to resume it.
+pub(super) async fn stop(
+    State(daemon): State<Daemon>,
+    Named(record): Named,
+    Body(Nothing {}): Body<Nothing>,
+) -> Answer {
+    let Some(active) = daemon.active(&record.id) else {
+        let message = format!("run {} is {} and not being carried out by this daemon", record.id, record.state);
+        return Err(Failure::config("run.not-running", message).into());
+    };
+    active.stop();
+    if !active.ends_within(PATIENCE).await {
+        return Ok(stopping(&record.id));
+    }
+    Ok(stands(&daemon, &record.id).await?)
+}
+
+/// Stops a run, and gives it up; refused when applications see something of it.
+pub(super) async fn cancel(
+    State(daemon): State<Daemon>,
+    Named(record): Named,
+    Body(Nothing {}): Body<Nothing>,
+) -> Answer {
+    match daemon.active(&record.id) {
+        None => service::give_up(&daemon.runtime, &daemon.store, &record).await?,
+        Some(active) => {
+            // One that cannot be given up goes on.
+            service::check_can_give_up(&daemon.store, &record).await?;
+            active.give_up();
+            if !active.ends_within(PATIENCE).await {
+                return Ok(stopping(&record.id));
             }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
     }
-    let _owner = daemon.store.own(&record.id)?;
-    let recorder = Recorder::open(&daemon.store, &record.id, broadcast::Sender::new(1)).await?;
-    if !recorder.recovery().can_cancel {
-        let state = recorder.state();
-        return Err(Failure::config(
-            "run.cannot-cancel",
-            format!("run {} is {state} and cannot be given up", record.id),
-        )
-        .into());
+    if daemon.store.run(&record.id).await?.state != RunState::Cancelled.name() {
+        // It ended by itself before it heard of this, or its task could not give it up.
+        service::give_up(&daemon.runtime, &daemon.store, &record).await?;
     }
-    if run::is_application_stopped(&recorder) {
-        // It ended between its hooks: nothing of it is to be seen, and the application is down.
-        let setup = service::setup_of(&daemon.runtime, &record)?;
-        recorder.run(EventKind::RunResumed).await?;
-        if let Err(failure) = run::start_application(&setup, &recorder).await {
-            recorder.run(EventKind::RunFailed { failure: failure.clone() }).await?;
-            return Err(failure.into());
-        }
-    }
-    recorder.run(EventKind::RunCancelled).await?;
-    Ok((StatusCode::OK, Json(json!({ "run": record.id, "state": RunState::Cancelled.name() }))))
+    Ok(stands(&daemon, &record.id).await?)
 }

@@ -1,7 +1,7 @@
 //! What every phase of a run works with.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use millrace_database::mysql::{Bookkeeping, MySql};
 use millrace_database::postgres::{Postgres, Snapshot as SourceSnapshot};
@@ -17,9 +17,12 @@ use crate::attempts::attempted;
 use crate::databases::Databases;
 use crate::outcome::Timing;
 use crate::setup::Setup;
-use crate::store::{Ownership, RunRecord, Store};
+use crate::store::{OwnedRun, RunRecord, Store};
 
 pub(crate) use millrace_pipeline::Event;
+
+/// How long the target has to take note of a run that was stopped.
+const TELLING_WHEN_STOPPED: Duration = Duration::from_secs(1);
 
 /// How a run's caller follows it.
 #[derive(Clone, Debug)]
@@ -72,19 +75,19 @@ pub(crate) struct RunContext {
     timings: Mutex<Vec<Timing>>,
     /// Why the run was turned round, when a failure did it.
     turned_by: Mutex<Option<Failure>>,
-    _ownership: [Ownership; 2],
+    _owned: OwnedRun,
 }
 
 impl RunContext {
-    /// Takes a run over: opens its databases and reads its journal.
+    /// Opens the databases of a run that was taken, and reads its journal.
     pub(crate) async fn open(
         setup: Arc<Setup>,
         store: &Store,
-        record: RunRecord,
+        owned: OwnedRun,
         cancel: Cancel,
         watch: Watch,
     ) -> Result<Self, Failure> {
-        let ownership = [store.own(&record.id)?, store.own_pipeline(&record.pipeline, &record.id)?];
+        let record = owned.record.clone();
         tuning::forget(store, &record.id).await?;
         let (source, target) = Databases::open(&setup, &cancel).await?.both()?;
         let values = setup.optional_stage(StageKind::Copier).map(|stage| stage.declaration.rejects.values);
@@ -104,7 +107,7 @@ impl RunContext {
             snapshot: tokio::sync::Mutex::new(None),
             timings: Mutex::new(timings),
             turned_by: Mutex::new(None),
-            _ownership: ownership,
+            _owned: owned,
         })
     }
 
@@ -230,8 +233,13 @@ impl RunContext {
         self.store.keep(self.id(), "failure", &failure).await?;
         let books = self.target.with_cancel(&Cancel::new()).bookkeeping();
         let state = self.recorder.state().name();
-        if let Err(e) = books.record_run(self.id(), &self.record.pipeline, state).await {
-            tracing::warn!(run = self.id(), "the target was not told that the run is {state}: {e}");
+        let telling = books.record_run(self.id(), &self.record.pipeline, state);
+        // Who stops a run because its target does not answer must not wait for the target.
+        let patience = if self.cancel.is_cancelled() { TELLING_WHEN_STOPPED } else { Duration::MAX };
+        match tokio::time::timeout(patience, telling).await {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => tracing::warn!(run = self.id(), "the target was not told that the run is {state}: {e}"),
+            Err(_) => tracing::warn!(run = self.id(), "the target was not told that the run is {state}: no answer"),
         }
         result
     }

@@ -17,6 +17,9 @@ use crate::store::{Artefact, Store};
 /// the event was kept, or, with `before:` in front, when it has only been decided on.
 const HOLD_VARIABLE: &str = "MILLRACE_HOLD_AT";
 
+/// Names an event, as [`HOLD_VARIABLE`] does, at which whatever carries the run out panics.
+const PANIC_VARIABLE: &str = "MILLRACE_PANIC_AT";
+
 /// An event that is to be kept, and who waits for that.
 #[derive(Debug)]
 struct Waiting {
@@ -36,6 +39,7 @@ pub(crate) struct Recorder {
     writing: tokio::sync::Mutex<()>,
     told: broadcast::Sender<Event>,
     hold_at: Option<String>,
+    panic_at: Option<String>,
 }
 
 impl Recorder {
@@ -50,6 +54,7 @@ impl Recorder {
             writing: tokio::sync::Mutex::new(()),
             told,
             hold_at: std::env::var(HOLD_VARIABLE).ok(),
+            panic_at: std::env::var(PANIC_VARIABLE).ok(),
         })
     }
 
@@ -163,6 +168,8 @@ impl Recorder {
             note!("held at {wanted}");
             std::future::pending::<()>().await;
         }
+        let panics = self.panic_at.as_deref().is_some_and(|wanted| is_at(wanted, moment, event));
+        assert!(!panics, "at {}", event.kind.name());
     }
 }
 

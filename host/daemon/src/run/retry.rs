@@ -8,7 +8,6 @@ use millrace_database::mysql::{Bookkeeping, MySql, Retried, StoredReject};
 use millrace_database::postgres::{Postgres, Snapshot};
 use millrace_model::schema::{Column, Table, TableName};
 use millrace_model::{Failure, Mapping, TablePlan};
-use millrace_pipeline::RunState;
 use millrace_rowcopy::port::{BatchConverter, Reject};
 use serde_json::{Map, Value};
 
@@ -24,13 +23,6 @@ const BATCH_BYTES: usize = 64 << 20;
 
 /// How many rows were tried, and how many are in the target now.
 pub(crate) async fn retry(run: &RunContext) -> Result<(u64, u64), Failure> {
-    let state = run.recorder.state();
-    if state != RunState::Done {
-        return Err(Failure::config(
-            "run.not-done",
-            format!("run {} is {}: its tables are not live, and rows cannot be added to them", run.id(), state.name()),
-        ));
-    }
     let stored = run.books.stored_rejects(run.id()).await?;
     require_tables(run).await?;
     let snapshot = run.source.snapshot().await?;

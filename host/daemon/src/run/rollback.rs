@@ -1,7 +1,7 @@
 //! Brings back the old tables.
 
 use millrace_database::mysql::Moment;
-use millrace_model::{Failure, Fault, StageKind};
+use millrace_model::{Failure, StageKind};
 use millrace_pipeline::{Action, DEFAULT_RETRIES, EventKind, NextStep};
 use serde_json::Value;
 
@@ -24,16 +24,9 @@ pub(crate) enum NewRows {
 }
 
 /// Rolls a run back from where it stands: what applications see is undone, the last first. The new tables stay
-/// beside the old ones as shadows, until the cleaner or a `resume` comes.
+/// beside the old ones as shadows, until the cleaner or a `resume` comes. The run is one that can be rolled back.
 pub(crate) async fn rollback(run: &RunContext, reason: &str, new_rows: NewRows) -> Result<End, Failure> {
     let recovery = run.recorder.recovery();
-    if !recovery.can_roll_back {
-        return Err(Failure::new(
-            Fault::Config,
-            "run.cannot-roll-back",
-            format!("run {} is {} and cannot be rolled back", run.id(), recovery.state),
-        ));
-    }
     if recovery.undo_order().iter().any(|action| action.is_visible()) {
         run.target.end_renames(run.id()).await?;
         if new_rows == NewRows::Keep {

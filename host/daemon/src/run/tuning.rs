@@ -9,6 +9,7 @@ use std::time::Duration;
 use millrace_model::Failure;
 use millrace_pipeline::RunState;
 use millrace_rowcopy::CopyControl;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::context::RunContext;
@@ -27,7 +28,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const WAIT_FOR: Duration = Duration::from_secs(2);
 
 /// How a copy is wished to go.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Tuning {
     /// Counts the changes.
     pub(crate) change: u64,
@@ -39,11 +40,15 @@ pub(crate) struct Tuning {
     pub(crate) rows_per_second: Option<u64>,
 }
 
+/// So many chunks may be copied at once.
+pub(crate) const MOST_WORKERS: u32 = 64;
+
 /// What somebody wants to be otherwise; what is None stays.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct TuningChange {
-    /// Chunks copied at once. 0: as many as the pipeline and the copier say.
+    /// Chunks copied at once, at most 64. 0: as many as the pipeline and the copier say.
+    #[schemars(range(max = MOST_WORKERS))]
     pub(crate) workers: Option<u32>,
     /// Rows a second. 0: as many as the pipeline allows.
     pub(crate) rows_per_second: Option<u64>,
@@ -68,7 +73,7 @@ impl TuningChange {
 }
 
 /// How a copy is tuned.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Tuned {
     /// The run's id.
     pub(crate) run: String,
@@ -82,8 +87,12 @@ pub(crate) struct Tuned {
 /// Changes how a run's copy goes, and waits a moment for it; without a change, says how it goes.
 ///
 /// # Errors
-/// `run.not-running` when no process carries the run out. One that is only planned may be about to start.
+/// `run.too-many-workers`; `run.not-running` when no process carries the run out. One that is only planned may be about to start.
 pub(crate) async fn tune(store: &Store, run: &RunRecord, change: TuningChange) -> Result<Tuned, Failure> {
+    if let Some(workers) = change.workers.filter(|workers| *workers > MOST_WORKERS) {
+        let message = format!("{workers} workers are more than the {MOST_WORKERS} that a copy may have");
+        return Err(Failure::config("run.too-many-workers", message));
+    }
     let called = tokio::time::Instant::now();
     let mut state = run.state.clone();
     // Who takes the run over forgets what was wished before: it has begun when it is more than planned.
