@@ -31,15 +31,18 @@ pub struct Answer {
 }
 
 impl Client {
-    /// Of the server that said this line: `listening on http://127.0.0.1:7077/v1`.
+    /// Of the server that said this line: `listening on http://127.0.0.1:7077/v1; the token is in FILE`. With the
+    /// token.
     ///
     /// # Errors
-    /// When there is no address in it.
+    /// When there is no address in it, or the file cannot be read.
     pub fn told_by(line: &str) -> Result<Self> {
         let address = line.split_once("http://").and_then(|(_, rest)| rest.split('/').next());
         let address = address.with_context(|| format!("no address in {line:?}"))?;
+        let (_, file) = line.split_once("the token is in ").with_context(|| format!("no token in {line:?}"))?;
+        let token = std::fs::read_to_string(file).with_context(|| format!("{file} cannot be read"))?;
         let address = address.parse().with_context(|| format!("{address} is no address"))?;
-        Ok(Self { address, token: None })
+        Ok(Self { address, token: Some(token.trim().to_owned()) })
     }
 
     /// The server's.

@@ -142,7 +142,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Plugin(PluginCommand),
     /// Serve an HTTP API under which pipelines are run
-    #[command(after_help = "Example:\n  millrace serve --listen 127.0.0.1:7077 --pipelines /etc/millrace")]
+    #[command(
+        after_help = "Example:\n  millrace serve --pipelines /etc/millrace\n  curl -H @<(printf 'Authorization: Bearer %s' \"$(cat ~/.local/state/millrace/api-token)\") http://127.0.0.1:7077/v1/runs\n\nEvery request needs the token. Where no --token-file is named, the daemon makes one in its state folder, which only\nits own user can read, and says where it is when it listens. GET /v1/openapi.json describes the API."
+    )]
     Serve(ServeArgs),
     /// Print completions for a shell
     #[command(after_help = "Example:\n  millrace completions bash > /etc/bash_completion.d/millrace")]
@@ -534,6 +536,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) pipelines: PathBuf,
     /// A file that holds the token which clients send as `Authorization: Bearer …`
-    #[arg(long, value_name = "FILE")]
+    /// [default: `api-token` in the state folder, made where it is not there]
+    #[arg(long, env = "MILLRACE_TOKEN_FILE", value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
+    /// A name under which clients ask this daemon, beside localhost and its addresses. May be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) host: Vec<String>,
 }

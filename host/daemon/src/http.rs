@@ -7,11 +7,12 @@
 mod active;
 mod answer;
 mod ask;
+mod door;
 mod events;
-mod guard;
 mod pipelines;
 mod routes;
 mod runs;
+mod token;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,13 +29,15 @@ use crate::run::Recorder;
 use crate::store::Store;
 
 use active::Daemon;
+use door::Door;
+use token::Token;
 
 /// How long runs have to stop when the daemon does.
 const LAST_WAIT: Duration = Duration::from_secs(30);
 
 /// Serves until Ctrl-C or SIGTERM; then the runs are stopped, and left so that they can be resumed.
 pub(crate) async fn serve(runtime: Arc<Runtime>, store: Store, arguments: &ServeArgs) -> Result<(), Failure> {
-    let token = guard::token(arguments)?;
+    let token = Token::of(arguments, store.folder())?;
     if !arguments.pipelines.is_dir() {
         return Err(Failure::config(
             "serve.no-pipelines",
@@ -47,14 +50,15 @@ pub(crate) async fn serve(runtime: Arc<Runtime>, store: Store, arguments: &Serve
         Failure::config("serve.cannot-listen", format!("{} cannot be listened on: {e}", arguments.listen))
     })?;
     let address = listener.local_addr().unwrap_or(arguments.listen);
-    note!("listening on http://{address}/v1");
+    note!("listening on http://{address}/v1; the token is in {}", token.file().display());
     let cancel = cancel_on_signal();
     let stop = async move {
         let (tell, told) = tokio::sync::oneshot::channel::<()>();
         cancel.on_cancel(move || drop(tell));
         let _ = told.await;
     };
-    let router = routes::router(daemon.clone()).layer(middleware::from_fn_with_state(token, guard::check));
+    let door = Arc::new(Door { token, listen: address, names: arguments.host.clone() });
+    let router = routes::router(daemon.clone()).layer(middleware::from_fn_with_state(door, door::check));
     tokio::select! {
         served = axum::serve(listener, router).into_future() => {
             served.map_err(|e| Failure::internal("serve.failed", format!("serving ended: {e}")))?;

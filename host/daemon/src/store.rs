@@ -232,6 +232,11 @@ impl Store {
         Err(Failure::internal("state.damaged", message))
     }
 
+    /// The folder of the state.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Where compiled plugins are kept.
     pub(crate) fn plugin_cache(&self) -> PathBuf {
         self.folder.join("plugins")

@@ -7,6 +7,7 @@ mod clusters;
 mod copiers;
 mod cutover;
 mod damages;
+mod doors;
 mod endings;
 mod faults;
 mod folders;

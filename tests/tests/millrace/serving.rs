@@ -177,8 +177,9 @@ async fn beyond_loopback_a_token_is_asked_for() -> Result<()> {
     let mut daemon =
         millrace.spawn(&["serve", "--listen", "127.0.0.1:0", "--pipelines", folder, "--token-file", &token])?;
     let client = Client::told_by(&daemon.says("listening on").await?)?;
-    client.get("/v1/runs").await?.expect(401)?;
+    client.clone().without_token().get("/v1/runs").await?.expect(401)?;
     client.clone().with_token("another-token-of-some-length").get("/v1/runs").await?.expect(401)?;
-    client.with_token("a-token-of-some-length").get("/v1/runs").await?.expect(200)?;
+    assert_eq!(client.token(), "a-token-of-some-length");
+    client.get("/v1/runs").await?.expect(200)?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Failures as answers: `{"error": …}`, as the command line prints them with `--json`.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use millrace_model::{Failure, Fault};
 
@@ -25,9 +25,12 @@ impl From<SetupError> for Refused {
 
 /// The status of failures that have one of their own.
 pub(super) const STATUS_OF: &[(&str, StatusCode)] = &[
+    ("serve.no-host", StatusCode::BAD_REQUEST),
     ("serve.bad-path", StatusCode::BAD_REQUEST),
     ("serve.bad-query", StatusCode::BAD_REQUEST),
     ("serve.not-json", StatusCode::BAD_REQUEST),
+    ("serve.unauthorized", StatusCode::UNAUTHORIZED),
+    ("serve.foreign-origin", StatusCode::FORBIDDEN),
     ("run.unknown", StatusCode::NOT_FOUND),
     ("serve.unknown-pipeline", StatusCode::NOT_FOUND),
     ("serve.unknown-path", StatusCode::NOT_FOUND),
@@ -40,6 +43,7 @@ pub(super) const STATUS_OF: &[(&str, StatusCode)] = &[
     ("run.cannot-cancel", StatusCode::CONFLICT),
     ("serve.body-too-large", StatusCode::PAYLOAD_TOO_LARGE),
     ("serve.not-json-type", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+    ("serve.foreign-host", StatusCode::MISDIRECTED_REQUEST),
 ];
 
 fn status(failure: &Failure) -> StatusCode {
@@ -60,6 +64,11 @@ impl IntoResponse for Refused {
             SetupError::Failure(failure) => status(failure),
             SetupError::Wrong { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         };
-        (status, Json(self.0.to_json())).into_response()
+        let mut response = (status, Json(self.0.to_json())).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer realm=\"millrace\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        response
     }
 }
