@@ -12,6 +12,7 @@ mod endings;
 mod faults;
 mod folders;
 mod hooks;
+mod hostile;
 mod incremental;
 mod kills;
 mod mutations;
