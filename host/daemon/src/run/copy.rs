@@ -199,12 +199,11 @@ pub(super) async fn copy(run: &RunContext) -> Result<(), Failure> {
     Err(failure)
 }
 
-/// Whether a table's copy is what failed; one that names no table is about all.
+/// Whether a table's copy is what failed, by whichever of its names; a failure that names no table is about all.
 fn is_about(failure: &Failure, table: &TablePlan) -> bool {
-    let is_named = |name: &str| {
-        table.target.to_string() == name || table.shadow.as_ref().is_some_and(|shadow| shadow.to_string() == name)
-    };
-    failure.field("table").is_none_or(is_named)
+    let source = [&table.source_table, &table.rows_from].into_iter().flatten().map(|table| &table.name);
+    let mut names = source.chain(table.shadow.as_ref()).chain([&table.target]);
+    failure.field("table").is_none_or(|name| names.any(|own| own.to_string() == name))
 }
 
 /// Keeps the rejects that are not in the target's books, because their chunks were not committed.
