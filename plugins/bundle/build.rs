@@ -28,6 +28,7 @@ fn main() {
     watch(&root, &names);
 
     let guests = output.join("guests");
+    require_target(&root);
     build(&root, &guests, &names);
 
     let built = guests.join(TARGET).join(PROFILE);
@@ -88,6 +89,16 @@ fn watch(root: &Path, names: &[String]) {
     }
 }
 
+/// Sees that the toolchain has the guests' target, where a wrapper of somebody else's took the place of `.cargo/rustc`.
+fn require_target(root: &Path) {
+    if cfg!(unix) {
+        let asked = Command::new(root.join(".cargo/guest-target")).arg(variable("RUSTC")).status();
+        if !asked.is_ok_and(|status| status.success()) {
+            stop(&format!("the toolchain has no {TARGET}"));
+        }
+    }
+}
+
 fn build(root: &Path, guests: &Path, names: &[String]) {
     let mut cargo = Command::new(variable("CARGO"));
     for (name, _) in env::vars_os() {
@@ -108,9 +119,7 @@ fn build(root: &Path, guests: &Path, names: &[String]) {
     }
     let status = cargo.status().unwrap_or_else(|e| stop(&format!("could not start cargo for the plugins: {e}")));
     if !status.success() {
-        stop(&format!(
-            "the plugins did not compile for {TARGET}; if the target is missing, run `rustup target add {TARGET}`"
-        ));
+        stop(&format!("the plugins did not compile for {TARGET}"));
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod archives;
 mod clusters;
+mod building;
 mod copiers;
 mod cutover;
 mod damages;
