@@ -23,6 +23,7 @@ mod http;
 mod outcome;
 mod planner;
 mod preflight;
+mod private;
 mod report;
 mod run;
 mod service;

@@ -18,6 +18,8 @@ use sqlx::{Row as _, SqliteConnection, SqlitePool};
 
 pub(crate) use ownership::{OwnedRun, Ownership};
 
+use crate::private;
+
 /// The version of the state's tables. Another one is refused.
 const STATE_FORMAT: i64 = 2;
 
@@ -120,7 +122,7 @@ pub(crate) struct Store {
 /// Waits until nobody else has this lock, and takes it.
 async fn turn(path: &Path) -> std::io::Result<File> {
     const GLANCE: Duration = Duration::from_millis(5);
-    let file = File::options().write(true).create(true).truncate(false).open(path)?;
+    let file = private::open(path)?;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
@@ -144,6 +146,24 @@ fn failure(what: &str, error: &sqlx::Error) -> Failure {
     Failure::internal(code, format!("the state could not {what}{hint}: {text}"))
 }
 
+/// What lies in a state's folder.
+const OURS: [&str; 7] = ["api-token", "opening.lock", "plugins", "runs", "state.db", "state.db-shm", "state.db-wal"];
+
+/// Closes what a state's folder holds to everybody else: it may have been made before that was done from the beginning.
+/// The folder itself is closed where it is the state's alone; one that holds other things is somebody's to share.
+fn close_to_others(folder: &Path) {
+    let names = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.file_name());
+    let shared = names.into_iter().any(|name| !OURS.iter().any(|ours| *ours == name));
+    let ours = OURS.iter().filter(|name| **name != "plugins").map(|name| folder.join(name));
+    for path in ours.chain((!shared).then(|| folder.to_owned())) {
+        if let Err(error) = private::close(&path)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!("others may read {}, which could not be changed: {error}", path.display());
+        }
+    }
+}
+
 /// The folder of the state where the command line names none.
 pub(crate) fn folder_by_environment() -> PathBuf {
     if let Some(folder) = std::env::var_os("MILLRACE_STATE").filter(|folder| !folder.is_empty()) {
@@ -161,14 +181,16 @@ impl Store {
                 if e.kind() == std::io::ErrorKind::StorageFull { "state.disk-full" } else { "state.not-writable" };
             Failure::config(code, format!("the state's folder {} cannot be made: {e}", folder.display()))
         };
-        fs::create_dir_all(folder.join("runs")).map_err(not_writable)?;
+        private::create_folder(&folder.join("runs")).map_err(not_writable)?;
         // SQLite does not wait its turn while a new file is made a database with a log.
         let _one_at_a_time = turn(&folder.join("opening.lock")).await.map_err(not_writable)?;
+        // SQLite gives its log and what goes with it the permissions of the database.
+        private::create(&folder.join("state.db")).map_err(not_writable)?;
+        close_to_others(folder);
         // A process that ends in good order leaves no log behind.
         let was_left_open = fs::metadata(folder.join("state.db-wal")).is_ok_and(|log| log.len() > 0);
         let options = SqliteConnectOptions::new()
             .filename(folder.join("state.db"))
-            .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(10))

@@ -20,6 +20,7 @@ mod mutations;
 mod networks;
 mod newcomers;
 mod outputs;
+mod permissions;
 mod plans;
 mod policies;
 mod preflights;

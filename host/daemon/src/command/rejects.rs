@@ -1,7 +1,6 @@
 //! `millrace rejects`: the rows that a run has left out, as the target keeps them.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::sync::Arc;
 
 use millrace_columnar::display::shortened;
@@ -15,6 +14,7 @@ use crate::console;
 use crate::databases::Databases;
 use crate::outcome::RejectedRow;
 use crate::output;
+use crate::private;
 use crate::run::{self, RunContext, Watch};
 use crate::service::{self, Purpose};
 use crate::store::RunRecord;
@@ -51,7 +51,7 @@ pub(super) async fn rejects(home: &Home, arguments: &RejectsArgs) -> Result<Exit
         };
         match &arguments.out {
             Some(path) => {
-                fs::write(path, text).map_err(|e| {
+                private::write(path, &text).map_err(|e| {
                     Failure::config("run.output-not-writable", format!("{} cannot be written: {e}", path.display()))
                 })?;
                 note!("{} rows are in {}", rows.len(), path.display());

@@ -1,13 +1,12 @@
 //! `millrace runs`, `show`, `report`.
 
-use std::fs;
-
 use millrace_model::Failure;
 use millrace_pipeline::{Event, Journal};
 
 use super::{Exit, Home, Refusal, print_json};
 use crate::cli::{ReportArgs, ReportFormat, RunSelector, RunsArgs};
 use crate::console;
+use crate::private;
 use crate::report::{Report, grouped};
 
 pub(super) async fn list(home: &Home, arguments: &RunsArgs) -> Result<Exit, Refusal> {
@@ -79,7 +78,7 @@ pub(super) async fn report(home: &Home, arguments: &ReportArgs) -> Result<Exit, 
         ReportFormat::Html => report.to_html(),
     };
     match &arguments.out {
-        Some(path) => fs::write(path, text).map_err(|e| {
+        Some(path) => private::write(path, &text).map_err(|e| {
             Failure::config("run.output-not-writable", format!("{} cannot be written: {e}", path.display()))
         })?,
         None => say!("{text}"),

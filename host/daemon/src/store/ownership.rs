@@ -11,6 +11,7 @@ use std::time::Duration;
 use millrace_model::Failure;
 
 use super::{RunRecord, Store};
+use crate::private;
 
 /// How often a lock that is only looked at is tried again.
 const GLANCES: u32 = 20;
@@ -86,7 +87,7 @@ impl Store {
     fn lock(&self, file: &str, what: &str, note: &str) -> Result<Ownership, Failure> {
         let path = self.folder.join("runs").join(file);
         let io = |e: std::io::Error| not_lockable(&path, &e);
-        let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
+        let mut file = private::open(&path).map_err(io)?;
         for glance in 0.. {
             match file.try_lock() {
                 Ok(()) => break,
