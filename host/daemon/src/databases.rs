@@ -1,12 +1,15 @@
 //! The pipeline's two databases, opened.
 
+use std::path::Path;
+
 use millrace_database::mysql::MySql;
 use millrace_database::postgres::Postgres;
 use millrace_model::{Cancel, Failure};
 use millrace_pipeline::DEFAULT_RETRIES;
+use millrace_runtime::Runtime;
 
 use crate::attempts::attempted;
-use crate::setup::Setup;
+use crate::setup::{Declared, Setup, SetupError};
 
 /// Opens a database, again if its connection is lost meanwhile. One that cannot be reached at all is said at once:
 /// mostly the pipeline names a wrong place.
@@ -34,9 +37,30 @@ pub(crate) struct Databases {
 }
 
 impl Databases {
+    /// Reads a pipeline, and opens its databases while its plugins are loaded: on a machine that has not compiled them
+    /// yet this takes longer than anything else before the first row.
+    pub(crate) async fn open_with(
+        runtime: &Runtime,
+        origin: &Path,
+        cancel: &Cancel,
+    ) -> Result<(Setup, Self), SetupError> {
+        let declared = Declared::read(origin)?;
+        let databases = declared.databases();
+        let cancel = cancel.clone();
+        let opening = tokio::spawn(async move { Self::open_declared(&databases, &cancel).await });
+        let setup = tokio::task::block_in_place(|| declared.load(runtime)).inspect_err(|_| opening.abort())?;
+        let opened = opening
+            .await
+            .map_err(|e| Failure::internal("run.panicked", format!("what opens the databases panicked: {e}")))?;
+        Ok((setup, opened?))
+    }
+
     /// Opens those that have a url.
     pub(crate) async fn open(setup: &Setup, cancel: &Cancel) -> Result<Self, Failure> {
-        let declared = &setup.pipeline.databases;
+        Self::open_declared(&setup.pipeline.databases, cancel).await
+    }
+
+    async fn open_declared(declared: &millrace_pipeline::Databases, cancel: &Cancel) -> Result<Self, Failure> {
         let source = match &declared.source.url {
             Some(url) => {
                 let opened = opened("source", cancel, || Postgres::connect(url, "source", cancel.clone())).await?;

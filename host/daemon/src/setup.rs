@@ -103,28 +103,70 @@ impl Resolver for System {
     }
 }
 
-impl Setup {
-    /// Reads a pipeline's file and checks it.
-    pub(crate) fn read(runtime: &Runtime, origin: &Path) -> Result<Self, SetupError> {
+/// A pipeline's text, understood, before any plugin is loaded.
+pub(crate) struct Declared {
+    pipeline: Pipeline,
+    text: String,
+    origin: PathBuf,
+}
+
+impl Declared {
+    /// Reads a pipeline's file.
+    pub(crate) fn read(origin: &Path) -> Result<Self, SetupError> {
         let text = fs::read_to_string(origin).map_err(|e| {
             Failure::config("pipeline.unreadable", format!("the pipeline {} cannot be read: {e}", origin.display()))
         })?;
-        Self::load(runtime, &text, origin)
+        Self::parse(&text, origin)
+    }
+
+    /// Understands a pipeline's text; `origin` is where it stands.
+    fn parse(text: &str, origin: &Path) -> Result<Self, SetupError> {
+        let origin = std::path::absolute(origin).unwrap_or_else(|_| origin.to_owned());
+        let text = text.to_owned();
+        match Pipeline::parse(&text, &System { folder: folder_of(&origin).to_owned() }) {
+            Ok(pipeline) => Ok(Self { pipeline, text, origin }),
+            Err(diagnostics) => Err(SetupError::Wrong { diagnostics, text, origin }),
+        }
+    }
+
+    /// Its databases.
+    pub(crate) fn databases(&self) -> millrace_pipeline::Databases {
+        self.pipeline.databases.clone()
+    }
+
+    /// Loads its plugins, and lets them check what it says to them.
+    pub(crate) fn load(self, runtime: &Runtime) -> Result<Setup, SetupError> {
+        Setup::check(runtime, self)
+    }
+}
+
+/// Where relative paths of a pipeline start.
+fn folder_of(origin: &Path) -> &Path {
+    origin.parent().unwrap_or(Path::new("."))
+}
+
+impl Setup {
+    /// Reads a pipeline's file and checks it.
+    pub(crate) fn read(runtime: &Runtime, origin: &Path) -> Result<Self, SetupError> {
+        Declared::read(origin)?.load(runtime)
     }
 
     /// Checks a pipeline's text; `origin` is where it stands.
     pub(crate) fn load(runtime: &Runtime, text: &str, origin: &Path) -> Result<Self, SetupError> {
-        let origin = std::path::absolute(origin).unwrap_or_else(|_| origin.to_owned());
-        let folder = origin.parent().unwrap_or(Path::new(".")).to_owned();
-        let wrong = |diagnostics| SetupError::Wrong { diagnostics, text: text.to_owned(), origin: origin.clone() };
-        let pipeline = Pipeline::parse(text, &System { folder: folder.clone() }).map_err(wrong)?;
+        Declared::parse(text, origin)?.load(runtime)
+    }
+
+    fn check(runtime: &Runtime, declared: Declared) -> Result<Self, SetupError> {
+        let Declared { pipeline, text, origin } = declared;
+        let wrong = |diagnostics| SetupError::Wrong { diagnostics, text: text.clone(), origin: origin.clone() };
         let known: Vec<&str> = millrace_bundle::PLUGINS.iter().map(|(name, _)| *name).collect();
         let mut diagnostics = pipeline.check_names(&known);
         let mut kinds = Vec::new();
         let mut problems = Vec::new();
         let mut stages = Vec::new();
-        for (position, declaration) in pipeline.stages.iter().enumerate() {
-            let (kind, found) = match load_stage(runtime, &pipeline, position, &folder) {
+        let loaded = load_stages(runtime, &pipeline, folder_of(&origin));
+        for ((position, declaration), loaded) in pipeline.stages.iter().enumerate().zip(loaded) {
+            let (kind, found) = match loaded {
                 Ok(None) => (None, Vec::new()),
                 Ok(Some(plugin)) => {
                     let found = check_config(&plugin, declaration)?;
@@ -156,7 +198,7 @@ impl Setup {
             diagnostics.sort_by_key(|d| d.span.start);
             return Err(wrong(diagnostics));
         }
-        Ok(Self { pipeline, text: text.to_owned(), origin, stages })
+        Ok(Self { pipeline, text, origin, stages })
     }
 
     /// The stages of a kind, in the pipeline's order.
@@ -191,7 +233,7 @@ impl Setup {
 
     /// Where relative paths of the pipeline start.
     pub(crate) fn folder(&self) -> &Path {
-        self.origin.parent().unwrap_or(Path::new("."))
+        folder_of(&self.origin)
     }
 }
 
@@ -218,6 +260,17 @@ impl LoadedStage {
         let patterns = &self.declaration.columns;
         patterns.is_empty() || patterns.iter().any(|p| p.matches(table, column))
     }
+}
+
+/// Loads the plugins of all stages, each on a thread of its own: what this machine has not compiled yet is compiled on
+/// all of its cores.
+fn load_stages(runtime: &Runtime, pipeline: &Pipeline, folder: &Path) -> Vec<Result<Option<Plugin>, Box<Diagnostic>>> {
+    std::thread::scope(|scope| {
+        let load = |position| scope.spawn(move || load_stage(runtime, pipeline, position, folder));
+        let loading: Vec<_> = (0..pipeline.stages.len()).map(load).collect();
+        let loaded = loading.into_iter().map(std::thread::ScopedJoinHandle::join);
+        loaded.map(|loaded| loaded.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    })
 }
 
 /// Loads the plugin of one stage. None: its name is unknown, which was said already.

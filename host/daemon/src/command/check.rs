@@ -8,7 +8,6 @@ use crate::cli::PipelineArgs;
 use crate::databases::Databases;
 use crate::planner;
 use crate::preflight::{self, Finding, Verdict};
-use crate::setup::Setup;
 
 /// What a check found.
 #[derive(Debug, Serialize)]
@@ -25,8 +24,7 @@ struct Findings {
 
 pub(super) async fn check(home: &Home, arguments: &PipelineArgs) -> Result<Exit, Refusal> {
     let cancel = cancel_on_signal();
-    let setup = Setup::read(&home.runtime, &arguments.pipeline)?;
-    let databases = Databases::open(&setup, &cancel).await?;
+    let (setup, databases) = Databases::open_with(&home.runtime, &arguments.pipeline, &cancel).await?;
     let source = planner::selected_source(&setup, &databases, &cancel).await?;
     let checks = preflight::before_plan(&setup, &databases, &source.tables, &cancel).await?;
     let mut problems: Vec<Failure> = checks.iter().filter_map(|finding| finding.failure.clone()).collect();

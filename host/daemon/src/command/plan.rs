@@ -16,8 +16,7 @@ use crate::setup::Setup;
 
 pub(super) async fn plan(home: &Home, arguments: &PlanArgs) -> Result<Exit, Refusal> {
     let cancel = cancel_on_signal();
-    let setup = Setup::read(&home.runtime, &arguments.pipeline.pipeline)?;
-    let databases = Databases::open(&setup, &cancel).await?;
+    let (setup, databases) = Databases::open_with(&home.runtime, &arguments.pipeline.pipeline, &cancel).await?;
     let planned = planner::plan(&setup, &databases, &cancel).await?;
     if let Some(folder) = &arguments.out {
         write_out(folder, &setup, &planned)?;

@@ -40,8 +40,7 @@ fn approval(yes: bool) -> Approval {
 
 pub(super) async fn run(home: &Home, arguments: &RunArgs) -> Result<Exit, Refusal> {
     let cancel = cancel_on_signal();
-    let setup = Setup::read(&home.runtime, &arguments.pipeline.pipeline)?;
-    let databases = Databases::open(&setup, &cancel).await?;
+    let (setup, databases) = Databases::open_with(&home.runtime, &arguments.pipeline.pipeline, &cancel).await?;
     databases.both()?;
     let (planned, owned) = service::start(&setup, &databases, &home.store, &cancel).await?;
     let json = arguments.pipeline.json;
