@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use millrace_database::TlsOptions;
 use millrace_database::mysql::MySql;
 use millrace_database::postgres::Postgres;
 use millrace_model::{Cancel, Failure};
-use millrace_pipeline::DEFAULT_RETRIES;
+use millrace_pipeline::{DEFAULT_RETRIES, DatabaseDeclaration};
 use millrace_runtime::Runtime;
 
 use crate::attempts::attempted;
@@ -27,6 +28,11 @@ async fn opened<T, F: Future<Output = Result<T, Failure>>>(
     attempted(&format!("opening database {name}"), DEFAULT_RETRIES, cancel, attempt).await?
 }
 
+/// What the pipeline says about the connections to a database.
+fn tls(declared: &DatabaseDeclaration, folder: &Path) -> TlsOptions {
+    TlsOptions { mode: declared.tls, ca: declared.ca.as_ref().map(|path| folder.join(path)) }
+}
+
 /// What a pipeline's databases are when they can be reached.
 #[derive(Clone)]
 pub(crate) struct Databases {
@@ -45,9 +51,9 @@ impl Databases {
         cancel: &Cancel,
     ) -> Result<(Setup, Self), SetupError> {
         let declared = Declared::read(origin)?;
-        let databases = declared.databases();
+        let (databases, folder) = declared.databases();
         let cancel = cancel.clone();
-        let opening = tokio::spawn(async move { Self::open_declared(&databases, &cancel).await });
+        let opening = tokio::spawn(async move { Self::open_declared(&databases, &folder, &cancel).await });
         let setup = tokio::task::block_in_place(|| declared.load(runtime)).inspect_err(|_| opening.abort())?;
         let opened = opening
             .await
@@ -57,13 +63,19 @@ impl Databases {
 
     /// Opens those that have a url.
     pub(crate) async fn open(setup: &Setup, cancel: &Cancel) -> Result<Self, Failure> {
-        Self::open_declared(&setup.pipeline.databases, cancel).await
+        Self::open_declared(&setup.pipeline.databases, setup.folder(), cancel).await
     }
 
-    async fn open_declared(declared: &millrace_pipeline::Databases, cancel: &Cancel) -> Result<Self, Failure> {
+    async fn open_declared(
+        declared: &millrace_pipeline::Databases,
+        folder: &Path,
+        cancel: &Cancel,
+    ) -> Result<Self, Failure> {
         let source = match &declared.source.url {
             Some(url) => {
-                let opened = opened("source", cancel, || Postgres::connect(url, "source", cancel.clone())).await?;
+                let tls = tls(&declared.source, folder);
+                let opened =
+                    opened("source", cancel, || Postgres::connect_with(url, "source", &tls, cancel.clone())).await?;
                 Some(match declared.source.patience {
                     Some(patience) => opened.with_patience(patience),
                     None => opened,
@@ -73,7 +85,9 @@ impl Databases {
         };
         let target = match &declared.target.url {
             Some(url) => {
-                let opened = opened("target", cancel, || MySql::connect(url, "target", cancel.clone())).await?;
+                let tls = tls(&declared.target, folder);
+                let opened =
+                    opened("target", cancel, || MySql::connect_with(url, "target", &tls, cancel.clone())).await?;
                 Some(match declared.target.patience {
                     Some(patience) => opened.with_patience(patience),
                     None => opened,

@@ -15,6 +15,7 @@ mod settings;
 mod slots;
 mod space;
 mod transactions;
+mod transport;
 mod triggers;
 mod versions;
 
@@ -152,6 +153,7 @@ fn listed(names: &[String]) -> String {
 async fn look(subject: &Subject<'_>) -> Result<Vec<Finding>, Failure> {
     let mut findings = Vec::new();
     findings.extend(versions::check(subject));
+    findings.extend(transport::check(subject));
     findings.extend(privileges::check(subject).await?);
     findings.extend(space::check(subject).await?);
     findings.extend(settings::check(subject).await?);

@@ -129,9 +129,9 @@ impl Declared {
         }
     }
 
-    /// Its databases.
-    pub(crate) fn databases(&self) -> millrace_pipeline::Databases {
-        self.pipeline.databases.clone()
+    /// Its databases, and where relative paths start.
+    pub(crate) fn databases(&self) -> (millrace_pipeline::Databases, PathBuf) {
+        (self.pipeline.databases.clone(), folder_of(&self.origin).to_owned())
     }
 
     /// Loads its plugins, and lets them check what it says to them.

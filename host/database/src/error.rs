@@ -39,6 +39,7 @@ impl Place {
             sqlx::Error::Io(cause) if is_connecting(cause) => {
                 self.said(Fault::Transient, "database.unreachable", doing, &cause.to_string())
             }
+            sqlx::Error::Io(cause) if cause.kind() == std::io::ErrorKind::InvalidData => self.handshake(doing, cause),
             sqlx::Error::Io(cause) => {
                 self.said(Fault::Transient, "database.connection-lost", doing, &cause.to_string())
             }
@@ -48,9 +49,7 @@ impl Place {
             sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
                 self.said(Fault::Transient, "database.connection-lost", doing, "the connections were closed")
             }
-            sqlx::Error::Tls(cause) => {
-                self.said(Fault::Config, "database.unreachable", doing, &format!("TLS: {cause}"))
-            }
+            sqlx::Error::Tls(cause) => self.tls(doing, &cause.to_string()),
             sqlx::Error::Protocol(words) => self.said(Fault::Transient, "database.connection-lost", doing, words),
             sqlx::Error::Configuration(_) => {
                 self.said(Fault::Config, "database.bad-url", doing, "its url is not one that the driver understands")
@@ -58,6 +57,32 @@ impl Place {
             other => self.said(Fault::Internal, "database.statement-failed", doing, &other.to_string()),
         };
         failure.with("database", self.name.clone())
+    }
+
+    /// What TLS itself refuses comes as bytes that cannot be understood.
+    fn handshake(&self, doing: &str, cause: &std::io::Error) -> Failure {
+        let words = cause.to_string();
+        let code = match words.contains("certificate") {
+            true => "database.certificate-refused",
+            false => "database.tls-failed",
+        };
+        self.said(Fault::Config, code, doing, &words)
+    }
+
+    fn tls(&self, doing: &str, words: &str) -> Failure {
+        if words.contains("does not support TLS") {
+            self.said(Fault::Config, "database.no-tls", doing, "the server offers no TLS")
+        } else if words.starts_with("Invalid certificate") {
+            // The driver goes on with the file that it was given.
+            self.said(
+                Fault::Config,
+                "database.ca-unreadable",
+                doing,
+                "a certificate that is to be trusted is malformed",
+            )
+        } else {
+            self.said(Fault::Config, "database.tls-failed", doing, words)
+        }
     }
 
     fn postgres(&self, doing: &str, error: &PgDatabaseError) -> Failure {

@@ -19,6 +19,8 @@ mod error;
 mod lease;
 pub mod mysql;
 pub mod postgres;
+mod tls;
 mod url;
 
 pub use catalog::CatalogLimits;
+pub use tls::{Certificate, TlsOptions, Transport};

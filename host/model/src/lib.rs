@@ -22,6 +22,7 @@ pub mod reject;
 pub mod schema;
 pub mod stage;
 pub mod switching;
+pub mod tls;
 
 pub use cancel::Cancel;
 pub use change::{Change, ChangeKind};
@@ -36,3 +37,4 @@ pub use schema::{
 };
 pub use stage::{Description, Problem, StageKind};
 pub use switching::{Artefact, ArtefactKind, Removal, Step, Swap};
+pub use tls::Tls;

@@ -6,8 +6,8 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use millrace_model::RejectValues;
 use millrace_model::stage::StageKind;
+use millrace_model::{RejectValues, Tls};
 use secrecy::SecretString;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -108,6 +108,13 @@ pub struct DatabaseDeclaration {
     /// still at work on it. None: 30 s.
     #[serde(serialize_with = "as_optional_milliseconds", rename = "patience_ms")]
     pub patience: Option<Duration>,
+    /// What is asked of its connections. None: what its URL says, or TLS on the way to another machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+    /// Of `tls = "verify"`: a file of certificates that are trusted besides the system's, relative to the pipeline's
+    /// folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
 }
 
 /// One stage.

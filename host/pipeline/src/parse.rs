@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use millrace_model::Tls;
 use millrace_model::plan::KeptRows;
 use secrecy::{ExposeSecret, SecretString};
 use toml::de::DeTable;
@@ -18,7 +20,7 @@ use crate::variable::{Resolver, Template};
 
 const PIPELINE_KEYS: &[&str] = &["name", "databases", "tables", "stage"];
 pub(crate) const DATABASES_KEYS: &[&str] = &["source", "target"];
-const DATABASE_KEYS: &[&str] = &["url", "dialect", "patience"];
+const DATABASE_KEYS: &[&str] = &["url", "dialect", "patience", "tls", "ca"];
 const TABLES_KEYS: &[&str] = &["include", "exclude", "rename", "rows"];
 const DIALECTS: &[&str] = &["postgres", "oceanbase", "mysql", "mariadb"];
 
@@ -130,7 +132,18 @@ fn database(section: &Section<'_>, resolver: &dyn Resolver, report: &mut Report<
     });
     let url = optional(section.get("url"), report, |field, report| url(field, resolver, report));
     let patience = optional(section.get("patience"), report, duration);
-    let (dialect, url, patience) = (dialect?, url?, patience?);
+    let tls = optional(section.get("tls"), report, tls);
+    let ca = optional(section.get("ca"), report, |field, report| field.text(report).map(PathBuf::from));
+    let (dialect, url, patience, tls, ca) = (dialect?, url?, patience?, tls?, ca?);
+    if let (Some(field), true) = (section.get("ca"), tls != Some(Tls::Verify)) {
+        report.add_with_help(
+            field.span,
+            "pipeline.bad-tls",
+            "`ca` says whose certificates are trusted, and nothing asks for one",
+            "write `tls = \"verify\"` beside it, or leave it out",
+        );
+        return None;
+    }
     let (template, url) = url.unzip();
     if let (Some(dialect), Some(url), Some(field)) = (&dialect, &url, section.get("dialect")) {
         let is_postgres = family(url) == Some("postgres");
@@ -140,7 +153,18 @@ fn database(section: &Section<'_>, resolver: &dyn Resolver, report: &mut Report<
             return None;
         }
     }
-    Some(DatabaseDeclaration { url, template, dialect, patience })
+    Some(DatabaseDeclaration { url, template, dialect, patience, tls, ca })
+}
+
+fn tls(field: &Field<'_>, report: &mut Report<'_>) -> Option<Tls> {
+    let text = field.text(report)?;
+    let found = Tls::parse(text);
+    if found.is_none() {
+        let message = format!("{text:?} cannot be asked of a connection: it is off, prefer, require or verify");
+        let help = did_you_mean(text, &Tls::ALL.map(Tls::as_str));
+        report.add_with_help(field.span.clone(), "pipeline.bad-tls", message, help);
+    }
+    found
 }
 
 /// Reads a value that may be left out: the outer None is a mistake, the inner None that it is not there.

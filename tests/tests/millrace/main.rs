@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod archives;
-mod clusters;
 mod building;
+mod clusters;
 mod copiers;
 mod cutover;
 mod damages;
@@ -16,6 +16,7 @@ mod hooks;
 mod hostile;
 mod incremental;
 mod kills;
+mod mariadb;
 mod mutations;
 mod networks;
 mod newcomers;
@@ -30,6 +31,7 @@ mod requests;
 mod serving;
 mod sources;
 mod states;
+mod transport;
 mod validating;
 mod values;
 mod whole;

@@ -46,6 +46,7 @@ async fn a_check_looks_at_everything_and_finds_nothing_wrong_with_a_plain_table(
     assert!(ours.is_empty(), "{codes:?}");
     let wanted = [
         "versions",
+        "transport",
         "privileges",
         "space",
         "time-zone",

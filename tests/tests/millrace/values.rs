@@ -6,7 +6,6 @@
 //! where it is tried every time.
 
 mod cases;
-mod mariadb;
 mod properties;
 mod random;
 
@@ -18,10 +17,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use cases::{CASES, Case, Fate, quote};
-use mariadb::MariaDb;
 use millrace_test_engines::{Database, oceanbase, postgres18};
 use random::Random;
 
+use crate::mariadb::MariaDb;
 use crate::millrace;
 
 /// Random values of each type in one round.
@@ -95,7 +94,7 @@ async fn values_of_every_type_arrive_or_are_rejected_with_their_code() -> Result
 
 #[tokio::test]
 async fn values_of_every_type_but_vectors_arrive_in_mariadb() -> Result<()> {
-    let Some(server) = MariaDb::start().await? else {
+    let Some(server) = MariaDb::start(&[]).await? else {
         eprintln!("MariaDB as a target was not tried: mariadbd is not installed");
         return Ok(());
     };

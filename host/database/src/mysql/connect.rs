@@ -21,6 +21,7 @@ use crate::catalog::{Asker, CatalogLimits};
 use crate::dialect::mysql::{one_statement, quote_name, quote_table, quote_text};
 use crate::error::{Place, is_disconnect, mysql_number};
 use crate::lease::{Activity, Lease, PATIENCE, Watch};
+use crate::tls::{Demand, TlsOptions, Transport};
 
 /// How long a connection may take to be made, or to become free.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -46,6 +47,7 @@ pub struct MySql {
     pub(crate) place: Place,
     pub(crate) bridge: Bridge,
     server: Arc<ServerFacts>,
+    transport: Transport,
     patience: Duration,
     /// Which sessions can be listed, once somebody has asked.
     pub(super) extent: Arc<OnceCell<Extent>>,
@@ -61,19 +63,45 @@ struct ServerFacts {
     lower_case_table_names: u8,
     max_allowed_packet: u64,
     read_only: bool,
+    /// Of TLS. None: there is none, or it does not say.
+    protocol: Option<String>,
 }
 
 impl MySql {
+    /// [`MySql::connect_with`], with nothing said about TLS but in the URL.
+    ///
+    /// # Errors
+    /// As [`MySql::connect_with`].
+    pub async fn connect(url: &SecretString, name: &str, cancel: Cancel) -> Result<Self, Failure> {
+        Self::connect_with(url, name, &TlsOptions::default(), cancel).await
+    }
+
     /// Opens the database that `[databases]` calls `name`.
     ///
     /// # Errors
     /// `database.bad-url`, `database.unreachable`, `database.wrong-password`, `database.unknown-database`,
-    /// `database.not-mysql`, `database.oracle-mode`, or `database.setting-not-taken`.
-    pub async fn connect(url: &SecretString, name: &str, cancel: Cancel) -> Result<Self, Failure> {
+    /// `database.not-mysql`, `database.oracle-mode`, `database.setting-not-taken`, `database.no-tls`,
+    /// `database.certificate-refused`, `database.tls-failed`, `database.ca-unreadable`, or
+    /// `database.tls-contradiction`.
+    pub async fn connect_with(
+        url: &SecretString,
+        name: &str,
+        tls: &TlsOptions,
+        cancel: Cancel,
+    ) -> Result<Self, Failure> {
         let options = parse(url, name)?;
         let place = Place { name: name.to_owned(), address: format!("{}:{}", options.get_host(), options.get_port()) };
         let bridge = Bridge::new(&cancel, place.to_string());
-        let server = Arc::new(bridge.run(first_contact(&options, &place)).await?);
+        let (mut demand, mut options) = Demand::new(tls, url.expose_secret(), options, &place)?;
+        let server = match bridge.run(first_contact(&options, &place)).await {
+            Err(failure) => {
+                (demand, options) = demand.without(options, failure)?;
+                bridge.run(first_contact(&options, &place)).await?
+            }
+            server => server?,
+        };
+        let server = Arc::new(server);
+        let transport = demand.met(server.protocol.clone());
         let dialect = server.dialect;
         let pool = MySqlPoolOptions::new()
             .max_connections(MAX_CONNECTIONS)
@@ -87,7 +115,7 @@ impl MySql {
                 })
             })
             .connect_lazy_with(options);
-        let opened = Self { pool, place, bridge, server, patience: PATIENCE, extent: Arc::default() };
+        let opened = Self { pool, place, bridge, server, transport, patience: PATIENCE, extent: Arc::default() };
         opened.bridge.run(opened.verify_settings()).await?;
         Ok(opened)
     }
@@ -117,6 +145,11 @@ impl MySql {
     /// `@@version_comment`: what stands behind the version that it announces.
     pub fn banner(&self) -> &str {
         &self.server.banner
+    }
+
+    /// How it is spoken with.
+    pub fn transport(&self) -> &Transport {
+        &self.transport
     }
 
     /// The key in `[databases]`.
@@ -503,6 +536,9 @@ async fn first_contact(options: &MySqlConnectOptions, place: &Place) -> Result<S
     let number = |name: &str| variable(name).and_then(|v| v.parse::<u64>().ok());
     let on =
         |name: &str| variable(name).is_some_and(|v| matches!(v.to_ascii_uppercase().as_str(), "ON" | "1" | "TRUE"));
+    let asking = read_rows(&mut connection, "SHOW SESSION STATUS LIKE 'Ssl_version'".to_owned());
+    // A proxy in between may not know.
+    let protocol = asking.await.ok().and_then(|rows| rows.into_iter().next()?.into_iter().nth(1)?);
     let facts = ServerFacts {
         dialect,
         version,
@@ -511,6 +547,7 @@ async fn first_contact(options: &MySqlConnectOptions, place: &Place) -> Result<S
         lower_case_table_names: number("lower_case_table_names").map_or(0, |n| u8::try_from(n).unwrap_or(0)),
         max_allowed_packet: number("max_allowed_packet").unwrap_or(4 << 20),
         read_only: on("read_only") || on("super_read_only"),
+        protocol: protocol.filter(|protocol| !protocol.is_empty()),
     };
     let _ = connection.close().await;
     Ok(facts)

@@ -19,6 +19,7 @@ use crate::bridge::Bridge;
 use crate::catalog::{Asker, CatalogLimits};
 use crate::error::{Place, is_disconnect};
 use crate::lease::{Activity, Lease, PATIENCE, Watch};
+use crate::tls::{Demand, TlsOptions, Transport};
 
 /// How long a connection may take to be made, or to become free.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -42,16 +43,31 @@ pub struct Postgres {
     pub(super) bridge: Bridge,
     version: Arc<str>,
     version_number: u32,
+    transport: Transport,
     patience: Duration,
 }
 
 impl Postgres {
+    /// [`Postgres::connect_with`], with nothing said about TLS but in the URL.
+    ///
+    /// # Errors
+    /// As [`Postgres::connect_with`].
+    pub async fn connect(url: &SecretString, name: &str, cancel: Cancel) -> Result<Self, Failure> {
+        Self::connect_with(url, name, &TlsOptions::default(), cancel).await
+    }
+
     /// Opens the database that `[databases]` calls `name`.
     ///
     /// # Errors
-    /// `database.bad-url`, `database.unreachable`, `database.wrong-password`, `database.unknown-database`, or
-    /// `database.not-postgres`.
-    pub async fn connect(url: &SecretString, name: &str, cancel: Cancel) -> Result<Self, Failure> {
+    /// `database.bad-url`, `database.unreachable`, `database.wrong-password`, `database.unknown-database`,
+    /// `database.not-postgres`, `database.no-tls`, `database.certificate-refused`, `database.tls-failed`,
+    /// `database.ca-unreadable`, or `database.tls-contradiction`.
+    pub async fn connect_with(
+        url: &SecretString,
+        name: &str,
+        tls: &TlsOptions,
+        cancel: Cancel,
+    ) -> Result<Self, Failure> {
         let options = parse(url, name)?;
         let place = Place {
             name: name.to_owned(),
@@ -61,7 +77,16 @@ impl Postgres {
             ),
         };
         let bridge = Bridge::new(&cancel, place.to_string());
-        let (version, version_number) = bridge.run(first_contact(&options, &place)).await?;
+        let (mut demand, mut options) = Demand::new(tls, url.expose_secret(), options, &place)?;
+        let answer = match bridge.run(first_contact(&options, &place)).await {
+            Err(failure) => {
+                (demand, options) = demand.without(options, failure)?;
+                bridge.run(first_contact(&options, &place)).await?
+            }
+            answer => answer?,
+        };
+        let ServerFacts { version, version_number, protocol } = answer;
+        let transport = demand.met(protocol);
         let pool = PgPoolOptions::new()
             .max_connections(MAX_CONNECTIONS)
             .acquire_timeout(CONNECT_TIMEOUT)
@@ -72,7 +97,7 @@ impl Postgres {
                 Box::pin(async move { connection.execute(sqlx::raw_sql(SETTINGS)).await.map(|_| ()) })
             })
             .connect_lazy_with(options);
-        Ok(Self { pool, place, bridge, version: version.into(), version_number, patience: PATIENCE })
+        Ok(Self { pool, place, bridge, version: version.into(), version_number, transport, patience: PATIENCE })
     }
 
     /// The same pool under another wish to stop: for what must happen after a run was cancelled.
@@ -95,6 +120,11 @@ impl Postgres {
     /// `server_version_num`: 180004.
     pub fn version_number(&self) -> u32 {
         self.version_number
+    }
+
+    /// How it is spoken with.
+    pub fn transport(&self) -> &Transport {
+        &self.transport
     }
 
     /// The key in `[databases]`.
@@ -296,9 +326,17 @@ fn parse(url: &SecretString, name: &str) -> Result<PgConnectOptions, Failure> {
     Ok(options.disable_statement_logging())
 }
 
+/// What the server said about itself when it was opened.
+struct ServerFacts {
+    version: String,
+    version_number: u32,
+    /// Of TLS. None: there is none, or it does not say.
+    protocol: Option<String>,
+}
+
 /// One connection outside the pool: the pool would retry a refused one until its time is up, and then say only
 /// that.
-async fn first_contact(options: &PgConnectOptions, place: &Place) -> Result<(String, u32), Failure> {
+async fn first_contact(options: &PgConnectOptions, place: &Place) -> Result<ServerFacts, Failure> {
     let failure = |e| place.failure("connect", &e);
     let connecting = tokio::time::timeout(CONNECT_TIMEOUT, options.connect());
     let mut connection = match connecting.await {
@@ -320,9 +358,12 @@ async fn first_contact(options: &PgConnectOptions, place: &Place) -> Result<(Str
     if !banner.starts_with("PostgreSQL") {
         return Err(not_postgres(place));
     }
+    let asking = connection.fetch_optional("SELECT version FROM pg_catalog.pg_stat_ssl WHERE pid = pg_backend_pid()");
+    // A proxy in between may not know.
+    let protocol = asking.await.ok().flatten().and_then(|row| row.try_get(0).ok()).flatten();
     let _ = sqlx::Connection::close(connection).await;
-    let short = version.split(' ').next().unwrap_or_default().to_owned();
-    Ok((short, u32::try_from(number).unwrap_or_default()))
+    let version = version.split(' ').next().unwrap_or_default().to_owned();
+    Ok(ServerFacts { version, version_number: u32::try_from(number).unwrap_or_default(), protocol })
 }
 
 fn not_postgres(place: &Place) -> Failure {

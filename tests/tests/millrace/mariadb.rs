@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 const NOBODY: (&str, u32) = ("nobody", 65_534);
 
 /// A running server.
-pub(super) struct MariaDb {
+pub(crate) struct MariaDb {
     _process: Child,
     _folder: TempDir,
     url: String,
@@ -28,8 +28,8 @@ fn program() -> Option<PathBuf> {
 }
 
 impl MariaDb {
-    /// None: it is not installed.
-    pub(super) async fn start() -> Result<Option<Self>> {
+    /// With these options besides. None: it is not installed.
+    pub(crate) async fn start(more: &[String]) -> Result<Option<Self>> {
         let Some(program) = program() else { return Ok(None) };
         let base = program.ancestors().nth(2).context("a program in a folder")?.to_owned();
         let folder = tempfile::tempdir()?;
@@ -51,6 +51,7 @@ impl MariaDb {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let process = Command::new(&program)
             .args(&options)
+            .args(more)
             .args([format!("--port={port}"), "--bind-address=127.0.0.1".to_owned()])
             .args([
                 format!("--socket={}", data.join("socket").display()),
@@ -73,7 +74,7 @@ impl MariaDb {
     }
 
     /// An empty database.
-    pub(super) async fn fresh_database(&self) -> Result<Database> {
+    pub(crate) async fn fresh_database(&self) -> Result<Database> {
         let name = "arrivals".to_owned();
         millrace_test_engines::run_sql(&format!("{}/mysql", self.url), &format!("CREATE DATABASE {name}")).await?;
         Ok(Database { url: format!("{}/{name}", self.url), name, kind: Kind::OceanBase })
