@@ -37,7 +37,7 @@ fn not_written(path: &Path, why: &dyn std::fmt::Display) -> Failure {
 
 impl Place {
     pub(super) fn open(folder: &Path, table: &TableName, run: &str) -> Result<Self, Failure> {
-        fs::create_dir_all(folder).map_err(|e| not_written(folder, &e))?;
+        create_folder(folder).map_err(|e| not_written(folder, &e))?;
         let stem = stem(table, run);
         let part = folder.join(format!("{stem}.part"));
         Ok(Self { folder: folder.to_owned(), stem, part, is_finished: false })
@@ -49,8 +49,11 @@ impl Place {
 
     /// An attempt that was cut off may have left its file behind; one that is still at work holds it locked.
     pub(super) fn writer(&self) -> Result<Writer, Failure> {
-        let opened = File::options().write(true).create(true).truncate(false).open(&self.part);
-        let file = opened.map_err(|e| self.failed(&e))?;
+        let mut options = File::options();
+        options.write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&self.part).map_err(|e| self.failed(&e))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => return Err(self.failed(&"another process is writing it")),
@@ -115,6 +118,16 @@ impl Drop for Place {
     }
 }
 
+/// Makes the folder, where it is missing, for its owner alone: whole tables lie in it. One that is there is shared with
+/// whomever it is shared with; the archives in it are not.
+fn create_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
 /// The name without what it ends with. Letters, digits, `_` and `-` of the table's name are for people; what makes it
 /// the only one is the hash of the exact names of schema, table and run.
 fn stem(table: &TableName, run: &str) -> String {
@@ -158,6 +171,20 @@ mod tests {
         let different: std::collections::HashSet<String> = all.iter().map(|stem| stem.to_lowercase()).collect();
         assert_eq!(different.len(), all.len(), "{all:?}");
         assert!(all.iter().all(|stem| stem.len() < 200), "{all:?}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_but_its_owner_can_read_an_archive() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = parent.path().join("archives/of-shop");
+        let archive = written(&folder, "t", "rows");
+        assert_eq!([mode(&archive), mode(&folder), mode(&parent.path().join("archives"))], [0o600, 0o700, 0o700]);
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o750)).expect("ours");
+        assert_eq!(mode(&written(&folder, "u", "rows")), 0o600);
+        assert_eq!(mode(&folder), 0o750, "somebody shares the folder");
     }
 
     #[test]
