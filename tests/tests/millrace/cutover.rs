@@ -337,6 +337,25 @@ async fn accounts_are_locked_while_names_are_swapped_and_never_longer() -> Resul
 }
 
 #[tokio::test]
+async fn a_rehearsal_of_table_locks_drops_no_table_of_anybody_else() -> Result<()> {
+    // Of its own: the locks need a setting of the whole server.
+    let engine = Engine::start(Kind::OceanBase).await?;
+    let target = engine.fresh_database("items").await?;
+    target
+        .run_sql("CREATE TABLE millrace_fence_a (id int PRIMARY KEY); INSERT INTO millrace_fence_a VALUES (7)")
+        .await?;
+    let changed = Changed::open_in(target.clone(), "fence = \"tables\"", "").await?;
+    let fence = changed.run().await?.expect(0)?.json()?["report"]["switch"]["fence"].clone();
+    assert!(fence.as_str().is_some_and(|fence| fence.starts_with("table locks on 1 ")), "rehearsed, and used: {fence}");
+    assert_eq!(target.query_text("SELECT id FROM millrace_fence_a").await?, [[Some("7".to_owned())]]);
+    let names = names_of_tables(&target).await?;
+    assert!(!names.iter().any(|name| name.contains("fence") && name.contains("_tmp_")), "{names:?}");
+    let listed = target.query_text("SELECT table_name FROM millrace_tables WHERE table_name LIKE '%fence%'").await?;
+    assert!(listed.is_empty(), "{listed:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_the_cleaner_archives_can_be_restored() -> Result<()> {
     let changed = Changed::open("", "archive = \"kept\"").await?;
     changed.run().await?.expect(0)?;
