@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use millrace_columnar::{Batch, RowHasher};
 use millrace_model::capability::{CatalogSession, TableAdmin, TablePair, TextRows};
-use millrace_model::comparison::{Difference, Digest, KeyRange, RowDifferences};
+use millrace_model::comparison::{Difference, Digest, KeyRange, Reading, RowDifferences};
 use millrace_model::schema::DatabaseModel;
 use millrace_model::switching::{Artefact, ArtefactKind, Removal, Swap};
 use millrace_model::{Column, Failure, Layout, LogicalType, Table, TableName};
@@ -130,7 +130,7 @@ impl TablePair for Silent {
         assert!(rows_each >= 100, "ranges of {rows_each} rows are not asked for");
         Ok(vec![KeyRange::default()])
     }
-    fn digests(&mut self, _: &[KeyRange]) -> Result<Vec<(Digest, Digest)>, Failure> {
+    fn digests(&mut self, _: &[KeyRange], _: Reading) -> Result<Vec<(Digest, Digest)>, Failure> {
         Ok(Vec::new())
     }
     fn differences(&mut self, _: &[KeyRange], limit: u32) -> Result<RowDifferences, Failure> {

@@ -10,7 +10,7 @@ wit_bindgen::generate!({ path: "../../../wit", world: "validator-plugin" });
 
 use common::{face, misbehave, verdict, with};
 use exports::millrace::stage::validator::{Finding, Guest, TablePair, Validation, Verdict};
-use millrace::stage::comparison::KeyRange;
+use millrace::stage::comparison::{KeyRange, Reading};
 use millrace::stage::failure::Error;
 
 struct Hostile;
@@ -46,7 +46,7 @@ impl Guest for Hostile {
                 for bound in bounds {
                     let bound: Vec<String> = bound.iter().map(|part| (*part).to_owned()).collect();
                     let range = KeyRange { lower: Some(bound.clone()), upper: Some(bound) };
-                    let _ = pair.digests(&[range.clone()]);
+                    let _ = pair.digests(&[range.clone()], Reading::Again);
                     let _ = pair.differences(&[range], 10);
                 }
                 Err(verdict(&[]))
