@@ -7,11 +7,14 @@
 mod admin;
 pub mod archive;
 mod bookkeeping;
+mod claims;
 mod collation;
 mod connect;
 mod encode;
 mod fence;
 mod floor;
+mod identity;
+mod makers;
 mod neighbours;
 mod origin;
 mod orphans;
@@ -29,10 +32,13 @@ mod writer;
 
 pub use admin::{Admin, AdminOptions, over_budget};
 pub use bookkeeping::{BOOKKEEPING_TABLES, Bookkeeping, MadeTable, RunRow, StoredChunk, StoredReject, TableRole};
+pub use claims::{Claim, LEASE};
 pub use collation::Folding;
 pub use connect::MySql;
 pub use fence::{FenceMeans, Locks};
 pub use floor::ReadyStatements;
+pub use identity::TableId;
+pub use makers::{Maker, maker_of};
 pub use neighbours::ForeignKeyFound;
 pub use origin::Origin;
 pub use orphans::Orphans;

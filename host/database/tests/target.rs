@@ -297,3 +297,60 @@ async fn failures_to_connect_have_codes_and_no_secrets() {
     let cancelled = MySql::connect(&sides.target_database.url.clone().into(), "target", cancel).await;
     assert_eq!(cancelled.err().unwrap().code, "run.cancelled");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_is_known_under_another_name_and_not_taken_for_one_that_was_made_in_its_place() {
+    let sides = sides("h_identity").await;
+    let database = &sides.target_database;
+    database.run_sql("CREATE TABLE t (id INT NOT NULL PRIMARY KEY, n INT)").await.unwrap();
+    let account = format!("app_{}", database.name);
+    let url = database.create_account(&account, "ALL").await.unwrap();
+    let limited = MySql::connect(&url.into(), "target", Cancel::new()).await.unwrap();
+    for target in [&sides.target, &limited] {
+        let id = async |name: &str| target.table_ids(&[TableName::bare(name)]).await.unwrap().into_values().next();
+        let first = id("t").await.unwrap();
+        database.run_sql("RENAME TABLE t TO elsewhere; CREATE INDEX i ON elsewhere (n)").await.unwrap();
+        assert_eq!(id("t").await, None);
+        assert_eq!(id("elsewhere").await, Some(first.clone()));
+        database.run_sql("CREATE TABLE t (id INT NOT NULL PRIMARY KEY, n INT)").await.unwrap();
+        assert_eq!(id("t").await.unwrap().same(&first), Some(false));
+        database.run_sql("DROP TABLE elsewhere").await.unwrap();
+    }
+    let seen_by =
+        async |target: &MySql| target.table_ids(&[TableName::bare("t")]).await.unwrap()[&TableName::bare("t")].clone();
+    assert_eq!(seen_by(&limited).await.same(&seen_by(&sides.target).await), None, "the limited account sees no number");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_is_claimed_by_one_process_until_it_gives_it_back_or_is_long_silent() {
+    let sides = sides("h_claims").await;
+    let books = sides.target.bookkeeping();
+    books.create().await.unwrap();
+    let tables =
+        |names: &[&str]| names.iter().map(|name| TableName::bare(*name)).collect::<std::collections::BTreeSet<_>>();
+    let claim = async |holder: &str, run: &str, names: &[&str], dead: &[String]| {
+        books.claim(holder, run, "shop", &tables(names), dead).await.unwrap()
+    };
+    assert!(claim("h1", "r1", &["a", "b"], &[]).await.is_empty());
+    let in_the_way = claim("h2", "r2", &["b", "c"], &[]).await;
+    assert_eq!(in_the_way.len(), 1);
+    assert_eq!((in_the_way[0].run.as_str(), in_the_way[0].is_held), ("r1", true));
+    assert!(claim("h3", "r3", &["c"], &[]).await.is_empty(), "who was refused holds nothing");
+    assert!(books.renew_claims("h1").await.unwrap());
+    // Its own run takes it over at once, and so does who knows that it is dead.
+    assert!(claim("h4", "r1", &["a", "b"], &[]).await.is_empty());
+    assert!(!books.renew_claims("h1").await.unwrap());
+    assert!(claim("h5", "r5", &["a"], &["r1".to_owned()]).await.is_empty());
+    books.release("h5").await.unwrap();
+    assert!(claim("h6", "r6", &["a"], &[]).await.is_empty());
+    sides
+        .target_database
+        .run_sql("UPDATE millrace_claims SET renewed_at = renewed_at - INTERVAL 1 MINUTE")
+        .await
+        .unwrap();
+    assert!(claim("h7", "r7", &["a", "b", "c"], &[]).await.is_empty(), "nobody has renewed them");
+    let both = tables(&["d", "e"]);
+    let (x, y) = tokio::join!(books.claim("x", "x", "shop", &both, &[]), books.claim("y", "y", "shop", &both, &[]));
+    let won = [x, y].into_iter().filter(|in_the_way| in_the_way.as_ref().unwrap().is_empty()).count();
+    assert_eq!(won, 1);
+}

@@ -364,13 +364,13 @@ fn among<'a>(
 }
 
 /// How the target tells names apart.
-fn folding(target: &MySql) -> impl Fn(&str) -> String + use<> {
+pub(super) fn folding(target: &MySql) -> impl Fn(&str) -> String + use<> {
     let folds = target.lower_case_table_names() != 0;
     move |name| if folds { name.to_lowercase() } else { name.to_owned() }
 }
 
 /// A table's schema and name, as the target tells them apart.
-fn place_of(target: &MySql, table: &TableName) -> (String, String) {
+pub(super) fn place_of(target: &MySql, table: &TableName) -> (String, String) {
     let schema = if table.schema.is_empty() { target.database() } else { table.schema.as_str() };
     let fold = folding(target);
     (fold(schema), fold(&table.name))

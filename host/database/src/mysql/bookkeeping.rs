@@ -1,9 +1,10 @@
 //! What runs left on this target, kept on the target itself.
 //!
-//! Four tables. `millrace_tables` lists every shadow and backup before it exists, so that nothing is ever dropped that
+//! Six tables. `millrace_tables` lists every shadow and backup before it exists, so that nothing is ever dropped that
 //! a run did not make. `millrace_chunks` has one row for each committed chunk, claimed first and completed last in the
 //! chunk's own transaction: whether a chunk is done has one answer, whatever broke. `millrace_rejects` holds the rows
-//! that were left out, `millrace_runs` which run wrote here.
+//! that were left out, `millrace_runs` which run wrote here and where it stands, `millrace_live` which run made which
+//! table live, `millrace_claims` which process works on which table now.
 //!
 //! Reading never creates them: where they are missing, they are empty.
 
@@ -18,9 +19,11 @@ use crate::dialect::mysql::quote_text;
 use crate::error::mysql_number;
 
 /// The tables of the books, which are no part of anybody's model.
-pub const BOOKKEEPING_TABLES: [&str; 4] = ["millrace_runs", "millrace_tables", "millrace_chunks", "millrace_rejects"];
+pub const BOOKKEEPING_TABLES: [&str; 6] =
+    ["millrace_runs", "millrace_tables", "millrace_chunks", "millrace_rejects", "millrace_live", "millrace_claims"];
 
-const CREATE: [&str; 4] = [
+/// In the order of [`BOOKKEEPING_TABLES`].
+const CREATE: [&str; 6] = [
     "CREATE TABLE IF NOT EXISTS millrace_runs (
         run VARCHAR(64) NOT NULL, pipeline VARCHAR(255) NOT NULL, state VARCHAR(32) NOT NULL,
         changed_at DATETIME(6) NOT NULL, PRIMARY KEY (run)
@@ -43,10 +46,18 @@ const CREATE: [&str; 4] = [
         value LONGTEXT, code VARCHAR(128) NOT NULL, reason LONGTEXT NOT NULL,
         PRIMARY KEY (run, table_name, chunk, number)
     ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin",
+    "CREATE TABLE IF NOT EXISTS millrace_live (
+        table_name VARCHAR(128) NOT NULL, run VARCHAR(64) NOT NULL, pipeline VARCHAR(255) NOT NULL,
+        table_id VARCHAR(128), live_since DATETIME(6) NOT NULL, PRIMARY KEY (table_name, run)
+    ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin",
+    "CREATE TABLE IF NOT EXISTS millrace_claims (
+        table_name VARCHAR(128) NOT NULL, holder VARCHAR(128) NOT NULL, run VARCHAR(64) NOT NULL,
+        pipeline VARCHAR(255) NOT NULL, renewed_at DATETIME(6) NOT NULL, PRIMARY KEY (table_name)
+    ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin",
 ];
 
 /// How many tables one statement lists, or takes off the list.
-const TABLES_A_STATEMENT: usize = 500;
+pub(super) const TABLES_A_STATEMENT: usize = 500;
 
 /// Between why a row is in quarantine and why it could not be tried again.
 const NOTE: &str = "; not tried again: ";
@@ -189,13 +200,17 @@ impl Bookkeeping {
         }
     }
 
-    /// Creates the tables that are missing.
+    /// Creates the tables that are missing: all of them, or those that an earlier version did not have.
     ///
     /// # Errors
     /// What the database says.
     pub async fn create(&self) -> Result<(), Failure> {
-        for statement in CREATE {
-            self.write("create the bookkeeping tables", statement).await?;
+        let names: Vec<TableName> = BOOKKEEPING_TABLES.iter().map(|table| name(table)).collect();
+        let there = self.target.existing_tables(&names).await?;
+        for (table, statement) in names.iter().zip(CREATE) {
+            if !there.contains(table) {
+                self.write("create the bookkeeping tables", statement).await?;
+            }
         }
         Ok(())
     }
@@ -497,7 +512,7 @@ impl Bookkeeping {
         })
     }
 
-    fn texts<const N: usize>(&self, row: Vec<Option<String>>) -> Result<[String; N], Failure> {
+    pub(super) fn texts<const N: usize>(&self, row: Vec<Option<String>>) -> Result<[String; N], Failure> {
         let texts: Vec<String> = row.into_iter().map(Option::unwrap_or_default).collect();
         texts.try_into().map_err(|_| self.unreadable("a row with another number of columns"))
     }
@@ -516,11 +531,11 @@ impl Bookkeeping {
         )
     }
 
-    async fn write(&self, doing: &str, sql: &str) -> Result<(), Failure> {
+    pub(super) async fn write(&self, doing: &str, sql: &str) -> Result<(), Failure> {
         self.target.bridge.run(self.target.execute_for(doing, sql)).await.map(|_| ())
     }
 
-    async fn read(&self, doing: &str, sql: String) -> Result<Vec<Vec<Option<String>>>, Failure> {
+    pub(super) async fn read(&self, doing: &str, sql: String) -> Result<Vec<Vec<Option<String>>>, Failure> {
         let reading = async {
             let mut connection = self.target.acquire().await?;
             let watch = connection.watch();
@@ -541,7 +556,7 @@ impl Bookkeeping {
 }
 
 /// A name as [`TableName`]'s Display spells it in a database without schemas.
-fn name(text: &str) -> TableName {
+pub(super) fn name(text: &str) -> TableName {
     TableName::bare(text)
 }
 
