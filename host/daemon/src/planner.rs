@@ -20,9 +20,9 @@ use crate::clock;
 use crate::databases::Databases;
 use crate::setup::{Setup, blocking};
 
-pub(crate) use fingerprint::fingerprint;
+pub(crate) use fingerprint::{ForeignKeys, fingerprint, shape};
 pub(crate) use mapping::add_profiles;
-pub(crate) use models::{selected_source, selected_target};
+pub(crate) use models::{selected_source, selected_target, whole_target};
 
 /// From this size on, indexes are made after the rows. Adding one to a table with rows costs OceanBase about a third of
 /// a second whatever the table's size, to an empty one a fiftieth of that; maintaining it while rows arrive costs
@@ -169,14 +169,13 @@ fn first_free(from_second: u64, entropy: u64, taken: &BTreeSet<String>) -> RunId
     }
 }
 
-/// What separates the shadows of a plan from what they were planned to be.
+/// What separates the shadows of a plan, as the target's model has them now, from what they were planned to be.
 pub(crate) async fn changes_of_shadows(
     setup: &Setup,
-    databases: &Databases,
+    mut current: DatabaseModel,
     plan: &Plan,
     cancel: &Cancel,
 ) -> Result<Vec<Change>, Failure> {
-    let mut current = models::load_model(setup, databases, millrace_pipeline::DatabaseName::Target, cancel).await?;
     let live: BTreeMap<&TableName, &TableName> =
         plan.builds().filter_map(|table| Some((table.shadow.as_ref()?, &table.target))).collect();
     current.tables.retain(|table| live.contains_key(&table.name));
@@ -224,7 +223,8 @@ pub(crate) fn target_names(
     Ok(names)
 }
 
-async fn diff(
+/// What separates one model of the target from another, in the differ's words.
+pub(crate) async fn diff(
     setup: &Setup,
     desired: &DatabaseModel,
     current: &DatabaseModel,

@@ -5,6 +5,7 @@
 //! [`execute()`] too, which skips what is done and looks in the database where the outcome is unknown;
 //! [`rollback()`] undoes what applications see, the last first.
 
+mod claim;
 mod clean;
 mod context;
 mod copy;
@@ -16,6 +17,7 @@ mod parents;
 mod progress;
 mod recorder;
 mod request;
+mod retract;
 mod retry;
 mod rollback;
 mod rows;
@@ -37,3 +39,4 @@ pub(crate) use rollback::{NewRows, rollback};
 pub(crate) use rows::TableRows;
 pub(crate) use switch::may_be_switched;
 pub(crate) use tuning::{MOST_WORKERS, Tuned, TuningChange, tune};
+pub(crate) use world::target::keep_planned;

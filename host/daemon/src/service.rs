@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures::FutureExt as _;
+use millrace_model::schema::DatabaseModel;
 use millrace_model::{Cancel, Failure, Plan};
 use millrace_pipeline::{EventKind, Recovery, RunState};
 use millrace_runtime::Runtime;
@@ -90,8 +91,22 @@ pub(crate) async fn start(
     }
     let owned = keep(setup, store, pipeline, planned.run.as_str(), planned.plan.clone()).await?;
     store.keep(&owned.record.id, "source-model", &planned.source).await?;
-    store.keep(&owned.record.id, "target-model", &planned.current).await?;
+    keep_target(databases, store, &owned.record, &planned.current).await?;
     Ok((planned, Some(owned)))
+}
+
+/// Keeps what the target was when a run's plan was made, or was found to fit.
+pub(crate) async fn keep_target(
+    databases: &Databases,
+    store: &Store,
+    record: &RunRecord,
+    current: &DatabaseModel,
+) -> Result<(), Failure> {
+    store.keep(&record.id, "target-model", current).await?;
+    match &databases.target {
+        Some(target) => run::keep_planned(store, target, &record.id, &record.plan, current).await,
+        None => Ok(()),
+    }
 }
 
 /// Keeps a plan as a run that has not begun, in the hands of the pipeline's owner.

@@ -95,6 +95,7 @@ pub(super) async fn apply(home: &Home, arguments: &ApplyArgs) -> Result<Exit, Re
         return Ok(nothing_to_do(arguments.json));
     }
     let owned = service::keep(&setup, &home.store, owner, id.as_str(), approved).await?;
+    service::keep_target(&databases, &home.store, &owned.record, &current).await?;
     if !arguments.json {
         note!("run {}", owned.record.id);
     }
@@ -187,7 +188,7 @@ pub(super) async fn rollback(home: &Home, arguments: &RollbackArgs) -> Result<Ex
     let result = service::roll_back(Arc::new(setup), &home.store, owned, new_rows, cancel, watch).await;
     // Refused: nothing was begun, and there is nothing to continue.
     if let Err(failure) = &result
-        && failure.code == "switch.new-rows"
+        && ["switch.new-rows", "run.superseded", "switch.tables-changed"].contains(&failure.code.as_str())
         && home.store.run(&id).await?.state == RunState::Done.name()
     {
         return Err(failure.clone().into());
@@ -252,7 +253,10 @@ async fn settle(
         Err(failure) => {
             console::print_failure(&failure);
             let next = if needs_a_new_run(&failure) { "rejects" } else { "resume" };
-            note!("  next:  millrace {next} {id}");
+            // What a newer run has taken the place of cannot be continued.
+            if failure.code != "run.superseded" {
+                note!("  next:  millrace {next} {id}");
+            }
         }
     }
     Ok(exit)

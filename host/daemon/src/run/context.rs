@@ -1,15 +1,17 @@
 //! What every phase of a run works with.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use millrace_database::mysql::{Bookkeeping, MySql};
 use millrace_database::postgres::{Postgres, Snapshot as SourceSnapshot};
-use millrace_model::{Cancel, Failure, Fault, StageKind};
+use millrace_model::{Cancel, Failure, Fault, StageKind, TableName};
 use millrace_pipeline::{Action, DEFAULT_RETRIES, EventKind, RunState};
 use serde_json::Value;
 use tokio::sync::{broadcast, watch};
 
+use super::claim::{Claimant, Claimed};
 use super::progress::Snapshot;
 use super::recorder::Recorder;
 use super::tuning;
@@ -73,6 +75,10 @@ pub(crate) struct RunContext {
     /// The source's snapshot, once it was taken: copying and validating read the same instant.
     pub(crate) snapshot: tokio::sync::Mutex<Option<SourceSnapshot>>,
     timings: Mutex<Vec<Timing>>,
+    /// When this process has proven a shadow, by its live name. Whoever waits for an approval does not keep a context.
+    proven: Mutex<HashMap<TableName, Instant>>,
+    /// What this process has claimed at the target.
+    claimed: tokio::sync::Mutex<Option<Claimed>>,
     /// Why the run was turned round, when a failure did it.
     turned_by: Mutex<Option<Failure>>,
     _owned: OwnedRun,
@@ -106,6 +112,8 @@ impl RunContext {
             watch,
             snapshot: tokio::sync::Mutex::new(None),
             timings: Mutex::new(timings),
+            proven: Mutex::default(),
+            claimed: tokio::sync::Mutex::default(),
             turned_by: Mutex::new(None),
             _owned: owned,
         })
@@ -191,6 +199,39 @@ impl RunContext {
         self.timed(name, attempted(name, retries, &self.cancel, attempt)).await
     }
 
+    /// Claims the tables that the run builds, for as long as this process carries it out.
+    pub(crate) async fn claim(&self) -> Result<(), Failure> {
+        let mut claimed = self.claimed.lock().await;
+        if claimed.is_none() {
+            let tables = self.record.plan.builds().map(|table| table.target.clone()).collect();
+            let claimant = Claimant { run: self.record.id.clone(), pipeline: self.record.pipeline.clone() };
+            *claimed = Some(Claimed::take(&self.store, &self.target, claimant, &tables, &self.cancel).await?);
+        }
+        Ok(())
+    }
+
+    /// Gives back what this process has claimed.
+    pub(crate) async fn give_back(&self) {
+        if let Some(claimed) = self.claimed.lock().await.take() {
+            claimed.give_back().await;
+        }
+    }
+
+    /// What this process has claimed. None: nothing.
+    pub(crate) async fn claimed(&self) -> tokio::sync::MutexGuard<'_, Option<Claimed>> {
+        self.claimed.lock().await
+    }
+
+    /// Remembers that this process has proven the shadow of a table.
+    pub(crate) fn note_proven(&self, live: &TableName) {
+        self.proven.lock().unwrap_or_else(PoisonError::into_inner).insert(live.clone(), Instant::now());
+    }
+
+    /// How long ago this process has proven the shadow of a table. None: it did not.
+    pub(crate) fn proven_since(&self, live: &TableName) -> Option<Duration> {
+        self.proven.lock().unwrap_or_else(PoisonError::into_inner).get(live).map(Instant::elapsed)
+    }
+
     /// Remembers the failure because of which the run is rolled back.
     pub(crate) fn turned_by(&self, failure: Failure) {
         *self.turned_by.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
@@ -241,6 +282,7 @@ impl RunContext {
             Ok(Err(e)) => tracing::warn!(run = self.id(), "the target was not told that the run is {state}: {e}"),
             Err(_) => tracing::warn!(run = self.id(), "the target was not told that the run is {state}: no answer"),
         }
+        self.give_back().await;
         result
     }
 }

@@ -21,6 +21,7 @@ use tokio::runtime::Handle;
 use super::context::RunContext;
 use super::execute::{several, several_results};
 use super::world::SourceMark;
+use super::world::target::{self, Standings};
 use crate::databases::Databases;
 use crate::outcome::CopyOutcome;
 use crate::setup::Setup;
@@ -56,6 +57,10 @@ struct Inner {
     target: MySql,
     read: SourceMark,
     views: Vec<(TableName, String)>,
+    /// What stands under the names of the switch before it.
+    before: Standings,
+    /// What stands under the backups' names after it.
+    after: Standings,
     /// The rows of the shadows, each counted once: nobody else writes to one.
     counts: Mutex<HashMap<TableName, u64>>,
     handle: Handle,
@@ -158,7 +163,10 @@ impl Cutover {
             archive: None,
         });
         let lives: Vec<TableName> = sides.iter().map(|side| side.live.clone()).collect();
+        let (before, after) = target::expected(run).await?;
         let inner = Inner {
+            before,
+            after,
             admin: Mutex::new(admin),
             views: run.target.views_on(&lives).await?,
             sides,
@@ -323,7 +331,10 @@ impl TableAdmin for Cutover {
     }
 
     fn compare_last(&mut self, tables: &[TableName]) -> Result<String, Failure> {
-        self.limited(self.compare(Depth::Last, tables))
+        self.limited(async {
+            target::require_standing(&self.inner.target, &self.inner.before).await?;
+            self.compare(Depth::Last, tables).await
+        })
     }
 
     fn set_numbers(&mut self, tables: &[TableName]) -> Result<(), Failure> {
@@ -336,6 +347,7 @@ impl TableAdmin for Cutover {
     }
 
     fn try_out(&mut self, tables: &[TableName]) -> Result<(), Failure> {
+        self.limited(target::require_standing(&self.inner.target, &self.inner.after))?;
         self.admin().try_out(tables)?;
         for (table, view) in self.inner.views.iter().filter(|(on, _)| tables.contains(on)) {
             self.limited(async {

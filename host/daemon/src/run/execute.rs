@@ -9,13 +9,14 @@ use millrace_database::dialect::mysql as dialect;
 use millrace_database::mysql::{RENAME_IN_DOUBT, TableRole};
 use millrace_model::plan::Statement;
 use millrace_model::{Failure, Fault, StageKind, TableName, TablePlan};
-use millrace_pipeline::{Action, EventKind, NextStep, OnFailure, RunState};
+use millrace_pipeline::{Action, EventKind, NextStep, OnFailure, Outcome, RunState};
 use serde_json::{Value, json};
 
 use super::context::{End, RunContext};
 use super::rollback::{self, NewRows};
 use super::switch::{self, Switched};
-use super::{clean, copy, health, hooks, parents, validate, world};
+use super::world::{self, shadows, target};
+use super::{clean, copy, health, hooks, parents, retract, validate};
 use crate::preflight;
 
 /// What is approved: the switch, after everything was copied and validated.
@@ -37,13 +38,20 @@ pub(crate) async fn execute(run: &RunContext, approval: Approval) -> Result<End,
 }
 
 async fn forward(run: &RunContext, approval: Approval) -> Result<End, Failure> {
-    match run.recorder.recovery().next {
+    let next = run.recorder.recovery().next;
+    let is_over = next == NextStep::Nothing && run.recorder.state() != RunState::RolledBack;
+    // Time has passed, and the live tables may be others by now. A run that begins was planned just now.
+    if !is_over && !matches!(next, NextStep::Start | NextStep::ContinueRollback) {
+        target::require_planned(run).await?;
+    }
+    match next {
         NextStep::Start => run.recorder.run(EventKind::RunStarted).await?,
         NextStep::Resume => run.recorder.run(EventKind::RunResumed).await?,
         NextStep::Approve { approval: wanted } => {
             if approval == Approval::AsDeclared {
                 return Ok(End::WaitingApproval);
             }
+            target::require_shapes(run).await?;
             run.recorder.run(EventKind::RunApproved { approval: wanted }).await?;
         }
         NextStep::ContinueRollback => return rollback::back(run, NewRows::Keep).await,
@@ -78,13 +86,16 @@ fn stopped(stage: StageKind) -> impl Fn(Failure) -> Stopped {
 async fn phases(run: &RunContext, approval: Approval) -> Result<End, Stopped> {
     use StageKind::{Cleaner, Copier, Switcher, Validator};
     run.phase(Copier, "prepare", prepare).await.map_err(stopped(Copier))?;
-    run.phase(Copier, "shadows", shadows).await.map_err(stopped(Copier))?;
+    run.phase(Copier, "shadows", make_shadows).await.map_err(stopped(Copier))?;
     if let Err(failure) = run.phase(Copier, "copy", copy::copy).await {
         return Err(stopped(Copier)(world::blamed(run, failure).await));
     }
     run.phase(Copier, "complete", complete).await.map_err(stopped(Copier))?;
+    run.phase(Copier, "complete", target::note_shadows).await.map_err(stopped(Copier))?;
     if run.setup.optional_stage(Validator).is_some() {
         run.phase(Validator, "validate", validate::validate).await.map_err(stopped(Validator))?;
+    } else {
+        run.phase(Copier, "complete", shadows::note_complete).await.map_err(stopped(Copier))?;
     }
     // A run that only compares has no names to swap.
     let builds = run.record.plan.builds().next().is_some();
@@ -95,6 +106,7 @@ async fn phases(run: &RunContext, approval: Approval) -> Result<End, Stopped> {
         if switch::is_done(run) {
             hooks::close(&run.setup, &run.recorder).await.map_err(stopped(Switcher))?;
         } else {
+            run.phase(Validator, "validate", shadows::require_proven).await.map_err(stopped(Validator))?;
             // The hooks stand around all attempts: the application is stopped and started once.
             let switching = run.phase(Switcher, "switch", switch::switch);
             match hooks::around(run, switching).await.map_err(stopped(Switcher))? {
@@ -175,17 +187,21 @@ async fn prepare(run: &RunContext) -> Result<(), Failure> {
     preflight::before_run(run).await?;
     world::require_source(run).await?;
     run.target.require_writable()?;
-    run.books.create().await?;
+    run.claim().await?;
     run.books.record_run(run.id(), &run.record.pipeline, RunState::Running.name()).await
 }
 
 /// Makes the shadows: complete but for what is faster after the rows.
-async fn shadows(run: &RunContext) -> Result<(), Failure> {
+async fn make_shadows(run: &RunContext) -> Result<(), Failure> {
     let mut missing = Vec::new();
     for table in run.record.plan.builds() {
         if run.recorder.succeeded(&Action::create_shadow(&table.target)).is_none() {
             missing.push((table, table.shadow.as_ref().ok_or_else(|| no_shadow(table))?));
         }
+    }
+    let undone = |table: &TablePlan| run.recorder.outcome(&Action::create_shadow(&table.target)) == Outcome::Undone;
+    for (table, shadow) in missing.iter().filter(|(table, _)| undone(table)) {
+        retract::set_aside(run, table, shadow).await?;
     }
     let names: Vec<TableName> = missing.iter().map(|(_, shadow)| (*shadow).clone()).collect();
     let in_the_way = run.target.existing_tables(&names).await?;
@@ -317,7 +333,7 @@ async fn refer(run: &RunContext, table: &TablePlan) -> Result<(), Failure> {
 }
 
 fn was_begun(run: &RunContext, action: &Action) -> bool {
-    run.recorder.outcome(action) != millrace_pipeline::Outcome::NotStarted
+    run.recorder.outcome(action) != Outcome::NotStarted
 }
 
 /// Adds an index or a key. When the action was begun before, what is there already was added then.

@@ -14,8 +14,9 @@ use serde_json::{Map, Value};
 use super::context::RunContext;
 use super::copy::keep_rejects;
 use super::execute::no_shadow;
+use super::rollback::NewRows;
 use super::rows::TableRows;
-use super::world::require_tables;
+use super::world::{require_tables, target};
 use crate::setup::blocking;
 
 /// Bytes of the one row that is read, at least.
@@ -23,6 +24,7 @@ const BATCH_BYTES: usize = 64 << 20;
 
 /// How many rows were tried, and how many are in the target now.
 pub(crate) async fn retry(run: &RunContext) -> Result<(u64, u64), Failure> {
+    target::require_own(run, NewRows::Keep, "no row was added").await?;
     let stored = run.books.stored_rejects(run.id()).await?;
     require_tables(run).await?;
     let snapshot = run.source.snapshot().await?;

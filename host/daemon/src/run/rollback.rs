@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::context::{End, RunContext};
 use super::cutover::Mark;
-use super::hooks;
 use super::switch::{self, WayBack};
+use super::world::target;
+use super::{hooks, retract};
 use crate::attempts::attempted;
 
 /// Of the rows that a rollback would lose, how many are named for each table.
@@ -27,17 +28,25 @@ pub(crate) enum NewRows {
 /// beside the old ones as shadows, until the cleaner or a `resume` comes. The run is one that can be rolled back.
 pub(crate) async fn rollback(run: &RunContext, reason: &str, new_rows: NewRows) -> Result<End, Failure> {
     let recovery = run.recorder.recovery();
-    if recovery.undo_order().iter().any(|action| action.is_visible()) {
-        run.target.end_renames(run.id()).await?;
-        if new_rows == NewRows::Keep {
-            refuse_new_rows(run).await?;
-        }
+    if recovery.undo_order().iter().any(|action| action.is_visible())
+        && let Err(refused) = may_go_back(run, new_rows).await
+    {
+        run.give_back().await;
+        return Err(refused);
     }
     let result = match recovery.next {
         NextStep::ContinueRollback => back(run, new_rows).await,
         _ => begin(run, reason, new_rows).await,
     };
     run.conclude(result).await
+}
+
+/// Refuses a way back over what others have made live or work on, or over new rows that are to be kept.
+async fn may_go_back(run: &RunContext, new_rows: NewRows) -> Result<(), Failure> {
+    run.claim().await?;
+    run.target.end_renames(run.id()).await?;
+    target::require_own(run, new_rows, "nothing was rolled back").await?;
+    if new_rows == NewRows::Keep { refuse_new_rows(run).await } else { Ok(()) }
 }
 
 /// Turns a run round.
@@ -51,6 +60,7 @@ pub(super) async fn begin(run: &RunContext, reason: &str, new_rows: NewRows) -> 
         reason = format!("{reason}; {written}: these rows stay in the shadows");
     }
     run.recorder.run(EventKind::RollbackStarted { reason }).await?;
+    run.books.record_run(run.id(), &run.record.pipeline, run.recorder.state().name()).await?;
     undo_all(run, new_rows).await
 }
 
@@ -65,6 +75,7 @@ async fn undo_all(run: &RunContext, new_rows: NewRows) -> Result<End, Failure> {
     if run.recorder.recovery().actions.iter().any(|(action, _)| action.is_visible()) {
         let retries = run.setup.optional_stage(StageKind::Switcher).map_or(DEFAULT_RETRIES, |s| s.declaration.retries);
         let undo = || async {
+            target::require_own(run, new_rows, "nothing was rolled back").await?;
             let way = WayBack::open(run).await?;
             let result = undo_each(run, &way, &visible(run), new_rows).await;
             way.close(run, result).await
@@ -78,6 +89,7 @@ async fn undo_all(run: &RunContext, new_rows: NewRows) -> Result<End, Failure> {
     }
     // Of a run that ended between its hooks nothing may be visible, and the application is down all the same.
     hooks::close(&run.setup, &run.recorder).await?;
+    retract::retract(run).await?;
     run.recorder.run(EventKind::RunRolledBack).await?;
     Ok(End::RolledBack)
 }

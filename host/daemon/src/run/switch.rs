@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use super::context::RunContext;
 use super::cutover::{Cutover, Depth};
 use super::execute::{add, is_there_already, several};
+use super::world::target;
 use crate::clock;
 use crate::outcome::SwitchOutcome;
 use crate::setup::blocking;
@@ -153,12 +154,15 @@ async fn cut_over(run: &RunContext, swaps: &[Swap]) -> Result<(), Failure> {
     run.books.record_tables(run.id(), &run.record.pipeline, TableRole::Backup, &listed).await?;
     let cutover = Cutover::open(run).await?;
     lift_left_over(run, &cutover, swaps).await?;
+    target::require_planned(run).await?;
     if !is_swapped(run, swaps).await? {
-        refuse_others_changes(run, swaps).await?;
+        refuse_others_keys(run).await?;
+        target::require_shapes(run).await?;
         let lives: Vec<TableName> = swaps.iter().map(|swap| swap.live.clone()).collect();
         let whole = cutover.compare(Depth::Whole, &lives).await?;
         tracing::info!(run = run.id(), compared = whole, "compared once more");
         run.store.keep(run.id(), "switch-mark", &cutover.mark().await?).await?;
+        target::record_live(run).await?;
     }
     let mut outcome = SwitchOutcome { budget_ms: milliseconds(settings.budget), ..SwitchOutcome::default() };
     loop {
@@ -287,31 +291,9 @@ async fn lift_left_over(run: &RunContext, cutover: &Cutover, swaps: &[Swap]) -> 
     ended
 }
 
-/// Refuses a switch of tables that others have made, renamed or referred to since the plan, before anything moves.
-async fn refuse_others_changes(run: &RunContext, swaps: &[Swap]) -> Result<(), Failure> {
+/// Refuses a switch of tables to which others have made foreign keys refer since the plan, before anything moves.
+async fn refuse_others_keys(run: &RunContext) -> Result<(), Failure> {
     let plan = &run.record.plan;
-    let existing = existing(run, swaps).await?;
-    for table in plan.builds() {
-        let (live, shadow) = (&table.target, table.shadow.as_ref());
-        // Half a rename has left the live name to nobody: the switcher takes it back.
-        if table.backup.as_ref().is_some_and(|backup| existing.contains(backup)) {
-            continue;
-        }
-        let is_there = existing.contains(live);
-        let shadow_is_there = shadow.is_some_and(|shadow| existing.contains(shadow));
-        let changed = |what: &str| {
-            Failure::data(
-                "switch.tables-changed",
-                format!("{live} {what} since the plan was made; nothing was switched"),
-            )
-            .with("table", live.to_string())
-        };
-        match (table.backup.is_some(), is_there) {
-            (true, false) => return Err(changed("is gone, or has another name,")),
-            (false, true) if shadow_is_there => return Err(changed("was made by somebody else")),
-            _ => {}
-        }
-    }
     let rebuilt: Vec<TableName> = backups(plan).map(|(live, _)| live.clone()).collect();
     let built = |name: &str| {
         plan.builds().any(|t| t.target.name == name || t.shadow.as_ref().is_some_and(|shadow| shadow.name == name))
@@ -437,7 +419,8 @@ impl WayBack {
         let unmark = |(live, _)| run.target.unmark_backup(live, live, run.id()).boxed();
         several(backups(&run.record.plan).map(unmark).collect()).await?;
         let gone: Vec<&TableName> = backups(&run.record.plan).map(|(_, backup)| backup).collect();
-        run.books.forget_tables(&gone).await
+        run.books.forget_tables(&gone).await?;
+        run.books.forget_live(run.id()).await
     }
 }
 

@@ -16,7 +16,7 @@ use super::context::RunContext;
 use super::copy;
 use super::execute::{no_shadow, several};
 use super::world;
-use crate::databases::Databases;
+use super::world::shadows::{self, Proof};
 use crate::outcome::{CopyOutcome, VALIDATION, ValidationOutcome};
 use crate::planner;
 use crate::setup::blocking;
@@ -30,17 +30,23 @@ const SMALL_BYTES: u64 = 1 << 20;
 /// Validates every table that was built, and every kept one whose rows the plan compares.
 pub(super) async fn validate(run: &RunContext) -> Result<(), Failure> {
     let plan = &run.record.plan;
-    let pending: Vec<&TablePlan> = plan
+    let pending = plan
         .builds()
         .chain(plan.compared())
-        .filter(|table| run.recorder.succeeded(&Action::validate(&table.target)).is_none())
-        .collect();
+        .filter(|table| run.recorder.succeeded(&Action::validate(&table.target)).is_none());
+    tables(run, pending.collect()).await
+}
+
+/// Validates these tables, whether they were before or not.
+pub(super) async fn tables(run: &RunContext, pending: Vec<&TablePlan>) -> Result<(), Failure> {
     if pending.is_empty() {
         return Ok(());
     }
+    let plan = &run.record.plan;
     let snapshot = world::snapshot(run).await?;
-    let databases = Databases { source: Some(run.source.clone()), target: Some(run.target.clone()) };
-    let changes = planner::changes_of_shadows(&run.setup, &databases, plan, &run.cancel).await?;
+    let model = shadows::whole_target(run).await?;
+    let proofs = shadows::proofs(run, &pending, &model).await?;
+    let changes = planner::changes_of_shadows(&run.setup, model, plan, &run.cancel).await?;
     let copies: Vec<CopyOutcome> = run.store.kept(run.id(), "copies").await?.unwrap_or_default();
     let small: HashSet<&str> =
         copies.iter().filter(|copy| copy.bytes <= SMALL_BYTES).map(|copy| copy.table.as_str()).collect();
@@ -49,7 +55,7 @@ pub(super) async fn validate(run: &RunContext) -> Result<(), Failure> {
 
     let failed: Mutex<Vec<String>> = Mutex::default();
     let one = |table| {
-        validate_one(run, table, &snapshot, &changes).map(|result| match result {
+        validate_one(run, table, &snapshot, &changes, proofs.get(&table.target)).map(|result| match result {
             // The other tables are validated as well: an operator wants to know all that differs.
             Err(failure) if failure.code == "validate.differences" => {
                 failed.lock().unwrap_or_else(PoisonError::into_inner).push(table.target.to_string());
@@ -84,6 +90,7 @@ async fn validate_one(
     table: &TablePlan,
     snapshot: &Snapshot,
     changes: &[Change],
+    proof: Option<&Proof>,
 ) -> Result<(), Failure> {
     run.check_cancelled()?;
     let action = Action::validate(&table.target);
@@ -95,6 +102,9 @@ async fn validate_one(
         Err(failure) => return run.failed(&action, failure).await,
     };
     let passed = validation.verdict == Verdict::Passed;
+    if let (true, Some(proof)) = (passed, proof) {
+        shadows::keep(run, table, proof).await?;
+    }
     let (rows, equal) = (validation.rows_compared, validation.rows_equal);
     let seconds = started.elapsed().as_secs_f64();
     let outcome = ValidationOutcome { table: name.clone(), validation, seconds };

@@ -1,0 +1,76 @@
+//! What a way back takes back of a run's work, besides the names.
+//!
+//! New tables that were live were anybody's to change. So when the old ones are live again, no new one counts as
+//! validated any more, and one to which rows were written, or may have been, counts as not copied: going forward again
+//! makes and fills it anew. The table with the written rows is not dropped for that: it is set aside as a backup.
+
+use futures::FutureExt as _;
+use millrace_database::dialect::mysql as dialect;
+use millrace_database::mysql::{Moment, TableRole};
+use millrace_model::schema::TableName;
+use millrace_model::{Failure, TablePlan};
+use millrace_pipeline::{Action, EventKind, Outcome, RunId};
+
+use super::context::RunContext;
+use super::cutover::Mark;
+use super::execute::several_results;
+use super::world::shadows;
+use crate::clock;
+
+/// Notes in the journal what no longer counts as done, once names are back.
+pub(super) async fn retract(run: &RunContext) -> Result<(), Failure> {
+    // Without a mark the new tables were never live.
+    let Some(mark) = run.store.kept::<Mark>(run.id(), "switch-mark").await? else { return Ok(()) };
+    let tables: Vec<&TablePlan> = run.record.plan.builds().collect();
+    let looks = tables.iter().map(|table| is_written(run, table, &mark).boxed());
+    let written = several_results(looks.collect()).await?;
+    for (table, written) in tables.into_iter().zip(written) {
+        for action in shadows::actions_of(table) {
+            if written || action.verb() == "validate" {
+                undo(run, &action).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether rows were written to a new table while it was live, or may have been.
+async fn is_written(run: &RunContext, table: &TablePlan, mark: &Mark) -> Result<bool, Failure> {
+    let (Some(shadow), Some(desired)) = (&table.shadow, &table.desired) else { return Ok(false) };
+    if mark.scn.is_none() || !run.target.table_exists(shadow).await? {
+        return Ok(true);
+    }
+    let written = run.target.written_since(shadow, desired, &Moment { scn: mark.scn }, 0).await?;
+    let before = mark.rows.iter().find(|(live, _)| *live == table.target.to_string()).map(|(_, rows)| *rows);
+    Ok(written.rows != Some(0) || before != Some(written.count))
+}
+
+async fn undo(run: &RunContext, action: &Action) -> Result<(), Failure> {
+    if matches!(run.recorder.outcome(action), Outcome::NotStarted | Outcome::Undone) {
+        return Ok(());
+    }
+    run.recorder.action(action, EventKind::UndoStarted).await?;
+    run.recorder.action(action, EventKind::Undone).await
+}
+
+/// Makes room for a shadow that is to be made anew: the table of its name holds rows that somebody wrote to it while it
+/// was live, and becomes a backup under another name. What was copied into it counts as not copied.
+pub(super) async fn set_aside(run: &RunContext, table: &TablePlan, shadow: &TableName) -> Result<(), Failure> {
+    run.books.forget_chunks(run.id(), shadow).await?;
+    if !run.target.table_exists(shadow).await? {
+        return Ok(());
+    }
+    let mut second = clock::now_seconds();
+    let aside = loop {
+        let aside = dialect::backup_name(&table.target, &RunId::new(second, 0).stamp());
+        if table.backup.as_ref() != Some(&aside) && !run.target.table_exists(&aside).await? {
+            break aside;
+        }
+        second += 1;
+    };
+    run.books.record_tables(run.id(), &run.record.pipeline, TableRole::Backup, &[(&aside, &table.target)]).await?;
+    let sql = format!("RENAME TABLE {} TO {}", dialect::quote_table(shadow), dialect::quote_table(&aside));
+    run.target.execute(&sql).await?;
+    tracing::warn!(run = run.id(), table = %table.target, "rows were written to it while it was live: they are in {aside} now");
+    run.target.mark_backup(&aside, &table.target, run.id()).await
+}
