@@ -99,6 +99,9 @@ pub(crate) enum Command {
         after_help = "Examples:\n  millrace rollback last\n  millrace rollback last --discard-new-rows    although rows were written to the new tables"
     )]
     Rollback(RollbackArgs),
+    /// Give up a run that is not going on, before anything of it is live; the next clean removes what it made
+    #[command(after_help = "Example:\n  millrace cancel last")]
+    Cancel(RunSelector),
     /// List runs, newest first
     #[command(after_help = "Example:\n  millrace runs --json")]
     Runs(RunsArgs),
@@ -357,6 +360,10 @@ pub(crate) struct CleanArgs {
     /// Remove without asking
     #[arg(long)]
     pub(crate) yes: bool,
+    /// Remove the shadows of this run of another state folder as well, although the target does not know that it is over:
+    /// nobody will continue it
+    #[arg(long, value_name = "RUN")]
+    pub(crate) give_up: Vec<String>,
 }
 
 /// `rejects`.

@@ -33,6 +33,16 @@ fn tls(declared: &DatabaseDeclaration, folder: &Path) -> TlsOptions {
     TlsOptions { mode: declared.tls, ca: declared.ca.as_ref().map(|path| folder.join(path)) }
 }
 
+async fn open_target(declared: &DatabaseDeclaration, folder: &Path, cancel: &Cancel) -> Result<Option<MySql>, Failure> {
+    let Some(url) = &declared.url else { return Ok(None) };
+    let tls = tls(declared, folder);
+    let opened = opened("target", cancel, || MySql::connect_with(url, "target", &tls, cancel.clone())).await?;
+    Ok(Some(match declared.patience {
+        Some(patience) => opened.with_patience(patience),
+        None => opened,
+    }))
+}
+
 /// What a pipeline's databases are when they can be reached.
 #[derive(Clone)]
 pub(crate) struct Databases {
@@ -83,19 +93,12 @@ impl Databases {
             }
             None => None,
         };
-        let target = match &declared.target.url {
-            Some(url) => {
-                let tls = tls(&declared.target, folder);
-                let opened =
-                    opened("target", cancel, || MySql::connect_with(url, "target", &tls, cancel.clone())).await?;
-                Some(match declared.target.patience {
-                    Some(patience) => opened.with_patience(patience),
-                    None => opened,
-                })
-            }
-            None => None,
-        };
-        Ok(Self { source, target })
+        Ok(Self { source, target: open_target(&declared.target, folder, cancel).await? })
+    }
+
+    /// Opens the target alone. None: it has no url.
+    pub(crate) async fn open_target(setup: &Setup, cancel: &Cancel) -> Result<Option<MySql>, Failure> {
+        open_target(&setup.pipeline.databases.target, setup.folder(), cancel).await
     }
 
     /// Both, for a run.

@@ -26,7 +26,7 @@ mod tuning;
 mod validate;
 mod world;
 
-pub(crate) use clean::{removals, remove};
+pub(crate) use clean::{Cleaning, removals, remove};
 pub(crate) use context::{End, Event, RunContext, Watch};
 pub(crate) use copy::{Factory, chunking, cutting, uncommitted_rejects};
 pub(crate) use cutover::fence_outlook;

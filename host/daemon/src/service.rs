@@ -230,5 +230,20 @@ pub(crate) async fn give_up(runtime: &Runtime, store: &Store, run: &RunRecord) -
             return Err(failure);
         }
     }
-    recorder.run(EventKind::RunCancelled).await
+    recorder.run(EventKind::RunCancelled).await?;
+    // Others see at the target that its shadows may go. A target that cannot be reached learns of it no more.
+    if let Err(failure) = tell_cancelled(runtime, run).await {
+        tracing::warn!(run = run.id, "the target was not told that the run is given up: {failure}");
+    }
+    Ok(())
+}
+
+async fn tell_cancelled(runtime: &Runtime, record: &RunRecord) -> Result<(), Failure> {
+    let setup = setup_of(runtime, record)?;
+    let Some(target) = Databases::open_target(&setup, &Cancel::new()).await? else { return Ok(()) };
+    let books = target.bookkeeping();
+    if books.runs().await?.iter().any(|run| run.run == record.id) {
+        books.record_run(&record.id, &record.pipeline, RunState::Cancelled.name()).await?;
+    }
+    Ok(())
 }

@@ -7,7 +7,7 @@ use super::{Exit, Home, Refusal, cancel_on_signal, print_json};
 use crate::cli::CleanArgs;
 use crate::console;
 use crate::databases::Databases;
-use crate::run;
+use crate::run::{self, Cleaning};
 use crate::setup::Setup;
 
 /// One table that goes.
@@ -23,7 +23,8 @@ pub(super) async fn clean(home: &Home, arguments: &CleanArgs) -> Result<Exit, Re
     let cancel = cancel_on_signal();
     let setup = Setup::read(&home.runtime, &arguments.pipeline.pipeline)?;
     let (_, target) = Databases::open(&setup, &cancel).await?.both()?;
-    let found = run::removals(&setup, &home.store, &target, None, &cancel).await?;
+    let cleaning = Cleaning::Asked { given_up: &arguments.give_up };
+    let found = run::removals(&setup, &home.store, &target, cleaning, &cancel).await?;
     let json = arguments.pipeline.json;
     if !json {
         for (removal, run) in &found.tables {
@@ -38,7 +39,7 @@ pub(super) async fn clean(home: &Home, arguments: &CleanArgs) -> Result<Exit, Re
     let mut failed: Option<Failure> = None;
     for entry in &found.tables {
         let removed = if go {
-            match run::remove(&setup, &home.store, &target, entry, &cancel).await {
+            match run::remove(&setup, &home.store, &target, entry, cleaning, &cancel).await {
                 Ok(()) => true,
                 Err(failure) => {
                     failed.get_or_insert(failure);

@@ -1,4 +1,4 @@
-//! `millrace run`, `apply`, `resume`, `approve`, `rollback`.
+//! `millrace run`, `apply`, `resume`, `approve`, `rollback`, `cancel`.
 
 use std::fs;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use millrace_model::{Between, Cancel, Failure, Plan};
 use millrace_pipeline::{Journal, RunId, RunState};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Exit, Home, Refusal, cancel_on_signal, exit_of, plan, print_json};
 use crate::cli::{ApplyArgs, ContinueArgs, RollbackArgs, RunArgs, RunSelector};
@@ -81,7 +81,14 @@ pub(super) async fn apply(home: &Home, arguments: &ApplyArgs) -> Result<Exit, Re
         .into());
     }
     let databases = Databases::open(&setup, &cancel).await?;
-    databases.both()?;
+    let (_, target) = databases.both()?;
+    if target.bookkeeping().runs().await?.iter().any(|run| run.run == id.as_str()) {
+        return Err(Failure::config(
+            "plan.applied-already",
+            format!("run {id} has carried this plan out on this target, or does so, from another state folder"),
+        )
+        .into());
+    }
     let current = planner::selected_target(&setup, &databases, &cancel).await?;
     if planner::fingerprint(&current) != approved.target_fingerprint {
         return Err(Failure::config(
@@ -202,6 +209,17 @@ pub(super) async fn rollback(home: &Home, arguments: &RollbackArgs) -> Result<Ex
 async fn is_switched(home: &Home, id: &str, failure: &Failure) -> Result<bool, Failure> {
     let journal = Journal::from_events(home.store.events(id).await?).map_err(Failure::from)?;
     Ok(may_be_switched(&journal, failure))
+}
+
+pub(super) async fn cancel(home: &Home, arguments: &RunSelector) -> Result<Exit, Refusal> {
+    let record = home.store.run_of(&arguments.run, arguments.pipeline.as_deref()).await?;
+    service::give_up(&home.runtime, &home.store, &record).await?;
+    if arguments.json {
+        print_json(&json!({ "run": record.id, "state": RunState::Cancelled.name() }));
+    } else {
+        say!("run {} is given up: the next `millrace clean` removes what it made", record.id);
+    }
+    Ok(Exit::Done)
 }
 
 /// Says how it ended.

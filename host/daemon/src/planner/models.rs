@@ -39,6 +39,15 @@ pub(crate) async fn load_model(
     blocking(move || source.load(session, document)).await
 }
 
+/// The target's model with everything that is in it.
+pub(crate) async fn whole_target(
+    setup: &Setup,
+    databases: &Databases,
+    cancel: &Cancel,
+) -> Result<DatabaseModel, Failure> {
+    load_model(setup, databases, DatabaseName::Target, cancel).await
+}
+
 /// The source's model: the pipeline's tables, and the objects beside them.
 pub(crate) async fn selected_source(
     setup: &Setup,
@@ -96,7 +105,8 @@ pub(super) async fn identity(
     Ok(Some(identity))
 }
 
-/// The target's model without what runs keep there: their books, shadows and backups.
+/// The target's model without what runs keep there: their books, shadows and backups. A row of the books that gives a
+/// table its own live name for a shadow's or backup's hides nothing: what applications use is part of the model.
 pub(crate) async fn selected_target(
     setup: &Setup,
     databases: &Databases,
@@ -108,11 +118,10 @@ pub(crate) async fn selected_target(
         Some(target) => target.with_cancel(cancel).bookkeeping().all_made().await?,
         None => Vec::new(),
     };
-    model
-        .tables
-        .retain(|table| !table.name.name.starts_with("millrace_") && !made.iter().any(|made| made.table == table.name));
+    let is_made = |name: &TableName| made.iter().any(|made| made.table == *name && made.table != made.live);
+    model.tables.retain(|table| !table.name.name.starts_with("millrace_") && !is_made(&table.name));
     for table in &mut model.tables {
-        table.foreign_keys.retain(|key| !made.iter().any(|made| made.table == key.references));
+        table.foreign_keys.retain(|key| !is_made(&key.references));
     }
     Ok(model)
 }

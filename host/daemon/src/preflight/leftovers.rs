@@ -25,7 +25,11 @@ pub(super) async fn check(subject: &Subject<'_>) -> Result<Vec<Finding>, Failure
         names.into_iter().filter(|name| looks_made(name) && !made.iter().any(|m| m.table.name == *name)).collect();
     let mut findings = Vec::new();
     if !shadows.is_empty() {
-        let message = format!("earlier runs left shadows in the target: {}", listed(&shadows));
+        let message = format!(
+            "earlier runs left shadows in the target: {}; `millrace cancel RUN` gives a run up that does not go on, and \
+             `millrace clean` removes its shadows",
+            listed(&shadows)
+        );
         findings.push(Finding::warn(CHECK, "preflight.leftover-shadows", message));
     }
     if !unknown.is_empty() {

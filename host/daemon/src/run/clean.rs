@@ -1,16 +1,18 @@
 //! Removes backups past their grace and shadows of dead runs, through the pipeline's cleaner.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use millrace_database::mysql::{AdminOptions, MadeTable, MySql, TableRole};
+use millrace_database::mysql::{AdminOptions, Claim, MadeTable, MySql, RunRow, TableRole};
 use millrace_model::switching::{Artefact, ArtefactKind, Removal};
 use millrace_model::{Cancel, Failure, Fault, StageKind, TableName};
 use millrace_pipeline::{Action, EventKind, RunId, RunState};
 use serde_json::json;
 use tokio::sync::broadcast;
 
+use super::claim::{Claimant, Claimed};
 use super::context::RunContext;
 use super::recorder::Recorder;
 use crate::clock;
@@ -21,6 +23,24 @@ use crate::store::Store;
 const ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// On whose behalf tables are removed.
+#[derive(Clone, Copy)]
+pub(crate) enum Cleaning<'a> {
+    /// Somebody's who asked for it, and says that these runs, which this state folder does not know, are given up.
+    Asked { given_up: &'a [String] },
+    /// A run's, as its last phase.
+    Run(&'a RunContext),
+}
+
+impl Cleaning<'_> {
+    fn given_up(&self) -> &[String] {
+        match self {
+            Self::Asked { given_up } => given_up,
+            Self::Run(_) => &[],
+        }
+    }
+}
+
 /// What a cleaner would remove.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Removals {
@@ -30,22 +50,28 @@ pub(crate) struct Removals {
     pub(crate) kept: usize,
 }
 
-/// Asks the pipeline's cleaner what of all that runs have left may go. `current`: a run that is being carried out.
+/// Asks the pipeline's cleaner what of all that runs have left may go.
 pub(crate) async fn removals(
     setup: &Setup,
     store: &Store,
     target: &MySql,
-    current: Option<&str>,
+    cleaning: Cleaning<'_>,
     cancel: &Cancel,
 ) -> Result<Removals, Failure> {
     let stage = setup.stage(StageKind::Cleaner)?;
-    let made = target.bookkeeping().tables(&setup.pipeline.name).await?;
+    let books = target.bookkeeping();
+    let made = books.tables(&setup.pipeline.name).await?;
+    let runs = Runs { known: books.runs().await?, claims: books.claims().await?, given_up: cleaning.given_up() };
+    let current = match cleaning {
+        Cleaning::Run(run) => Some(run.id()),
+        Cleaning::Asked { .. } => None,
+    };
     let mut artefacts = Vec::new();
     let others: Vec<&MadeTable> = made.iter().filter(|t| Some(t.run.as_str()) != current).collect();
     let names: Vec<TableName> = others.iter().map(|table| table.table.clone()).collect();
     let existing = target.existing_tables(&names).await?;
     for table in others.into_iter().filter(|table| existing.contains(&table.table)) {
-        if let Some(artefact) = artefact(store, table).await? {
+        if let Some(artefact) = artefact(store, table, &runs).await? {
             artefacts.push(artefact);
         }
     }
@@ -92,8 +118,41 @@ fn children_first(mut tables: Vec<(Removal, String)>, references: &[(String, Str
     ordered
 }
 
+/// What the target's books say about runs.
+struct Runs<'a> {
+    known: Vec<RunRow>,
+    claims: Vec<Claim>,
+    /// Runs that somebody says nobody will ever continue.
+    given_up: &'a [String],
+}
+
+impl Runs<'_> {
+    /// Whether what this run has left may go, as far as the target knows: this state folder does not know the run, and
+    /// it may be at work, or wait for approval, wherever its own is. What the books do not call over is left alone.
+    fn may_go(&self, run: &str, kind: ArtefactKind) -> bool {
+        let state = self.known.iter().find(|row| row.run == run).map(|row| row.state.as_str());
+        let is = |wanted: RunState| state == Some(wanted.name());
+        if self.claims.iter().any(|claim| claim.run == run && claim.is_held) {
+            return false;
+        }
+        match kind {
+            ArtefactKind::Backup => is(RunState::Done),
+            ArtefactKind::Shadow => {
+                is(RunState::Done)
+                    || is(RunState::RolledBack)
+                    || is(RunState::Cancelled)
+                    || self.given_up.iter().any(|given_up| given_up == run)
+            }
+        }
+    }
+}
+
 /// None: the table belongs to a run that may still go on.
-async fn artefact(store: &Store, made: &MadeTable) -> Result<Option<Artefact>, Failure> {
+async fn artefact(store: &Store, made: &MadeTable, runs: &Runs<'_>) -> Result<Option<Artefact>, Failure> {
+    // Whatever the books say, this is what applications use.
+    if made.table == made.live {
+        return Ok(None);
+    }
     let state = match store.run(&made.run).await {
         Ok(record) => Some((record.state, store.is_owned(&made.run))),
         // Another daemon's run, or one whose state is gone.
@@ -112,7 +171,7 @@ async fn artefact(store: &Store, made: &MadeTable) -> Result<Option<Artefact>, F
             ![RunState::Done, RunState::RolledBack, RunState::Cancelled].iter().any(|s| s.name() == state)
         }
         (Some((state, _)), ArtefactKind::Backup) => state != RunState::Done.name(),
-        (None, _) => false,
+        (None, _) => !runs.may_go(&made.run, kind),
     };
     // A shadow carries the second of its run in its name; what does not is not what a run made.
     let stamp = made.run.parse::<RunId>().map(|run| run.stamp());
@@ -133,23 +192,77 @@ fn age(made_at: &str) -> u64 {
 
 /// Removes one table, and notes it in the journal of the run that made it: its way back ends here. Asking for what
 /// is gone already is no failure.
+///
+/// # Errors
+/// `run.busy` or `run.tables-claimed` when another process works with the run or the table, `tables.in-use` when the run
+/// goes on by now, or what the cleaner or the database says.
 pub(crate) async fn remove(
     setup: &Setup,
     store: &Store,
     target: &MySql,
+    entry: &(Removal, String),
+    cleaning: Cleaning<'_>,
+    cancel: &Cancel,
+) -> Result<(), Failure> {
+    let (removal, run) = entry;
+    // Its own state folder's lock, and then the target's: nobody resumes the run or takes it back meanwhile.
+    let known = store.run(run).await.is_ok();
+    let _owner = if known { Some(store.own(run)?) } else { None };
+    let made = target.bookkeeping().tables(&setup.pipeline.name).await?;
+    let Some(made) = made.into_iter().find(|made| made.table == removal.table) else { return Ok(()) };
+    let claimed = match cleaning {
+        Cleaning::Run(run) => {
+            if let Some(claimed) = &*run.claimed().await {
+                claimed.extend(&BTreeSet::from([made.live.clone()])).await?;
+            }
+            None
+        }
+        Cleaning::Asked { .. } => {
+            let claimant = Claimant { run: String::new(), pipeline: setup.pipeline.name.clone() };
+            Some(Claimed::take(store, target, claimant, &BTreeSet::from([made.live.clone()]), cancel).await?)
+        }
+    };
+    let result = remove_owned(setup, store, target, entry, (&made, cleaning.given_up()), cancel).await;
+    if let Some(claimed) = claimed {
+        claimed.give_back().await;
+    }
+    result
+}
+
+async fn remove_owned(
+    setup: &Setup,
+    store: &Store,
+    target: &MySql,
     (removal, run): &(Removal, String),
+    (made, given_up): (&MadeTable, &[String]),
     cancel: &Cancel,
 ) -> Result<(), Failure> {
     let stage = setup.stage(StageKind::Cleaner)?;
+    let books = target.bookkeeping();
     let journal = match store.run(run).await {
         Ok(_) => Some(Recorder::open(store, run, broadcast::Sender::new(16)).await?),
         Err(_) => None,
     };
+    let is_over = match &journal {
+        Some(journal) => {
+            journal.state().is_over() && (made.role == TableRole::Shadow || journal.state() == RunState::Done)
+        }
+        None => {
+            let kind = if made.role == TableRole::Backup { ArtefactKind::Backup } else { ArtefactKind::Shadow };
+            Runs { known: books.runs().await?, claims: Vec::new(), given_up }.may_go(run, kind)
+        }
+    };
+    if !is_over {
+        return Err(Failure::config(
+            "tables.in-use",
+            format!("{} is not removed: run {run} goes on by now", removal.table),
+        )
+        .with("table", removal.table.to_string()));
+    }
     let action = Action::clean(&removal.table);
     if let Some(journal) = &journal {
         journal.action(&action, EventKind::ActionStarted).await?;
     }
-    let books = target.bookkeeping();
     let mut removed = apply(setup, stage, target, (removal, run.as_str()), cancel).await;
     for _ in 1..ATTEMPTS {
         match &removed {
@@ -199,11 +312,16 @@ async fn apply(
 /// Why a table could not be removed, after all others were: what passes by itself first, because it is worth trying
 /// again. What becomes of the run then, the stage's `on_failure` says.
 pub(super) async fn expired(run: &RunContext) -> Result<(), Failure> {
-    let found = removals(&run.setup, &run.store, &run.target, Some(run.id()), &run.cancel).await?;
+    let found = removals(&run.setup, &run.store, &run.target, Cleaning::Run(run), &run.cancel).await?;
     let mut lost = None;
     for entry in &found.tables {
-        if let Err(failure) = remove(&run.setup, &run.store, &run.target, entry, &run.cancel).await {
+        if let Err(failure) = remove(&run.setup, &run.store, &run.target, entry, Cleaning::Run(run), &run.cancel).await
+        {
             tracing::warn!(run = run.id(), table = %entry.0.table, "not removed: {failure}");
+            // Others work with it just now: it is left to the next cleaning.
+            if ["run.busy", "run.tables-claimed", "tables.in-use"].contains(&failure.code.as_str()) {
+                continue;
+            }
             let passes = |failure: &Failure| failure.fault == Fault::Transient;
             if lost.as_ref().is_none_or(|lost| passes(&failure) && !passes(lost)) {
                 lost = Some(failure);
@@ -231,6 +349,40 @@ mod tests {
         let references = [("part", "item"), ("item", "maker"), ("maker", "maker"), ("other", "item")];
         assert_eq!(order(&["item", "maker", "part"], &references), ["part", "item", "maker"]);
         assert_eq!(order(&["hen", "egg", "nest"], &[("hen", "egg"), ("egg", "hen")]), ["nest", "hen", "egg"]);
+    }
+
+    #[test]
+    fn what_a_run_of_another_state_folder_left_goes_only_when_that_run_is_over_or_given_up() {
+        let row = |run: &str, state: RunState| RunRow {
+            run: run.to_owned(),
+            pipeline: "shop".to_owned(),
+            state: state.name().to_owned(),
+            changed_at: String::new(),
+        };
+        let states = [
+            RunState::Running,
+            RunState::WaitingApproval,
+            RunState::Interrupted,
+            RunState::Failed,
+            RunState::RollingBack,
+            RunState::Done,
+            RunState::RolledBack,
+            RunState::Cancelled,
+        ];
+        let known = states.map(|state| row(state.name(), state)).to_vec();
+        let given_up = ["failed".to_owned(), "waiting-approval".to_owned()];
+        let claim = Claim {
+            table: TableName::bare("item"),
+            holder: String::new(),
+            run: "waiting-approval".to_owned(),
+            pipeline: String::new(),
+            is_held: true,
+        };
+        let runs = Runs { known, claims: vec![claim], given_up: &given_up };
+        let gone = |kind| states.iter().map(|s| s.name()).filter(|run| runs.may_go(run, kind)).collect::<Vec<_>>();
+        assert_eq!(gone(ArtefactKind::Shadow), ["failed", "done", "rolled-back", "cancelled"]);
+        assert_eq!(gone(ArtefactKind::Backup), ["done"]);
+        assert!(!runs.may_go("unknown", ArtefactKind::Shadow));
     }
 
     #[test]
