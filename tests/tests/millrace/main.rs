@@ -21,6 +21,7 @@ mod mutations;
 mod networks;
 mod newcomers;
 mod outputs;
+mod overlaps;
 mod permissions;
 mod plans;
 mod policies;
