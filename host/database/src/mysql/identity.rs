@@ -81,9 +81,10 @@ impl Asking {
                 among("OBJECT_NAME", "")
             ),
             Self::StorageNumbers(view) => format!(
-                "SELECT SUBSTRING(NAME, {}), TABLE_ID FROM information_schema.{view} WHERE NAME LIKE {}{}",
+                "SELECT SUBSTRING(NAME, {}), TABLE_ID FROM information_schema.{view} WHERE LEFT(NAME, {}) = {}{}",
                 database.chars().count() + 2,
-                quote_text(&format!("{database}/%")),
+                database.chars().count() + 1,
+                quote_text(&format!("{database}/")),
                 among("NAME", &format!("{database}/"))
             ),
             Self::Instants => format!(
