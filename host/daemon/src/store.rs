@@ -154,7 +154,8 @@ const OURS: [&str; 7] = ["api-token", "opening.lock", "plugins", "runs", "state.
 fn close_to_others(folder: &Path) {
     let names = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.file_name());
     let shared = names.into_iter().any(|name| !OURS.iter().any(|ours| *ours == name));
-    let ours = OURS.iter().filter(|name| **name != "plugins").map(|name| folder.join(name));
+    // A token that others may have read is one no longer, whoever may read it now: that is for the daemon to refuse.
+    let ours = OURS.iter().filter(|name| !["api-token", "plugins"].contains(name)).map(|name| folder.join(name));
     for path in ours.chain((!shared).then(|| folder.to_owned())) {
         if let Err(error) = private::close(&path)
             && error.kind() != std::io::ErrorKind::NotFound
