@@ -6,6 +6,7 @@
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use millrace_model::schema::DatabaseModel;
@@ -20,6 +21,9 @@ use crate::planner::{self, Planned};
 use crate::run::{self, Approval, End, NewRows, Recorder, RunContext, Watch};
 use crate::setup::Setup;
 use crate::store::{OwnedRun, Ownership, RunRecord, Store};
+
+/// How long the target has to take note that a run is given up: it may be silent, and be why.
+const TELLING: Duration = Duration::from_secs(5);
 
 /// What somebody takes a run for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -232,8 +236,10 @@ pub(crate) async fn give_up(runtime: &Runtime, store: &Store, run: &RunRecord) -
     }
     recorder.run(EventKind::RunCancelled).await?;
     // Others see at the target that its shadows may go. A target that cannot be reached learns of it no more.
-    if let Err(failure) = tell_cancelled(runtime, run).await {
-        tracing::warn!(run = run.id, "the target was not told that the run is given up: {failure}");
+    match tokio::time::timeout(TELLING, tell_cancelled(runtime, run)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(failure)) => tracing::warn!(run = run.id, "the target was not told that the run is given up: {failure}"),
+        Err(_) => tracing::warn!(run = run.id, "the target was not told that the run is given up: no answer"),
     }
     Ok(())
 }

@@ -282,7 +282,9 @@ impl RunContext {
             Ok(Err(e)) => tracing::warn!(run = self.id(), "the target was not told that the run is {state}: {e}"),
             Err(_) => tracing::warn!(run = self.id(), "the target was not told that the run is {state}: no answer"),
         }
-        self.give_back().await;
+        if tokio::time::timeout(patience, self.give_back()).await.is_err() {
+            tracing::warn!(run = self.id(), "what the run had claimed was not given back: the target does not answer");
+        }
         result
     }
 }
