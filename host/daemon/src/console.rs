@@ -212,6 +212,14 @@ fn switch_line(step: &str, state: &str) -> Option<String> {
     }
 }
 
+/// What is said after a number of rows, where some are not among them: `, 200 rejected`.
+fn left_out(state: &serde_json::Value, word: &str) -> String {
+    match state["rejects"].as_u64() {
+        None | Some(0) => String::new(),
+        Some(rejects) => format!(", {} {word}", grouped(rejects)),
+    }
+}
+
 /// A line for people. None: the event says nothing that they need.
 fn describe(event: &Event) -> Option<String> {
     let action = event.action.as_ref().map(Action::as_str).unwrap_or_default();
@@ -220,11 +228,20 @@ fn describe(event: &Event) -> Option<String> {
         EventKind::RunResumed => Some("resumed".to_owned()),
         EventKind::ActionSucceeded { state } => match verb {
             "create-shadow" => Some(format!("  made a shadow for {subject}")),
-            "copy" => Some(format!("  copied {subject}: {} rows", grouped(state["rows"].as_u64().unwrap_or(0)))),
+            "copy" => Some(format!(
+                "  copied {subject}: {} rows{}",
+                grouped(state["rows"].as_u64().unwrap_or(0)),
+                left_out(state, "rejected")
+            )),
             "complete" => Some(format!("  completed {subject}")),
             "validate" => {
                 let (rows, equal) = (state["rows"].as_u64().unwrap_or(0), state["equal"].as_u64().unwrap_or(0));
-                Some(format!("  validated {subject}: {} rows equal ({})", grouped(equal), percent(equal, rows)))
+                let left_out = left_out(state, "left out");
+                Some(format!(
+                    "  validated {subject}: {} rows equal ({}){left_out}",
+                    grouped(equal),
+                    percent(equal, rows)
+                ))
             }
             "switch" => switch_line(subject, state.as_str().unwrap_or_default()),
             "lift" => state["found"].as_str().map(|found| format!("  found: {found}")),

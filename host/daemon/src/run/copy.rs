@@ -341,6 +341,8 @@ fn tell(run: &RunContext, progress: &Arc<CopyProgress>, control: &CopyControl) -
 
 /// Keeps the first rejects for reports.
 pub(super) async fn keep_rejects(run: &RunContext) -> Result<(), Failure> {
+    let in_quarantine = run.books.reject_count(run.id()).await?;
+    run.store.keep(run.id(), "rejects-in-quarantine", &in_quarantine).await?;
     let rejects: Vec<RejectedRow> = run
         .books
         .first_rejects(run.id(), REJECTS_SHOWN)
@@ -375,7 +377,7 @@ async fn note_copied(run: &RunContext, all: &mut Vec<CopyOutcome>, done: Vec<Tab
         .iter()
         .filter_map(|outcome| {
             let table = run.record.plan.builds().find(|t| t.target.to_string() == outcome.table)?;
-            let state = json!({ "rows": outcome.rows, "digest": digest(outcome) });
+            let state = json!({ "rows": outcome.rows, "rejects": outcome.rejects, "digest": digest(outcome) });
             Some((Action::copy(&table.target), EventKind::ActionSucceeded { state }))
         })
         .collect();

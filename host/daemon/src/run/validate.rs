@@ -55,7 +55,7 @@ pub(super) async fn tables(run: &RunContext, pending: Vec<&TablePlan>) -> Result
 
     let failed: Mutex<Vec<String>> = Mutex::default();
     let one = |table| {
-        validate_one(run, table, &snapshot, &changes, proofs.get(&table.target)).map(|result| match result {
+        validate_one(run, table, &snapshot, &changes, proofs.get(&table.target), &copies).map(|result| match result {
             // The other tables are validated as well: an operator wants to know all that differs.
             Err(failure) if failure.code == "validate.differences" => {
                 failed.lock().unwrap_or_else(PoisonError::into_inner).push(table.target.to_string());
@@ -91,6 +91,7 @@ async fn validate_one(
     snapshot: &Snapshot,
     changes: &[Change],
     proof: Option<&Proof>,
+    copies: &[CopyOutcome],
 ) -> Result<(), Failure> {
     run.check_cancelled()?;
     let action = Action::validate(&table.target);
@@ -110,8 +111,9 @@ async fn validate_one(
     let outcome = ValidationOutcome { table: name.clone(), validation, seconds };
     let differs =
         || Failure::data("validate.differences", format!("{name} differs from its source")).with("table", &name);
+    let rejects = copies.iter().find(|copy| copy.table == name).map_or(0, |copy| copy.rejects);
     let kind = match passed {
-        true => EventKind::ActionSucceeded { state: json!({ "rows": rows, "equal": equal }) },
+        true => EventKind::ActionSucceeded { state: json!({ "rows": rows, "equal": equal, "rejects": rejects }) },
         false => EventKind::ActionFailed { failure: differs() },
     };
     run.recorder.action_with(&action, kind, Artefact::new(format!("{VALIDATION}{name}"), &outcome)).await?;

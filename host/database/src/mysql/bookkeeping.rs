@@ -386,6 +386,16 @@ impl Bookkeeping {
         self.rejects_of_run(run, &format!(" LIMIT {at_most}")).await
     }
 
+    /// How many there are.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn reject_count(&self, run: &str) -> Result<u64, Failure> {
+        let sql = format!("SELECT COUNT(*) FROM millrace_rejects WHERE run = {}", quote_text(run));
+        let rows = self.read("count the rejects", sql).await?;
+        rows.into_iter().flatten().next().map_or(Ok(0), |cell| self.number(cell))
+    }
+
     async fn rejects_of_run(&self, run: &str, limit: &str) -> Result<Vec<(TableName, Reject)>, Failure> {
         let sql = format!(
             "SELECT table_name, row_key, column_name, value, code, reason FROM millrace_rejects \
