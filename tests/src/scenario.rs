@@ -68,6 +68,8 @@ struct Step {
     rejects: usize,
     /// There is nothing to do.
     nothing: bool,
+    /// What is said besides, such as `--discard-target-rows`.
+    arguments: Vec<String>,
 }
 
 /// One folder.
@@ -182,7 +184,9 @@ impl Stage {
     /// None: there was nothing to do, or it failed as expected.
     async fn run(&self, expected: &Step) -> Result<Option<Told>> {
         let before = live_tables(&self.target).await?;
-        let programs = self.millrace.run(&["run", &self.pipeline, "--yes", "--json"]).await?.expect(expected.exit)?;
+        let mut words = vec!["run", &self.pipeline, "--yes", "--json"];
+        words.extend(expected.arguments.iter().map(String::as_str));
+        let programs = self.millrace.run(&words).await?.expect(expected.exit)?;
         expected.check(&programs, programs.clone())?;
         if expected.exit != 0 {
             let after = live_tables(&self.target).await?;

@@ -195,6 +195,9 @@ pub(crate) struct ApplyArgs {
     /// Do not wait for approval
     #[arg(long)]
     pub(crate) yes: bool,
+    /// Go on although applications wrote to tables that are replaced: their rows stay in the backups
+    #[arg(long)]
+    pub(crate) discard_target_rows: bool,
     /// Print the outcome as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -209,6 +212,9 @@ pub(crate) struct RunArgs {
     /// Do not wait for approval
     #[arg(long)]
     pub(crate) yes: bool,
+    /// Go on although applications wrote to tables that are replaced: their rows stay in the backups
+    #[arg(long)]
+    pub(crate) discard_target_rows: bool,
 }
 
 /// One run.
@@ -265,6 +271,9 @@ pub(crate) struct ContinueArgs {
     /// Do not wait for approval
     #[arg(long)]
     pub(crate) yes: bool,
+    /// Go on although applications wrote to tables that are replaced: their rows stay in the backups
+    #[arg(long)]
+    pub(crate) discard_target_rows: bool,
 }
 
 /// `runs`.

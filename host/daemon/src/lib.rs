@@ -29,6 +29,7 @@ mod run;
 mod service;
 mod setup;
 mod store;
+mod target_rows;
 mod validation;
 
 use std::ffi::OsString;

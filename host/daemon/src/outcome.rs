@@ -80,6 +80,26 @@ impl RejectedRow {
     }
 }
 
+/// A new table that is not live any more, with rows that applications wrote to it while it was.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DiscardedRows {
+    /// The live name.
+    pub(crate) table: String,
+    /// Where the rows are.
+    pub(crate) kept_in: String,
+    /// How many were inserted or changed. None: the target cannot say.
+    pub(crate) rows: Option<u64>,
+    /// The keys of some of them.
+    pub(crate) keys: Vec<String>,
+    /// All of it in words.
+    pub(crate) message: String,
+    /// Reads them.
+    pub(crate) query: String,
+}
+
+/// Under which name the state keeps a run's [`DiscardedRows`].
+pub(crate) const DISCARDED: &str = "discarded-rows";
+
 /// How names were swapped.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SwitchOutcome {
@@ -95,4 +115,7 @@ pub(crate) struct SwitchOutcome {
     pub(crate) budget_ms: f64,
     /// Why attempts failed.
     pub(crate) failures: Vec<String>,
+    /// What applications wrote to the old tables and is in the backups only.
+    #[serde(default)]
+    pub(crate) left_behind: Vec<String>,
 }

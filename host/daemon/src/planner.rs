@@ -102,6 +102,7 @@ async fn plan_once(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Res
             complete: Vec::new(),
             queries,
             notes: made.notes,
+            written: None,
             estimated_rows: table.estimated_rows,
             estimated_bytes: table.estimated_bytes,
         });
@@ -310,6 +311,7 @@ fn left_tables(desired: &DatabaseModel, current: &DatabaseModel) -> Vec<TablePla
             complete: Vec::new(),
             queries: Vec::new(),
             notes: Vec::new(),
+            written: None,
             estimated_rows: table.estimated_rows,
             estimated_bytes: table.estimated_bytes,
         })

@@ -9,7 +9,9 @@ use millrace_model::plan::NotCarried;
 use millrace_model::{Change, Failure, Plan, Strategy};
 use serde::Serialize;
 
-use crate::outcome::{CopyOutcome, RejectedRow, SwitchOutcome, Timing, VALIDATION, ValidationOutcome};
+use crate::outcome::{
+    CopyOutcome, DISCARDED, DiscardedRows, RejectedRow, SwitchOutcome, Timing, VALIDATION, ValidationOutcome,
+};
 use crate::store::{RunRecord, Store};
 
 /// A run's facts.
@@ -41,8 +43,12 @@ pub(crate) struct Report {
     pub(crate) not_carried: Vec<NotCarried>,
     /// At most a hundred.
     pub(crate) rejects: Vec<RejectedRow>,
+    /// How many rows are in quarantine, more than `rejects` shows where these are many.
+    pub(crate) rejects_in_quarantine: u64,
     /// How names were swapped. None: they were not.
     pub(crate) switch: Option<SwitchOutcome>,
+    /// What applications wrote to the new tables before these were taken back.
+    pub(crate) discarded: Vec<DiscardedRows>,
     /// Stage by stage.
     pub(crate) timings: Vec<Timing>,
     /// What to do next.
@@ -153,6 +159,7 @@ impl Report {
         let validations: Vec<ValidationOutcome> = store.kept_under(&run.id, VALIDATION).await?;
         let timings: Vec<Timing> = store.kept(&run.id, "timings").await?.unwrap_or_default();
         let rejects: Vec<RejectedRow> = store.kept(&run.id, "rejects").await?.unwrap_or_default();
+        let in_quarantine: Option<u64> = store.kept(&run.id, "rejects-in-quarantine").await?;
         let failure: Option<Failure> = store.kept(&run.id, "failure").await?.flatten();
         let plan = &run.plan;
         let tables: Vec<TableReport> = plan
@@ -189,10 +196,17 @@ impl Report {
             changes: plan.changes().cloned().collect(),
             not_carried: plan.not_carried.clone(),
             tables,
+            rejects_in_quarantine: in_quarantine.unwrap_or(rejects.len() as u64),
             rejects,
             switch: store.kept(&run.id, "switch").await?,
+            discarded: store.kept(&run.id, DISCARDED).await?.unwrap_or_default(),
             timings,
         })
+    }
+
+    /// How many rows in quarantine are not among those that the report shows.
+    pub(crate) fn rejects_not_listed(&self) -> u64 {
+        self.rejects_in_quarantine.saturating_sub(self.rejects.len() as u64)
     }
 
     /// One JSON object.

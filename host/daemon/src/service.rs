@@ -9,8 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use millrace_model::schema::DatabaseModel;
-use millrace_model::{Cancel, Failure, Plan};
+use millrace_model::{Cancel, DatabaseModel, Failure, Plan};
 use millrace_pipeline::{EventKind, Recovery, RunState};
 use millrace_runtime::Runtime;
 use tokio::sync::broadcast;
@@ -21,6 +20,16 @@ use crate::planner::{self, Planned};
 use crate::run::{self, Approval, End, NewRows, Recorder, RunContext, Watch};
 use crate::setup::Setup;
 use crate::store::{OwnedRun, Ownership, RunRecord, Store};
+use crate::target_rows::{self, BASELINES, Baselines, TargetRows};
+
+/// What somebody has said beforehand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Consent {
+    /// Whether the run waits before names are swapped.
+    pub(crate) approval: Approval,
+    /// What becomes of rows that applications wrote to tables that the run replaces.
+    pub(crate) target_rows: TargetRows,
+}
 
 /// How long the target has to take note that a run is given up: it may be silent, and be why.
 const TELLING: Duration = Duration::from_secs(5);
@@ -86,14 +95,16 @@ pub(crate) async fn start(
     setup: &Setup,
     databases: &Databases,
     store: &Store,
+    target_rows: TargetRows,
     cancel: &Cancel,
 ) -> Result<(Planned, Option<OwnedRun>), Failure> {
     let pipeline = store.own_pipeline(&setup.pipeline.name, "")?;
-    let planned = planner::plan(setup, databases, cancel).await?;
+    let mut planned = planner::plan(setup, databases, cancel).await?;
     if planned.plan.is_empty() {
         return Ok((planned, None));
     }
-    let owned = keep(setup, store, pipeline, planned.run.as_str(), planned.plan.clone()).await?;
+    let baselines = accepted(setup, databases, &planned.current, &mut planned.plan, target_rows, cancel).await?;
+    let owned = keep(setup, store, pipeline, planned.run.as_str(), planned.plan.clone(), &baselines).await?;
     store.keep(&owned.record.id, "source-model", &planned.source).await?;
     keep_target(databases, store, &owned.record, &planned.current).await?;
     Ok((planned, Some(owned)))
@@ -113,6 +124,26 @@ pub(crate) async fn keep_target(
     }
 }
 
+/// Looks what applications wrote to the tables that a plan replaces, and refuses what nobody gave up. `current`: the
+/// target as it is.
+///
+/// # Errors
+/// `switch.target-rows`.
+pub(crate) async fn accepted(
+    setup: &Setup,
+    databases: &Databases,
+    current: &DatabaseModel,
+    plan: &mut Plan,
+    target_rows: TargetRows,
+    cancel: &Cancel,
+) -> Result<Baselines, Failure> {
+    let baselines = target_rows::look(setup, databases, current, plan, cancel).await?;
+    if target_rows == TargetRows::Keep {
+        target_rows::refuse(plan)?;
+    }
+    Ok(baselines)
+}
+
 /// Keeps a plan as a run that has not begun, in the hands of the pipeline's owner.
 pub(crate) async fn keep(
     setup: &Setup,
@@ -120,6 +151,7 @@ pub(crate) async fn keep(
     pipeline: Ownership,
     id: &str,
     plan: Plan,
+    baselines: &Baselines,
 ) -> Result<OwnedRun, Failure> {
     let now = clock::now_text();
     let record = RunRecord {
@@ -133,6 +165,7 @@ pub(crate) async fn keep(
         updated_at: now,
     };
     store.create_run(&record).await?;
+    store.keep(&record.id, BASELINES, baselines).await?;
     OwnedRun::new(store, record, pipeline)
 }
 
@@ -146,14 +179,15 @@ pub(crate) async fn carry_out(
     setup: Arc<Setup>,
     store: &Store,
     owned: OwnedRun,
-    approval: Approval,
+    consent: Consent,
     cancel: Cancel,
     watch: Watch,
 ) -> Result<End, Failure> {
     let id = owned.record.id.clone();
     let work = async {
-        let run = RunContext::open(setup, store, owned, cancel, watch).await?;
-        run::execute(&run, approval).await
+        let mut run = RunContext::open(setup, store, owned, cancel, watch).await?;
+        run.target_rows = consent.target_rows;
+        run::execute(&run, consent.approval).await
     };
     unless_panicking(store, &id, work).await
 }

@@ -223,6 +223,9 @@ pub struct TablePlan {
     /// What the operator should know.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// What applications wrote to the table that is replaced. None: nothing that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<WrittenRows>,
     /// The source catalog's estimate.
     #[serde(default)]
     pub estimated_rows: u64,
@@ -236,6 +239,21 @@ impl TablePlan {
     pub fn is_compared(&self) -> bool {
         self.strategy == Strategy::Keep && self.rows == KeptRows::Compare
     }
+}
+
+/// Rows of the target's table that the source has not, or has otherwise: a rebuild leaves them behind in the backup.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WrittenRows {
+    /// Rows that were inserted or changed. None: the server cannot say how many.
+    pub rows: Option<u64>,
+    /// Rows that were deleted, at least.
+    #[serde(default)]
+    pub deleted: u64,
+    /// The keys of some of them, as `7, x`.
+    #[serde(default)]
+    pub keys: Vec<String>,
+    /// All of it in one sentence.
+    pub message: String,
 }
 
 /// Which converter decided what about which columns.

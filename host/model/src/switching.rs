@@ -56,6 +56,19 @@ pub struct Removal {
     pub why: String,
 }
 
+/// What a table of the target was at an instant: what was written to it since can be told from that.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableMark {
+    /// The target's change number. None: it has none.
+    #[serde(default)]
+    pub scn: Option<u64>,
+    /// How many rows the table had.
+    pub rows: u64,
+    /// The sum of its rows, where the server has no change numbers. None: it was not taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<String>,
+}
+
 /// What raising a fence may change at the server, as it was before: what lifting it restores, whoever lifts it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FenceBefore {

@@ -182,7 +182,11 @@ async fn a_session_in_the_way_is_named_and_the_switch_can_be_resumed() -> Result
     assert_eq!(report["report"]["switch"]["attempts"], 2, "{report:#}");
     assert!(!changed.is_switched().await?);
     holder.await??;
-    changed.millrace.run(&["resume", "last", "--yes"]).await?.expect(0)?;
+    // What that session wrote is not left behind unless somebody says so.
+    let refused = changed.millrace.run(&["resume", "last", "--yes", "--json"]).await?.expect(1)?;
+    refused.fails_with("switch.target-rows")?.says("1 row of item was inserted or changed (7)")?;
+    assert!(!changed.is_switched().await?);
+    changed.millrace.run(&["resume", "last", "--yes", "--discard-target-rows"]).await?.expect(0)?;
     assert!(changed.is_switched().await?);
     Ok(())
 }
@@ -427,7 +431,8 @@ async fn switches_under_load(target: Database, switcher: &str, count: usize) -> 
     let load = Load::start(&changed.target);
     let began = Instant::now();
     let mut blocked = Vec::new();
-    let mut ran = changed.run().await?.expect(0)?;
+    let run = ["run", &changed.pipeline, "--yes", "--discard-target-rows", "--json"];
+    let mut ran = changed.millrace.run(&run).await?.expect(0)?;
     loop {
         let report: Value = ran.json()?;
         let switch = &report["report"]["switch"];
@@ -437,7 +442,7 @@ async fn switches_under_load(target: Database, switcher: &str, count: usize) -> 
             break;
         }
         changed.millrace.run(&["rollback", "last", "--discard-new-rows"]).await?.expect(0)?;
-        ran = changed.millrace.run(&["resume", "last", "--yes", "--json"]).await?.expect(0)?;
+        ran = changed.millrace.run(&["resume", "last", "--yes", "--discard-target-rows", "--json"]).await?.expect(0)?;
     }
     let seconds = began.elapsed().as_secs_f64();
     let transactions = load.end().await?;

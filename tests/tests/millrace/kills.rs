@@ -200,6 +200,8 @@ impl Lane {
     /// What somebody types next to bring a cycle to its end. None: it is there. `before`: the newest run when it began.
     async fn next_command(&self, kind: Kind, before: Option<&str>) -> Result<Option<Vec<String>>> {
         let newest = self.newest().await?;
+        // What the application writes to a table that is replaced is looked for in the backups afterwards.
+        let given_up: &[&str] = if kind.is_written_to() { &["--discard-target-rows"] } else { &[] };
         let command = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
         if kind == Kind::Rollback {
             let state = newest.context("a run to roll back")?.1;
@@ -210,10 +212,10 @@ impl Lane {
                 if state == "done" {
                     None
                 } else {
-                    command(&["resume", "last", "--yes"])
+                    command(&[&["resume", "last", "--yes"], given_up].concat())
                 }
             }
-            _ => command(&["run", &self.pipeline, "--yes"]),
+            _ => command(&[&["run", &self.pipeline, "--yes"], given_up].concat()),
         })
     }
 

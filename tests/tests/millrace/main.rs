@@ -16,6 +16,7 @@ mod hooks;
 mod hostile;
 mod incremental;
 mod kills;
+mod losses;
 mod mariadb;
 mod mutations;
 mod networks;

@@ -91,6 +91,33 @@ async fn rejected_rows_are_listed_exported_and_tried_again() -> Result<()> {
 }
 
 #[tokio::test]
+async fn rows_that_are_left_out_are_said_wherever_rows_are_counted() -> Result<()> {
+    let (_, target, millrace) = databases(
+        "CREATE TABLE dd (id integer PRIMARY KEY, d date NOT NULL);
+         INSERT INTO dd SELECT i, CASE WHEN i % 2 = 0 THEN date 'infinity' ELSE date '2024-01-01' END
+         FROM generate_series(1, 240) AS i;",
+    )
+    .await?;
+    let pipeline = pipeline(&millrace, "at_most = 0.9", "")?;
+    let pipeline_text = std::fs::read_to_string(&pipeline)?;
+    let waits = pipeline_text.replace("plugin = \"switch-rename\"", "plugin = \"switch-rename\"\napprove = true");
+    let pipeline = millrace.write("pipeline.toml", &waits);
+    let ran = millrace.run(&["run", &pipeline]).await?.expect(4)?;
+    ran.says("copied dd: 120 rows, 120 rejected")?
+        .says("validated dd: 120 rows equal (100 %), 120 left out")?
+        .says("120 rows were rejected and are not in the target: millrace rejects")?;
+    let approved = millrace.run(&["approve", "last"]).await?.expect(0)?;
+    approved.says("done:")?.says("120 rows were rejected and are not in the target")?;
+    ensure!(count_rows(&target, "dd").await? == 120);
+    for form in ["markdown", "html"] {
+        millrace.run(&["report", "last", "--format", form]).await?.expect(0)?.says("nd 20 more")?;
+    }
+    let report = millrace.run(&["report", "last", "--json"]).await?.expect(0)?.json()?;
+    ensure!(report["rejects_in_quarantine"] == 120 && report["rejects"].as_array().map(Vec::len) == Some(100));
+    Ok(())
+}
+
+#[tokio::test]
 async fn private_values_are_nowhere_but_in_their_rows() -> Result<()> {
     let (_, target, millrace) = databases(
         "CREATE TABLE person (id integer PRIMARY KEY, salary numeric NOT NULL, born date);

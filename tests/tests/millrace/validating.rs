@@ -135,7 +135,9 @@ async fn rows_of_kept_tables_are_trusted_compared_or_copied_anew() -> Result<()>
     }
 
     let recopy = pipeline_with(&shop.millrace, "rows = \"recopy\"")?;
-    let copied = shop.millrace.run(&["run", &recopy, "--yes", "--json"]).await?.expect(0)?;
+    let refused = shop.millrace.run(&["run", &recopy, "--yes", "--json"]).await?.expect(2)?;
+    refused.fails_with("switch.target-rows")?.says("1 row of product was inserted or changed (3)")?;
+    let copied = shop.millrace.run(&["run", &recopy, "--yes", "--discard-target-rows", "--json"]).await?.expect(0)?;
     let told = Told::read(&copied.json()?)?;
     told.every_digest_is_equal()?;
     assert_eq!(told.with_strategy("rebuild").len(), 8);

@@ -13,11 +13,13 @@ use crate::output::put;
 use crate::planner::{self, Planned};
 use crate::report::{definition, grouped, mappings};
 use crate::setup::Setup;
+use crate::target_rows;
 
 pub(super) async fn plan(home: &Home, arguments: &PlanArgs) -> Result<Exit, Refusal> {
     let cancel = cancel_on_signal();
     let (setup, databases) = Databases::open_with(&home.runtime, &arguments.pipeline.pipeline, &cancel).await?;
-    let planned = planner::plan(&setup, &databases, &cancel).await?;
+    let mut planned = planner::plan(&setup, &databases, &cancel).await?;
+    target_rows::look(&setup, &databases, &planned.current, &mut planned.plan, &cancel).await?;
     if let Some(folder) = &arguments.out {
         write_out(folder, &setup, &planned)?;
     }
@@ -61,6 +63,13 @@ fn write_plan(out: &mut String, plan: &Plan, detail: Detail) -> std::fmt::Result
             String::new()
         };
         writeln!(out, "{:8} {}{rows}: {}", table.strategy.word(), table.target, table.reason)?;
+        if let Some(written) = &table.written {
+            writeln!(
+                out,
+                "    ! {}: that stays behind in the backup, and asks for --discard-target-rows",
+                written.message
+            )?;
+        }
         for change in &table.changes {
             if table.strategy != Strategy::Rebuild {
                 continue;

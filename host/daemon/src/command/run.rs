@@ -15,11 +15,12 @@ use crate::databases::Databases;
 use crate::explain;
 use crate::output;
 use crate::planner;
-use crate::report::{Report, grouped, needs_a_new_run};
+use crate::report::{Report, Summary, grouped, needs_a_new_run};
 use crate::run::{Approval, End, NewRows, Watch, may_be_switched};
-use crate::service::{self, Purpose};
+use crate::service::{self, Consent, Purpose};
 use crate::setup::Setup;
 use crate::store::OwnedRun;
+use crate::target_rows::TargetRows;
 
 /// How a command that carried a run out ended.
 #[derive(Debug, Serialize)]
@@ -34,22 +35,26 @@ struct Ending {
     report: Option<Report>,
 }
 
-fn approval(yes: bool) -> Approval {
-    if yes { Approval::Given } else { Approval::AsDeclared }
+fn consent(yes: bool, discard_target_rows: bool) -> Consent {
+    Consent {
+        approval: if yes { Approval::Given } else { Approval::AsDeclared },
+        target_rows: if discard_target_rows { TargetRows::Discard } else { TargetRows::Keep },
+    }
 }
 
 pub(super) async fn run(home: &Home, arguments: &RunArgs) -> Result<Exit, Refusal> {
     let cancel = cancel_on_signal();
     let (setup, databases) = Databases::open_with(&home.runtime, &arguments.pipeline.pipeline, &cancel).await?;
     databases.both()?;
-    let (planned, owned) = service::start(&setup, &databases, &home.store, &cancel).await?;
+    let consent = consent(arguments.yes, arguments.discard_target_rows);
+    let (planned, owned) = service::start(&setup, &databases, &home.store, consent.target_rows, &cancel).await?;
     let json = arguments.pipeline.json;
     let Some(owned) = owned else { return Ok(nothing_to_do(json)) };
     if !json {
         output::note(format_args!("{}", plan::describe(&planned.plan, plan::Detail::Tables)));
         note!("\nrun {}", owned.record.id);
     }
-    carry_out(home, setup, owned, approval(arguments.yes), cancel, json).await
+    carry_out(home, setup, owned, consent, cancel, json).await
 }
 
 fn nothing_to_do(json: bool) -> Exit {
@@ -68,7 +73,7 @@ pub(super) async fn apply(home: &Home, arguments: &ApplyArgs) -> Result<Exit, Re
         fs::read_to_string(&path)
             .map_err(|e| Failure::config("plan.unreadable", format!("{} cannot be read: {e}", path.display())))
     };
-    let approved = Plan::from_json(&read("plan.json")?)?;
+    let mut approved = Plan::from_json(&read("plan.json")?)?;
     let id: RunId = read("run")?.trim().parse()?;
     let pipeline = arguments.pipeline.clone().unwrap_or_else(|| arguments.dir.join("pipeline.toml"));
     let setup = Setup::read(&home.runtime, &pipeline)?;
@@ -101,12 +106,15 @@ pub(super) async fn apply(home: &Home, arguments: &ApplyArgs) -> Result<Exit, Re
     if approved.is_empty() {
         return Ok(nothing_to_do(arguments.json));
     }
-    let owned = service::keep(&setup, &home.store, owner, id.as_str(), approved).await?;
+    let consent = consent(arguments.yes, arguments.discard_target_rows);
+    let baselines =
+        service::accepted(&setup, &databases, &current, &mut approved, consent.target_rows, &cancel).await?;
+    let owned = service::keep(&setup, &home.store, owner, id.as_str(), approved, &baselines).await?;
     service::keep_target(&databases, &home.store, &owned.record, &current).await?;
     if !arguments.json {
         note!("run {}", owned.record.id);
     }
-    carry_out(home, setup, owned, approval(arguments.yes), cancel, arguments.json).await
+    carry_out(home, setup, owned, consent, cancel, arguments.json).await
 }
 
 /// Refuses a plan whose source is another one by now: its tables would be read wrongly, or not at all.
@@ -144,18 +152,18 @@ async fn check_source(setup: &Setup, databases: &Databases, plan: &Plan, cancel:
 }
 
 pub(super) async fn resume(home: &Home, arguments: &ContinueArgs) -> Result<Exit, Refusal> {
-    continue_run(home, &arguments.run, Purpose::Resume, approval(arguments.yes)).await
+    continue_run(home, &arguments.run, Purpose::Resume, consent(arguments.yes, arguments.discard_target_rows)).await
 }
 
 pub(super) async fn approve(home: &Home, arguments: &ContinueArgs) -> Result<Exit, Refusal> {
-    continue_run(home, &arguments.run, Purpose::Approve, Approval::Given).await
+    continue_run(home, &arguments.run, Purpose::Approve, consent(true, arguments.discard_target_rows)).await
 }
 
 async fn continue_run(
     home: &Home,
     selector: &RunSelector,
     purpose: Purpose,
-    approval: Approval,
+    consent: Consent,
 ) -> Result<Exit, Refusal> {
     let record = home.store.run_of(&selector.run, selector.pipeline.as_deref()).await?;
     let owned = service::take(&home.store, &record, purpose).await?;
@@ -164,21 +172,21 @@ async fn continue_run(
     if !selector.json {
         note!("run {}", owned.record.id);
     }
-    carry_out(home, setup, owned, approval, cancel, selector.json).await
+    carry_out(home, setup, owned, consent, cancel, selector.json).await
 }
 
 async fn carry_out(
     home: &Home,
     setup: Setup,
     owned: OwnedRun,
-    approval: Approval,
+    consent: Consent,
     cancel: Cancel,
     json: bool,
 ) -> Result<Exit, Refusal> {
     let watch = Watch::default();
     let follower = (!json).then(|| Follower::start(&watch));
     let id = owned.record.id.clone();
-    let result = service::carry_out(Arc::new(setup), &home.store, owned, approval, cancel, watch).await;
+    let result = service::carry_out(Arc::new(setup), &home.store, owned, consent, cancel, watch).await;
     settle(home, &id, result, follower, json).await
 }
 
@@ -222,6 +230,17 @@ pub(super) async fn cancel(home: &Home, arguments: &RunSelector) -> Result<Exit,
     Ok(Exit::Done)
 }
 
+/// What is said at the end of a run that has left rows out.
+fn left_out(summary: &Summary, id: &str) -> String {
+    match summary.rejects {
+        0 => String::new(),
+        1 => format!("; 1 row was rejected and is not in the target: millrace rejects {id}"),
+        rejects => {
+            format!("; {} rows were rejected and are not in the target: millrace rejects {id}", grouped(rejects))
+        }
+    }
+}
+
 /// Says how it ended.
 async fn settle(
     home: &Home,
@@ -253,20 +272,31 @@ async fn settle(
     }
     let summary = &report.summary;
     match result {
-        Ok(End::Done) => say!(
-            "done: {} created, {} rebuilt, {} kept; {} rows in {:.1} s",
-            summary.created,
-            summary.rebuilt,
-            summary.kept,
-            grouped(summary.rows),
-            summary.seconds
-        ),
-        Ok(End::WaitingApproval) => say!("validated, and waiting for approval: millrace approve {id}"),
+        Ok(End::Done) => {
+            say!(
+                "done: {} created, {} rebuilt, {} kept; {} rows in {:.1} s{}",
+                summary.created,
+                summary.rebuilt,
+                summary.kept,
+                grouped(summary.rows),
+                summary.seconds,
+                left_out(summary, id)
+            );
+            for written in report.switch.iter().flat_map(|switch| &switch.left_behind) {
+                say!("  {written}: that is in the backup only");
+            }
+        }
+        Ok(End::WaitingApproval) => {
+            say!("validated, and waiting for approval: millrace approve {id}{}", left_out(summary, id));
+        }
         Ok(End::RolledBack) => {
             if let Some(failure) = &report.failure {
                 console::print_failure(failure);
             }
             say!("rolled back: the old tables are live again");
+            for rows in &report.discarded {
+                say!("  {}: they are in {} until its grace is over: {}", rows.message, rows.kept_in, rows.query);
+            }
         }
         Err(failure) => {
             console::print_failure(&failure);

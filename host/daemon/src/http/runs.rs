@@ -18,9 +18,10 @@ use super::ask::{Asked, Body, Errand, Named, Nothing, Segment};
 use crate::databases::Databases;
 use crate::report::Report;
 use crate::run::{self, Approval, NewRows, Tuned, TuningChange};
-use crate::service::{self, Purpose};
+use crate::service::{self, Consent, Purpose};
 use crate::setup::{Setup, blocking};
 use crate::store::{MOST_LISTED, OwnedRun, RunRecord, RunSummary};
+use crate::target_rows::TargetRows;
 
 /// How long a request waits for a run to stop before it is answered that it is stopping.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -31,6 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub(super) struct Start {
     /// Approved beforehand: the run does not wait before names are swapped.
     approved: bool,
+    /// Rows that applications wrote to tables which the run replaces stay in the backups.
+    discard_target_rows: bool,
 }
 
 /// Which runs are listed.
@@ -49,8 +52,15 @@ impl Default for Listing {
     }
 }
 
-fn approval(start: &Start) -> Approval {
-    if start.approved { Approval::Given } else { Approval::AsDeclared }
+fn target_rows(discard: bool) -> TargetRows {
+    if discard { TargetRows::Discard } else { TargetRows::Keep }
+}
+
+fn consent(start: &Start) -> Consent {
+    Consent {
+        approval: if start.approved { Approval::Given } else { Approval::AsDeclared },
+        target_rows: target_rows(start.discard_target_rows),
+    }
 }
 
 pub(super) type Answer = Result<(StatusCode, Json<Value>), Refused>;
@@ -64,12 +74,12 @@ pub(super) async fn start(State(daemon): State<Daemon>, Segment(name): Segment, 
     let errand = Errand::default();
     let databases = Databases::open(&setup, &errand.cancel).await?;
     databases.both()?;
-    let (_, owned) = service::start(&setup, &databases, &daemon.store, &errand.cancel).await?;
+    let (_, owned) = service::start(&setup, &databases, &daemon.store, consent(&start).target_rows, &errand.cancel).await?;
     let Some(owned) = owned else {
         return Ok((StatusCode::OK, Json(json!({ "run": null, "state": "nothing-to-do" }))));
     };
     let entry = daemon.enter(&owned.record.id)?;
-    Ok(carry_out(&daemon, entry, setup, owned, approval(&start)))
+    Ok(carry_out(&daemon, entry, setup, owned, consent(&start)))
 }
 
 fn carry_out(
@@ -77,12 +87,12 @@ fn carry_out(
     entry: Entry,
     setup: Setup,
     owned: OwnedRun,
-    approval: Approval,
+    consent: Consent,
 ) -> (StatusCode, Json<Value>) {
     let answer = accepted(&owned.record.id);
     let store = daemon.store.clone();
     entry.carry_out(owned.record.clone(), move |active| async move {
-        service::carry_out(Arc::new(setup), &store, owned, approval, active.cancel, active.watch).await
+        service::carry_out(Arc::new(setup), &store, owned, consent, active.cancel, active.watch).await
     });
     answer
 }
@@ -121,18 +131,22 @@ async fn take(daemon: &Daemon, record: &RunRecord, purpose: Purpose) -> Result<(
     Ok((entry, setup, owned))
 }
 
-pub(super) async fn approve(
-    State(daemon): State<Daemon>,
-    Named(record): Named,
-    Body(Nothing {}): Body<Nothing>,
-) -> Answer {
+/// How a run is approved.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Approve {
+    /// Rows that applications wrote to tables which the run replaces stay in the backups.
+    discard_target_rows: bool,
+}
+
+pub(super) async fn approve(State(daemon): State<Daemon>, Named(record): Named, Body(said): Body<Approve>) -> Answer {
     let (entry, setup, owned) = take(&daemon, &record, Purpose::Approve).await?;
-    Ok(carry_out(&daemon, entry, setup, owned, Approval::Given))
+    Ok(carry_out(&daemon, entry, setup, owned, Consent { approval: Approval::Given, target_rows: target_rows(said.discard_target_rows) }))
 }
 
 pub(super) async fn resume(State(daemon): State<Daemon>, Named(record): Named, Body(start): Body<Start>) -> Answer {
     let (entry, setup, owned) = take(&daemon, &record, Purpose::Resume).await?;
-    Ok(carry_out(&daemon, entry, setup, owned, approval(&start)))
+    Ok(carry_out(&daemon, entry, setup, owned, consent(&start)))
 }
 
 /// How a run is rolled back.

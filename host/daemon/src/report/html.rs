@@ -183,6 +183,11 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
         })
         .collect();
     table(out, "Rejected rows", &["table", "`key", "column", "`value", "why", "`code"], &rejects)?;
+    let more = report.rejects_not_listed();
+    if more > 0 {
+        let words = format!("And {} more: millrace rejects {} lists them all.", grouped(more), report.run);
+        writeln!(out, "<p>{}</p>", Escaped(&words))?;
+    }
     if let Some(switch) = &report.switch {
         let words = format!(
             "Writers were kept off for {:.0} ms of {:.0} ms, in attempt {}, by {}.",
@@ -191,7 +196,15 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
         writeln!(out, "<h2>Switch</h2><p>{}</p>", Escaped(&words))?;
         let failures: Vec<_> = switch.failures.iter().map(|failure| vec![failure.clone()]).collect();
         table(out, "Attempts that failed", &["why"], &failures)?;
+        let left: Vec<_> = switch.left_behind.iter().map(|written| vec![written.clone()]).collect();
+        table(out, "In the backups only", &["what applications wrote to the old tables"], &left)?;
     }
+    let discarded: Vec<_> = report
+        .discarded
+        .iter()
+        .map(|rows| vec![rows.message.clone(), rows.kept_in.clone(), rows.query.clone()])
+        .collect();
+    table(out, "Rows that were taken back", &["what", "they are in", "`to read them"], &discarded)?;
     let timings: Vec<_> = report.timings.iter().map(|t| vec![t.stage.clone(), format!("{:.2}", t.seconds)]).collect();
     table(out, "Timings", &["stage", "#seconds"], &timings)?;
     writeln!(out, "<h2>Mapping decisions</h2>")?;

@@ -105,6 +105,10 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
             )?;
         }
         writeln!(out)?;
+        let more = report.rejects_not_listed();
+        if more > 0 {
+            writeln!(out, "And {} more: `millrace rejects {}` lists them all.\n", grouped(more), report.run)?;
+        }
     }
     if let Some(switch) = &report.switch {
         writeln!(
@@ -115,9 +119,23 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
         for failure in &switch.failures {
             writeln!(out, "- an attempt failed: {failure}")?;
         }
-        if !switch.failures.is_empty() {
+        for written in &switch.left_behind {
+            writeln!(out, "- {written}: that is in the backup only")?;
+        }
+        if !switch.failures.is_empty() || !switch.left_behind.is_empty() {
             writeln!(out)?;
         }
+    }
+    if !report.discarded.is_empty() {
+        writeln!(
+            out,
+            "## Rows that were taken back\n\nApplications wrote them to new tables that are not live any more. They are there until the cleaner's grace is over.\n"
+        )?;
+        writeln!(out, "| what | they are in | to read them |\n|---|---|---|")?;
+        for rows in &report.discarded {
+            writeln!(out, "| {} | {} | `{}` |", cell(&rows.message), rows.kept_in, rows.query)?;
+        }
+        writeln!(out)?;
     }
     writeln!(out, "## Timings\n\n| stage | seconds |\n|---|---:|")?;
     for timing in &report.timings {

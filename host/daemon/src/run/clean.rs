@@ -129,15 +129,15 @@ struct Runs<'a> {
 impl Runs<'_> {
     /// Whether what this run has left may go, as far as the target knows: this state folder does not know the run, and
     /// it may be at work, or wait for approval, wherever its own is. What the books do not call over is left alone.
-    fn may_go(&self, run: &str, kind: ArtefactKind) -> bool {
+    fn may_go(&self, run: &str, role: TableRole) -> bool {
         let state = self.known.iter().find(|row| row.run == run).map(|row| row.state.as_str());
         let is = |wanted: RunState| state == Some(wanted.name());
         if self.claims.iter().any(|claim| claim.run == run && claim.is_held) {
             return false;
         }
-        match kind {
-            ArtefactKind::Backup => is(RunState::Done),
-            ArtefactKind::Shadow => {
+        match role {
+            TableRole::Backup | TableRole::Restoring => is(RunState::Done),
+            TableRole::Shadow | TableRole::Discarded => {
                 is(RunState::Done)
                     || is(RunState::RolledBack)
                     || is(RunState::Cancelled)
@@ -160,22 +160,23 @@ async fn artefact(store: &Store, made: &MadeTable, runs: &Runs<'_>) -> Result<Op
         Err(failure) => return Err(failure),
     };
     let kind = match made.role {
-        TableRole::Backup => ArtefactKind::Backup,
+        // Rows that applications wrote are in it and nowhere else: it stays as long as a backup does.
+        TableRole::Backup | TableRole::Discarded => ArtefactKind::Backup,
         TableRole::Shadow => ArtefactKind::Shadow,
         // Whoever restores it, or tries again, takes care of it.
         TableRole::Restoring => return Ok(None),
     };
-    let may_go_on = match (&state, kind) {
+    let may_go_on = match (&state, made.role) {
         (Some((_, true)), _) => true,
-        (Some((state, _)), ArtefactKind::Shadow) => {
+        (Some((state, _)), TableRole::Shadow | TableRole::Discarded) => {
             ![RunState::Done, RunState::RolledBack, RunState::Cancelled].iter().any(|s| s.name() == state)
         }
-        (Some((state, _)), ArtefactKind::Backup) => state != RunState::Done.name(),
-        (None, _) => !runs.may_go(&made.run, kind),
+        (Some((state, _)), TableRole::Backup | TableRole::Restoring) => state != RunState::Done.name(),
+        (None, _) => !runs.may_go(&made.run, made.role),
     };
     // A shadow carries the second of its run in its name; what does not is not what a run made.
     let stamp = made.run.parse::<RunId>().map(|run| run.stamp());
-    if kind == ArtefactKind::Shadow && !stamp.is_ok_and(|stamp| made.table.name.ends_with(&format!("_tmp_{stamp}"))) {
+    if made.role != TableRole::Backup && !stamp.is_ok_and(|stamp| made.table.name.ends_with(&format!("_tmp_{stamp}"))) {
         return Ok(None);
     }
     let age_seconds = age(&made.made_at);

@@ -20,6 +20,7 @@ use crate::databases::Databases;
 use crate::outcome::Timing;
 use crate::setup::Setup;
 use crate::store::{OwnedRun, RunRecord, Store};
+use crate::target_rows::TargetRows;
 
 pub(crate) use millrace_pipeline::Event;
 
@@ -68,6 +69,8 @@ pub(crate) struct RunContext {
     pub(crate) target: MySql,
     /// The target's bookkeeping tables.
     pub(crate) books: Bookkeeping,
+    /// What becomes of rows that applications wrote to tables that the run replaces.
+    pub(crate) target_rows: TargetRows,
     /// Stops the run.
     pub(crate) cancel: Cancel,
     /// Who follows.
@@ -108,6 +111,7 @@ impl RunContext {
             source,
             target,
             books,
+            target_rows: TargetRows::Keep,
             cancel,
             watch,
             snapshot: tokio::sync::Mutex::new(None),

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use millrace_database::dialect::mysql as dialect;
-use millrace_database::mysql::{Admin, AdminOptions, FenceMeans, Locks, MySql, over_budget};
+use millrace_database::mysql::{Admin, AdminOptions, FenceMeans, Locks, Moment, MySql, over_budget};
 use millrace_database::postgres::Postgres;
 use millrace_model::capability::TableAdmin;
 use millrace_model::plan::FenceOutlook;
-use millrace_model::switching::FenceBefore;
-use millrace_model::{Failure, StageKind, Table, TableName};
+use millrace_model::switching::{FenceBefore, TableMark};
+use millrace_model::{Failure, Fault, StageKind, Table, TableName};
 use millrace_pipeline::FencePolicy;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
@@ -25,6 +25,7 @@ use super::world::target::{self, Standings};
 use crate::databases::Databases;
 use crate::outcome::CopyOutcome;
 use crate::setup::Setup;
+use crate::target_rows::{self, BASELINES, Baselines, KEYS_NAMED, TargetRows};
 
 /// Up to so many rows, by the source's estimate, all of a table is compared once more while writers are kept off; of
 /// a larger one its tail.
@@ -41,6 +42,15 @@ pub(super) enum Depth {
     Last,
 }
 
+/// By which name the old tables are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    /// Before the swap.
+    Live,
+    /// After it.
+    Backup,
+}
+
 /// A table of the switch.
 struct Side {
     live: TableName,
@@ -48,6 +58,10 @@ struct Side {
     source: Table,
     desired: Table,
     rejects: u64,
+    /// The old table after the swap. None: there is no old one.
+    backup: Option<TableName>,
+    /// What the old table was when all of its rows were last accounted for. None: nobody looked.
+    baseline: Option<TableMark>,
 }
 
 struct Inner {
@@ -63,6 +77,7 @@ struct Inner {
     after: Standings,
     /// The rows of the shadows, each counted once: nobody else writes to one.
     counts: Mutex<HashMap<TableName, u64>>,
+    target_rows: TargetRows,
     handle: Handle,
 }
 
@@ -79,6 +94,21 @@ pub(crate) struct Mark {
     pub(crate) scn: Option<u64>,
     /// The live names of the new tables, with their rows.
     pub(crate) rows: Vec<(String, u64)>,
+    /// The sums of their rows, where the target has no change numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) checksums: Vec<(String, String)>,
+}
+
+impl Mark {
+    /// What one of the new tables was.
+    pub(crate) fn of(&self, live: &TableName) -> TableMark {
+        let live = live.to_string();
+        TableMark {
+            scn: self.scn,
+            rows: self.rows.iter().find(|(name, _)| *name == live).map_or(0, |(_, rows)| *rows),
+            checksum: self.checksums.iter().find(|(name, _)| *name == live).map(|(_, sum)| sum.clone()),
+        }
+    }
 }
 
 /// How the pipeline lets writers be kept off.
@@ -137,6 +167,7 @@ impl Cutover {
         };
         run.store.keep(run.id(), "fence-before", &Some(&before)).await?;
         let copies: Vec<CopyOutcome> = run.store.kept(run.id(), "copies").await?.unwrap_or_default();
+        let mut baselines: Baselines = run.store.kept(run.id(), BASELINES).await?.unwrap_or_default();
         let sides: Vec<Side> = run
             .record
             .plan
@@ -148,6 +179,8 @@ impl Cutover {
                     shadow: table.shadow.clone()?,
                     source: table.source_table.clone()?,
                     desired: table.desired.clone()?,
+                    backup: table.backup.clone(),
+                    baseline: baselines.remove(&live.to_string()),
                     live,
                     rejects,
                 })
@@ -174,6 +207,7 @@ impl Cutover {
             target: run.target.clone(),
             read: SourceMark::kept(run).await?,
             counts: Mutex::default(),
+            target_rows: run.target_rows,
             handle: Handle::current(),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -259,13 +293,63 @@ impl Cutover {
         .with("table", side.live.to_string()))
     }
 
+    /// Looks whether applications have written to the old tables since all of their rows were accounted for, by the
+    /// names that these have now. What was written, where somebody gave it up.
+    ///
+    /// # Errors
+    /// `switch.target-rows` where nobody did.
+    pub(super) async fn target_rows(&self, named: Named, depth: Depth) -> Result<Vec<String>, Failure> {
+        let look = |side| self.written_to(side, named, depth).boxed();
+        let written = several_results(self.inner.sides.iter().map(look).collect()).await?;
+        Ok(written.into_iter().flatten().collect())
+    }
+
+    /// The same within what is left of the budget, of these tables; nothing where their rows were given up.
+    fn refuse_target_rows(&self, tables: &[TableName], named: Named) -> Result<(), Failure> {
+        if self.inner.target_rows == TargetRows::Discard {
+            return Ok(());
+        }
+        let look = |side| self.written_to(side, named, Depth::Last).boxed();
+        let work = self.sides(tables).map(look).collect();
+        let written = self.limited(several_results(work))?;
+        let written: Vec<String> = written.into_iter().flatten().collect();
+        if written.is_empty() { Ok(()) } else { Err(target_rows::left_behind(Fault::Data, &written.join("; "))) }
+    }
+
+    async fn written_to(&self, side: &Side, named: Named, depth: Depth) -> Result<Option<String>, Failure> {
+        let (Some(backup), Some(baseline)) = (&side.backup, &side.baseline) else { return Ok(None) };
+        let target = &self.inner.target;
+        let name = match named {
+            // Half a rename has left the live name to nobody.
+            Named::Live if depth == Depth::Whole && !target.table_exists(&side.live).await? => backup,
+            Named::Live => &side.live,
+            Named::Backup => backup,
+        };
+        let written = if depth == Depth::Whole || side.source.estimated_rows <= WHOLE_UP_TO_ROWS {
+            target.written_since(name, &side.desired, baseline, KEYS_NAMED).await?
+        } else {
+            target.written_to_tail(name, &side.desired, baseline, TAIL_ROWS).await?
+        };
+        Ok((!written.is_nothing()).then(|| written.describe(&side.live)))
+    }
+
     /// What the target is like just before names are swapped.
     pub(super) async fn mark(&self) -> Result<Mark, Failure> {
-        let scn = self.inner.target.moment().await?.scn;
+        let moment = self.inner.target.moment().await?;
         let sides = &self.inner.sides;
-        let counts = sides.iter().map(|side| self.row_count(side).boxed()).collect();
-        let counted = several_results(counts).await?;
-        Ok(Mark { scn, rows: sides.iter().map(|side| side.live.to_string()).zip(counted).collect() })
+        let marks = sides.iter().map(|side| self.mark_one(side, moment).boxed()).collect();
+        let marks: Vec<TableMark> = several_results(marks).await?;
+        let mut all = Mark { scn: moment.scn, ..Mark::default() };
+        for (side, mark) in sides.iter().zip(marks) {
+            all.rows.push((side.live.to_string(), mark.rows));
+            all.checksums.extend(mark.checksum.map(|sum| (side.live.to_string(), sum)));
+        }
+        Ok(all)
+    }
+
+    async fn mark_one(&self, side: &Side, moment: Moment) -> Result<TableMark, Failure> {
+        let rows = self.row_count(side).await?;
+        self.inner.target.table_mark(&side.shadow, moment, Some(rows)).await
     }
 
     async fn row_count(&self, side: &Side) -> Result<u64, Failure> {
@@ -287,6 +371,8 @@ impl Cutover {
             given = given.max(i128::from(last));
         }
         let next = u64::try_from(largest.max(given).max(0) + 1).unwrap_or(u64::MAX);
+        // What the table that is replaced has given is not given twice, though the rows that had it are gone.
+        let next = next.max(self.inner.target.next_number(&side.live).await?.unwrap_or(0));
         if self.inner.target.next_number(&side.shadow).await?.is_some_and(|now| now >= next) {
             return Ok(());
         }
@@ -331,10 +417,12 @@ impl TableAdmin for Cutover {
     }
 
     fn compare_last(&mut self, tables: &[TableName]) -> Result<String, Failure> {
-        self.limited(async {
+        let compared = self.limited(async {
             target::require_standing(&self.inner.target, &self.inner.before).await?;
             self.compare(Depth::Last, tables).await
-        })
+        })?;
+        self.refuse_target_rows(tables, Named::Live)?;
+        Ok(compared)
     }
 
     fn set_numbers(&mut self, tables: &[TableName]) -> Result<(), Failure> {
@@ -349,6 +437,8 @@ impl TableAdmin for Cutover {
     fn try_out(&mut self, tables: &[TableName]) -> Result<(), Failure> {
         self.limited(target::require_standing(&self.inner.target, &self.inner.after))?;
         self.admin().try_out(tables)?;
+        // What a transaction wrote that was open until the rename got its turn is in the backup now.
+        self.refuse_target_rows(tables, Named::Backup)?;
         for (table, view) in self.inner.views.iter().filter(|(on, _)| tables.contains(on)) {
             self.limited(async {
                 let read = self.inner.target.read_view(view).await;

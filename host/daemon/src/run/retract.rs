@@ -6,7 +6,7 @@
 
 use futures::FutureExt as _;
 use millrace_database::dialect::mysql as dialect;
-use millrace_database::mysql::{Moment, TableRole};
+use millrace_database::mysql::TableRole;
 use millrace_model::schema::TableName;
 use millrace_model::{Failure, TablePlan};
 use millrace_pipeline::{Action, EventKind, Outcome, RunId};
@@ -16,6 +16,7 @@ use super::cutover::Mark;
 use super::execute::several_results;
 use super::world::shadows;
 use crate::clock;
+use crate::outcome::{DISCARDED, DiscardedRows};
 
 /// Notes in the journal what no longer counts as done, once names are back.
 pub(super) async fn retract(run: &RunContext) -> Result<(), Failure> {
@@ -40,9 +41,8 @@ async fn is_written(run: &RunContext, table: &TablePlan, mark: &Mark) -> Result<
     if mark.scn.is_none() || !run.target.table_exists(shadow).await? {
         return Ok(true);
     }
-    let written = run.target.written_since(shadow, desired, &Moment { scn: mark.scn }, 0).await?;
-    let before = mark.rows.iter().find(|(live, _)| *live == table.target.to_string()).map(|(_, rows)| *rows);
-    Ok(written.rows != Some(0) || before != Some(written.count))
+    let written = run.target.written_since(shadow, desired, &mark.of(&table.target), 0).await?;
+    Ok(!written.is_nothing())
 }
 
 async fn undo(run: &RunContext, action: &Action) -> Result<(), Failure> {
@@ -72,5 +72,16 @@ pub(super) async fn set_aside(run: &RunContext, table: &TablePlan, shadow: &Tabl
     let sql = format!("RENAME TABLE {} TO {}", dialect::quote_table(shadow), dialect::quote_table(&aside));
     run.target.execute(&sql).await?;
     tracing::warn!(run = run.id(), table = %table.target, "rows were written to it while it was live: they are in {aside} now");
+    note_aside(run, shadow, &aside).await?;
     run.target.mark_backup(&aside, &table.target, run.id()).await
+}
+
+/// Says in the report where rows are now that were in this shadow.
+async fn note_aside(run: &RunContext, shadow: &TableName, aside: &TableName) -> Result<(), Failure> {
+    let mut discarded: Vec<DiscardedRows> = run.store.kept(run.id(), DISCARDED).await?.unwrap_or_default();
+    for rows in discarded.iter_mut().filter(|rows| rows.kept_in == shadow.to_string()) {
+        rows.query = rows.query.replace(&dialect::quote_table(shadow), &dialect::quote_table(aside));
+        rows.kept_in = aside.to_string();
+    }
+    run.store.keep(run.id(), DISCARDED, &discarded).await
 }

@@ -1,7 +1,8 @@
 //! Brings back the old tables.
 
-use millrace_database::mysql::Moment;
-use millrace_model::{Failure, StageKind};
+use millrace_database::dialect::mysql::quote_table;
+use millrace_database::mysql::{TableRole, Written};
+use millrace_model::{Failure, StageKind, TablePlan};
 use millrace_pipeline::{Action, DEFAULT_RETRIES, EventKind, NextStep};
 use serde_json::Value;
 
@@ -11,9 +12,8 @@ use super::switch::{self, WayBack};
 use super::world::target;
 use super::{hooks, retract};
 use crate::attempts::attempted;
-
-/// Of the rows that a rollback would lose, how many are named for each table.
-const KEYS_NAMED: u32 = 20;
+use crate::outcome::{DISCARDED, DiscardedRows};
+use crate::target_rows::KEYS_NAMED;
 
 /// What becomes of rows that were written to the new tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,11 +53,13 @@ async fn may_go_back(run: &RunContext, new_rows: NewRows) -> Result<(), Failure>
 pub(super) async fn begin(run: &RunContext, reason: &str, new_rows: NewRows) -> Result<End, Failure> {
     // A run whose process died is taken over before it is turned.
     let mut reason = reason.to_owned();
-    if new_rows == NewRows::Discard
-        && let Some(written) = new_rows_of(run).await?
-    {
-        tracing::warn!(run = run.id(), "{written}; these rows go with the new tables");
-        reason = format!("{reason}; {written}: these rows stay in the shadows");
+    if new_rows == NewRows::Discard {
+        let found = new_rows_of(run, Named::Live).await?;
+        if let Some(written) = describe(&found) {
+            tracing::warn!(run = run.id(), "{written}; these rows go with the new tables");
+            reason = format!("{reason}; {written}: these rows stay in the shadows");
+        }
+        set_apart(run, &found).await?;
     }
     run.recorder.run(EventKind::RollbackStarted { reason }).await?;
     run.books.record_run(run.id(), &run.record.pipeline, run.recorder.state().name()).await?;
@@ -86,6 +88,8 @@ async fn undo_all(run: &RunContext, new_rows: NewRows) -> Result<End, Failure> {
         } else {
             run.timed("rollback", hooks::around(run, undoing)).await?;
         }
+        // By now nobody writes to the new tables any more.
+        set_apart(run, &new_rows_of(run, Named::Shadow).await?).await?;
     }
     // Of a run that ended between its hooks nothing may be visible, and the application is down all the same.
     hooks::close(&run.setup, &run.recorder).await?;
@@ -121,35 +125,77 @@ async fn undo_each(
 
 /// Fails when rows were written to the new tables since they were swapped in.
 async fn refuse_new_rows(run: &RunContext) -> Result<(), Failure> {
-    match new_rows_of(run).await? {
+    match describe(&new_rows_of(run, Named::Live).await?) {
         None => Ok(()),
         Some(written) => Err(Failure::config("switch.new-rows", format!("{written}; a rollback would lose that"))),
     }
 }
 
-/// What was written to the new tables since they were swapped in: counted, and named by keys. None: nothing, or they
-/// are not live.
-async fn new_rows_of(run: &RunContext) -> Result<Option<String>, Failure> {
-    let Some(mark) = run.store.kept::<Mark>(run.id(), "switch-mark").await? else { return Ok(None) };
-    let since = Moment { scn: mark.scn };
+/// Under which name the new tables are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Named {
+    /// While they are live.
+    Live,
+    /// When they are not any more.
+    Shadow,
+}
+
+/// What was written to one of the new tables since it was swapped in.
+struct NewRowsOf<'a> {
+    table: &'a TablePlan,
+    scn: Option<u64>,
+    written: Written,
+}
+
+/// What was written to the new tables since they were swapped in, of those that have these names now.
+async fn new_rows_of(run: &RunContext, named: Named) -> Result<Vec<NewRowsOf<'_>>, Failure> {
+    let Some(mark) = run.store.kept::<Mark>(run.id(), "switch-mark").await? else { return Ok(Vec::new()) };
     let mut found = Vec::new();
     let existing = switch::existing(run, &switch::swaps(&run.record.plan)).await?;
     for table in run.record.plan.builds() {
         let (Some(desired), Some(shadow)) = (&table.desired, &table.shadow) else { continue };
-        let live = &table.target;
-        if existing.contains(shadow) || !existing.contains(live) {
-            continue;
-        }
-        let written = run.target.written_since(live, desired, &since, KEYS_NAMED).await?;
-        let before = mark.rows.iter().find(|(name, _)| *name == live.to_string()).map_or(0, |(_, rows)| *rows);
-        let rows = written.rows.unwrap_or_else(|| written.count.saturating_sub(before));
-        if rows > 0 {
-            let more = if rows > written.keys.len() as u64 { ", …" } else { "" };
-            found.push(format!("{rows} rows of {live} were inserted or changed ({}{more})", written.keys.join("; ")));
-        }
-        if written.count < before {
-            found.push(format!("at least {} rows of {live} were deleted", before - written.count));
+        let name = match named {
+            Named::Live if existing.contains(&table.target) && !existing.contains(shadow) => &table.target,
+            Named::Shadow if existing.contains(shadow) => shadow,
+            _ => continue,
+        };
+        let mark = mark.of(&table.target);
+        let written = run.target.written_since(name, desired, &mark, KEYS_NAMED).await?;
+        if !written.is_nothing() {
+            found.push(NewRowsOf { table, scn: mark.scn, written });
         }
     }
-    Ok((!found.is_empty()).then(|| format!("since the new tables are live, {}", found.join("; "))))
+    Ok(found)
+}
+
+/// What was written, counted and named by keys. None: nothing.
+fn describe(found: &[NewRowsOf<'_>]) -> Option<String> {
+    let each: Vec<String> = found.iter().map(|found| found.written.describe(&found.table.target)).collect();
+    (!each.is_empty()).then(|| format!("since the new tables are live, {}", each.join("; ")))
+}
+
+/// Lists the new tables to which rows were written as what they will be: the only ones that have these rows. They stay
+/// as long as backups do, and the report says how they are read.
+async fn set_apart(run: &RunContext, found: &[NewRowsOf<'_>]) -> Result<(), Failure> {
+    if found.is_empty() {
+        return Ok(());
+    }
+    let listed: Vec<_> = found.iter().filter_map(|f| Some((f.table.shadow.as_ref()?, &f.table.target))).collect();
+    run.books.record_tables(run.id(), &run.record.pipeline, TableRole::Discarded, &listed).await?;
+    let told: Vec<DiscardedRows> = found
+        .iter()
+        .filter_map(|NewRowsOf { table, scn, written }| {
+            let kept_in = table.shadow.as_ref()?;
+            let since = scn.map(|scn| format!(" WHERE ORA_ROWSCN > {scn}")).unwrap_or_default();
+            Some(DiscardedRows {
+                table: table.target.to_string(),
+                kept_in: kept_in.to_string(),
+                rows: written.rows,
+                keys: written.keys.clone(),
+                message: written.describe(&table.target),
+                query: format!("SELECT * FROM {}{since}", quote_table(kept_in)),
+            })
+        })
+        .collect();
+    run.store.keep(run.id(), DISCARDED, &told).await
 }

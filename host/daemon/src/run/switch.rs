@@ -17,12 +17,13 @@ use millrace_pipeline::{Action, EventKind, Journal, Outcome, Recovery};
 use serde_json::{Value, json};
 
 use super::context::RunContext;
-use super::cutover::{Cutover, Depth};
+use super::cutover::{Cutover, Depth, Mark, Named};
 use super::execute::{add, is_there_already, several};
 use super::world::target;
 use crate::clock;
-use crate::outcome::SwitchOutcome;
+use crate::outcome::{DISCARDED, DiscardedRows, SwitchOutcome};
 use crate::setup::blocking;
+use crate::target_rows::{self, TargetRows};
 
 /// The wait before the second attempt; it doubles with each one.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -111,10 +112,15 @@ pub(super) async fn switch(run: &RunContext) -> Result<Switched, Failure> {
     }
     let shadows: Vec<&TableName> = swaps.iter().map(|swap| &swap.shadow).collect();
     run.books.forget_tables(&shadows).await?;
+    // What was set aside is where it was; a new table that is live again is not.
+    let mut discarded: Vec<DiscardedRows> = run.store.kept(run.id(), DISCARDED).await?.unwrap_or_default();
+    discarded.retain(|rows| !swaps.iter().any(|swap| swap.shadow.to_string() == rows.kept_in));
+    run.store.keep(run.id(), DISCARDED, &discarded).await?;
     repoint(run).await?;
     run.again(&Action::mark(), async || {
         let mark = |(live, backup)| run.target.mark_backup(backup, live, run.id()).boxed();
         several(backups(plan).map(mark).collect()).await?;
+        record_marks(run).await?;
         Ok(Value::Null)
     })
     .await?;
@@ -132,6 +138,13 @@ async fn left_undone(run: &RunContext, swaps: &[Swap]) -> Result<Option<Result<S
     )
     .with("table", undone.live.to_string());
     Ok(Some(if swaps.iter().any(|swap| is_done(&swap)) { Ok(Switched::GoBack(failure)) } else { Err(failure) }))
+}
+
+/// Records what the tables held that are live now.
+async fn record_marks(run: &RunContext) -> Result<(), Failure> {
+    let Some(mark) = run.store.kept::<Mark>(run.id(), "switch-mark").await? else { return Ok(()) };
+    let marks: Vec<_> = run.record.plan.builds().map(|table| (table.target.clone(), mark.of(&table.target))).collect();
+    run.books.record_marks(run.id(), &marks).await
 }
 
 /// Which of the names of the swaps exist.
@@ -155,16 +168,26 @@ async fn cut_over(run: &RunContext, swaps: &[Swap]) -> Result<(), Failure> {
     let cutover = Cutover::open(run).await?;
     lift_left_over(run, &cutover, swaps).await?;
     target::require_planned(run).await?;
+    // What was known when the plan was made, and given up then.
+    let told = plan.builds().filter_map(|table| Some(table.written.as_ref()?.message.clone()));
+    let mut outcome = SwitchOutcome {
+        budget_ms: milliseconds(settings.budget),
+        left_behind: told.collect(),
+        ..SwitchOutcome::default()
+    };
     if !is_swapped(run, swaps).await? {
         refuse_others_keys(run).await?;
         target::require_shapes(run).await?;
+        let written = cutover.target_rows(Named::Live, Depth::Whole).await?;
+        if run.target_rows == TargetRows::Keep && !written.is_empty() {
+            return Err(target_rows::left_behind(Fault::Data, &written.join("; ")));
+        }
         let lives: Vec<TableName> = swaps.iter().map(|swap| swap.live.clone()).collect();
         let whole = cutover.compare(Depth::Whole, &lives).await?;
         tracing::info!(run = run.id(), compared = whole, "compared once more");
         run.store.keep(run.id(), "switch-mark", &cutover.mark().await?).await?;
         target::record_live(run).await?;
     }
-    let mut outcome = SwitchOutcome { budget_ms: milliseconds(settings.budget), ..SwitchOutcome::default() };
     loop {
         outcome.attempts += 1;
         let attempted = attempt(run, swaps, &cutover, &mut outcome).await;
@@ -186,6 +209,11 @@ async fn cut_over(run: &RunContext, swaps: &[Swap]) -> Result<(), Failure> {
         }
     }
     outcome.blocked_ms = milliseconds(cutover.take_blocked());
+    // Nobody writes to the backups any more, and nobody is kept off: they are read to their ends.
+    outcome.left_behind.extend(cutover.target_rows(Named::Backup, Depth::Whole).await?);
+    for written in &outcome.left_behind {
+        tracing::warn!(run = run.id(), "{written}; that is in the backup only");
+    }
     run.store.keep(run.id(), "switch", &outcome).await?;
     run.store.keep(run.id(), "fence-before", &None::<FenceBefore>).await
 }
@@ -360,8 +388,15 @@ impl WayBack {
     pub(super) async fn open(run: &RunContext) -> Result<Self, Failure> {
         let swaps = swaps(&run.record.plan);
         // The books first: the switcher knows new tables by them.
-        let listed: Vec<_> = swaps.iter().map(|swap| (&swap.shadow, &swap.live)).collect();
+        let made = run.books.tables(&run.record.pipeline).await?;
+        let set_apart = |shadow: &TableName| {
+            made.iter().any(|m| m.table == *shadow && m.run == run.id() && m.role == TableRole::Discarded)
+        };
+        let listed: Vec<_> =
+            swaps.iter().filter(|swap| !set_apart(&swap.shadow)).map(|swap| (&swap.shadow, &swap.live)).collect();
         run.books.record_tables(run.id(), &run.record.pipeline, TableRole::Shadow, &listed).await?;
+        // What the old tables held when their own runs made them live counts again.
+        run.books.forget_marks(run.id()).await?;
         let cutover = Cutover::open(run).await?;
         let ended = run.target.end_renames(run.id()).await;
         lift(run, &cutover, json!({ "because": "the run goes back" })).await?;

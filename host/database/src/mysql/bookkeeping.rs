@@ -1,10 +1,11 @@
 //! What runs left on this target, kept on the target itself.
 //!
-//! Six tables. `millrace_tables` lists every shadow and backup before it exists, so that nothing is ever dropped that
+//! Seven tables. `millrace_tables` lists every shadow and backup before it exists, so that nothing is ever dropped that
 //! a run did not make. `millrace_chunks` has one row for each committed chunk, claimed first and completed last in the
 //! chunk's own transaction: whether a chunk is done has one answer, whatever broke. `millrace_rejects` holds the rows
 //! that were left out, `millrace_runs` which run wrote here and where it stands, `millrace_live` which run made which
-//! table live, `millrace_claims` which process works on which table now.
+//! table live, `millrace_claims` which process works on which table now, `millrace_marks` what live tables held when a
+//! run made them live.
 //!
 //! Reading never creates them: where they are missing, they are empty.
 
@@ -19,11 +20,18 @@ use crate::dialect::mysql::quote_text;
 use crate::error::mysql_number;
 
 /// The tables of the books, which are no part of anybody's model.
-pub const BOOKKEEPING_TABLES: [&str; 6] =
-    ["millrace_runs", "millrace_tables", "millrace_chunks", "millrace_rejects", "millrace_live", "millrace_claims"];
+pub const BOOKKEEPING_TABLES: [&str; 7] = [
+    "millrace_runs",
+    "millrace_tables",
+    "millrace_chunks",
+    "millrace_rejects",
+    "millrace_live",
+    "millrace_claims",
+    "millrace_marks",
+];
 
 /// In the order of [`BOOKKEEPING_TABLES`].
-const CREATE: [&str; 6] = [
+const CREATE: [&str; 7] = [
     "CREATE TABLE IF NOT EXISTS millrace_runs (
         run VARCHAR(64) NOT NULL, pipeline VARCHAR(255) NOT NULL, state VARCHAR(32) NOT NULL,
         changed_at DATETIME(6) NOT NULL, PRIMARY KEY (run)
@@ -54,6 +62,11 @@ const CREATE: [&str; 6] = [
         table_name VARCHAR(128) NOT NULL, holder VARCHAR(128) NOT NULL, run VARCHAR(64) NOT NULL,
         pipeline VARCHAR(255) NOT NULL, renewed_at DATETIME(6) NOT NULL, PRIMARY KEY (table_name)
     ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin",
+    "CREATE TABLE IF NOT EXISTS millrace_marks (
+        table_name VARCHAR(128) NOT NULL, run VARCHAR(64) NOT NULL, scn BIGINT UNSIGNED,
+        row_count BIGINT UNSIGNED NOT NULL, checksum VARCHAR(64), marked_at DATETIME(6) NOT NULL,
+        PRIMARY KEY (table_name, run)
+    ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin",
 ];
 
 /// How many tables one statement lists, or takes off the list.
@@ -74,6 +87,8 @@ pub enum TableRole {
     Backup,
     /// One that is being restored from its archive, and has not got its name yet.
     Restoring,
+    /// A new table that was live and is not any more, with rows that applications wrote to it meanwhile.
+    Discarded,
 }
 
 impl TableRole {
@@ -83,6 +98,7 @@ impl TableRole {
             Self::Shadow => "shadow",
             Self::Backup => "backup",
             Self::Restoring => "restoring",
+            Self::Discarded => "discarded",
         }
     }
 
@@ -90,6 +106,7 @@ impl TableRole {
         match word {
             "backup" => Self::Backup,
             "restoring" => Self::Restoring,
+            "discarded" => Self::Discarded,
             _ => Self::Shadow,
         }
     }
@@ -279,7 +296,8 @@ impl Bookkeeping {
                 .collect();
             let sql = format!(
                 "INSERT INTO millrace_tables (table_name, run, pipeline, kind, live_name, made_at, state) VALUES {} \
-                 ON DUPLICATE KEY UPDATE run = VALUES(run), kind = VALUES(kind), live_name = VALUES(live_name)",
+                 ON DUPLICATE KEY UPDATE run = VALUES(run), live_name = VALUES(live_name), \
+                 made_at = IF(kind = VALUES(kind), made_at, VALUES(made_at)), kind = VALUES(kind)",
                 rows.join(", ")
             );
             self.write(&format!("record {}", describe(some[0].0, some.len())), &sql).await?;
@@ -527,7 +545,7 @@ impl Bookkeeping {
         texts.try_into().map_err(|_| self.unreadable("a row with another number of columns"))
     }
 
-    fn number(&self, cell: Option<String>) -> Result<u64, Failure> {
+    pub(super) fn number(&self, cell: Option<String>) -> Result<u64, Failure> {
         let text = cell.unwrap_or_default();
         text.parse().map_err(|_| self.unreadable(&format!("`{text}` where a number must stand")))
     }

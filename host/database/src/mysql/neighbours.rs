@@ -3,7 +3,7 @@
 use millrace_model::{Failure, TableName};
 
 use super::MySql;
-use crate::dialect::mysql::{quote_name, quote_text};
+use crate::dialect::mysql::{quote_name, quote_table, quote_text};
 
 /// A foreign key of the target.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,21 +72,65 @@ impl MySql {
         self.bridge.run(self.rows_for(&format!("read the view {view}"), sql)).await.map(|_| ())
     }
 
-    /// The number that the table's AUTO_INCREMENT column gives next. None: it has none, or the server does not say.
+    /// The number that the table's AUTO_INCREMENT column gives next. None: it has none, or there is no such table.
     ///
     /// # Errors
     /// What the database says.
     pub async fn next_number(&self, table: &TableName) -> Result<Option<u64>, Failure> {
-        let sql = format!(
-            "SELECT AUTO_INCREMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN ({})",
-            names(std::slice::from_ref(table))
-        );
-        let rows = self.bridge.run(self.rows_for(&format!("read the next number of {table}"), sql)).await?;
-        let cell = rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten();
-        Ok(cell.and_then(|text| text.parse().ok()))
+        // OceanBase's information_schema does not say; what SHOW CREATE TABLE prints is what the next row gets.
+        let shown = match self.shown_table(table).await {
+            Err(failure) if failure.field("errno") == Some(NO_SUCH_TABLE) => return Ok(None),
+            shown => shown?,
+        };
+        Ok(shown_number(&shown))
     }
+
+    /// The statement that would make the table, as the server prints it.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn shown_table(&self, table: &TableName) -> Result<String, Failure> {
+        let doing = format!("read how {table} is made");
+        let rows = self.bridge.run(self.rows_for(&doing, format!("SHOW CREATE TABLE {}", quote_table(table)))).await?;
+        Ok(rows.into_iter().next().and_then(|row| row.into_iter().nth(1)).flatten().unwrap_or_default())
+    }
+}
+
+/// MySQL's number for a table that does not exist.
+const NO_SUCH_TABLE: &str = "1146";
+
+/// The next number in a statement that was printed; servers leave 1 out. None: no column numbers itself.
+fn shown_number(statement: &str) -> Option<u64> {
+    let (columns, options) = statement.rsplit_once("\n)")?;
+    if !columns.lines().any(|line| line.contains(" AUTO_INCREMENT")) {
+        return None;
+    }
+    let digits = |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok();
+    let after = options.split_once("AUTO_INCREMENT").map(|(_, rest)| rest.trim_start_matches([' ', '=']));
+    Some(after.and_then(digits).unwrap_or(1))
 }
 
 fn names(tables: &[TableName]) -> String {
     tables.iter().map(|table| quote_text(&table.name)).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_number_is_read_as_servers_print_it() {
+        let shown = |number: &str| {
+            format!(
+                "CREATE TABLE `t` (\n  `id` int NOT NULL AUTO_INCREMENT,\n  PRIMARY KEY (`id`)\n) {number} PCTFREE = 0"
+            )
+        };
+        assert_eq!(
+            shown_number(&shown("ORGANIZATION INDEX AUTO_INCREMENT = 5002 DEFAULT CHARSET = utf8mb4")),
+            Some(5002)
+        );
+        assert_eq!(shown_number(&shown("ENGINE=InnoDB AUTO_INCREMENT=12 DEFAULT CHARSET=utf8mb4")), Some(12));
+        assert_eq!(shown_number(&shown("ENGINE=InnoDB")), Some(1));
+        assert_eq!(shown_number("CREATE TABLE `t` (\n  `id` int NOT NULL\n) COMMENT = 'AUTO_INCREMENT = 7'"), None);
+    }
 }
