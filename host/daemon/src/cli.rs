@@ -469,6 +469,9 @@ pub(crate) struct ValidateArgs {
     /// Repair without asking
     #[arg(long, requires = "repair")]
     pub(crate) yes: bool,
+    /// Repair although applications have written to the tables since they are live: their rows are overwritten or deleted
+    #[arg(long, requires = "repair")]
+    pub(crate) discard_new_rows: bool,
 }
 
 /// How deep a validation looks; each level finds what the one before finds.

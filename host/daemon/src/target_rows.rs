@@ -8,9 +8,9 @@
 use std::collections::BTreeMap;
 
 use millrace_database::comparison::table_pair;
-use millrace_database::mysql::{LiveMark, MySql, Written};
+use millrace_database::mysql::{LiveMark, Moment, MySql, Written};
 use millrace_database::postgres::Postgres;
-use millrace_model::comparison::RowDifferences;
+use millrace_model::comparison::{Reading, RowDifferences};
 use millrace_model::plan::WrittenRows;
 use millrace_model::schema::{DatabaseModel, Table};
 use millrace_model::switching::TableMark;
@@ -145,7 +145,7 @@ impl Looking<'_> {
             let ranges = pair.ranges(RANGE_ROWS)?;
             let mut differing = Vec::new();
             for some in ranges.chunks(64) {
-                let digests = pair.digests(some)?;
+                let digests = pair.digests(some, Reading::Recorded)?;
                 differing.extend(some.iter().zip(digests).filter(|(_, (a, b))| a != b).map(|(range, _)| range.clone()));
             }
             if differing.is_empty() { Ok(RowDifferences::default()) } else { pair.differences(&differing, KEYS_NAMED) }
@@ -214,6 +214,27 @@ fn comparable(table: &TablePlan, present: &Table) -> Option<TablePlan> {
     some.mappings = mappings;
     some.desired.as_mut()?.columns = kept;
     Some(some)
+}
+
+/// After Millrace itself has written so many rows to a live table, and nobody else has since `before`: what the table
+/// holds now is what it was made with.
+pub(crate) async fn renew_mark(
+    target: &MySql,
+    known: &LiveMark,
+    table: &TablePlan,
+    before: Moment,
+    written: u64,
+) -> Result<(), Failure> {
+    let Some(shape) = &table.desired else { return Ok(()) };
+    let now = target.moment().await?;
+    let mark = target.table_mark(&table.target, now, None).await?;
+    if before.scn.is_some() {
+        let since = TableMark { scn: before.scn, rows: 0, checksum: None };
+        if target.written_since(&table.target, shape, &since, 0).await?.rows != Some(written) {
+            return Ok(());
+        }
+    }
+    target.bookkeeping().record_marks(&known.run, &[(table.target.clone(), mark)]).await
 }
 
 /// `1 row`, `3 rows`.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use futures::stream::{self, StreamExt as _};
 use millrace_database::comparison::{PairParts, RepairPart, Repaired, repair, repair_parts, table_pair};
-use millrace_database::mysql::MySql;
+use millrace_database::mysql::{LiveMark, MySql};
 use millrace_database::postgres::Postgres;
 use millrace_model::comparison::{Difference, Disparity, Finding, Validation, Verdict, consistency, percent};
 use millrace_model::{Cancel, Failure, StageKind, Strategy, TablePlan};
@@ -22,6 +22,7 @@ use crate::planner::{self, Planned};
 use crate::report::grouped;
 use crate::setup::{Setup, blocking, load_builtin};
 use crate::store::Store;
+use crate::target_rows::{self, KEYS_NAMED};
 use crate::validation::{Whereabouts, pair_parts, rejects_of_live, schema_differences};
 
 /// The first-party validator, for pipelines that have none.
@@ -54,10 +55,18 @@ struct TableRepair {
     table: String,
     /// What is deleted and copied again, one transaction each.
     parts: Vec<String>,
+    /// How many rows are deleted that the source has not.
+    only_in_target: u64,
+    /// What applications wrote since the table is live. None: nothing that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    new_rows: Option<String>,
     /// Whether it was done, or only planned.
     done: bool,
     deleted: u64,
     written: u64,
+    /// The keys of rows that cannot be converted now: they were left as they are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left: Vec<String>,
 }
 
 /// What validates, and with which configuration.
@@ -108,6 +117,8 @@ pub(super) async fn validate(home: &Home, arguments: &ValidateArgs) -> Result<Ex
     let setup = Setup::read(&home.runtime, &arguments.pipeline.pipeline)?;
     let databases = Databases::open(&setup, &cancel).await?;
     let (source, target) = databases.both()?;
+    // A run of the pipeline would copy into, or swap, what is being mended.
+    let _mending = if arguments.repair { Some(home.store.own_pipeline(&setup.pipeline.name, "")?) } else { None };
     let validator = Validator::new(home, &setup, arguments.level, &cancel)?;
     let planned = planner::plan(&setup, &databases, &cancel).await?;
     let wanted = selected(&planned, &arguments.tables)?;
@@ -256,6 +267,21 @@ impl Job<'_> {
         config["level"].as_str().unwrap_or("detailed").to_owned()
     }
 
+    /// What applications wrote to a table since a run made it live. None: nothing.
+    async fn new_rows(&self, table: &TablePlan, known: Option<&LiveMark>) -> Result<Option<String>, Failure> {
+        let Some(present) = self.planned.current.table(&table.target) else { return Ok(None) };
+        let Some(known) = known else {
+            return Ok(Some(format!(
+                "no run is known to have made {} live, so its rows may be an application's",
+                table.target
+            )));
+        };
+        let written = self.target.written_since(&table.target, present, &known.mark, KEYS_NAMED).await?;
+        let said =
+            || format!("since run {} made {} live, {}", known.run, table.target, written.describe(&table.target));
+        Ok((!written.is_nothing()).then(said))
+    }
+
     /// Plans the repair, carries it out when that is wanted, and validates again.
     async fn mend(&self, found: Told, wanted: &[usize], arguments: &ValidateArgs) -> Result<Told, Failure> {
         let json = arguments.pipeline.json;
@@ -274,50 +300,74 @@ impl Job<'_> {
                 plans.push((table, repairs));
             }
         }
-        let mut repairs: Vec<TableRepair> = plans
-            .iter()
-            .map(|(table, parts)| TableRepair {
+        let marks = self.target.bookkeeping().live_marks().await?;
+        let mut repairs: Vec<TableRepair> = Vec::with_capacity(plans.len());
+        for (table, parts) in &plans {
+            let known = marks.iter().find(|mark| mark.live == table.target);
+            repairs.push(TableRepair {
                 table: table.target.to_string(),
                 parts: parts.iter().map(ToString::to_string).collect(),
+                only_in_target: parts.iter().map(RepairPart::rows_only_in_target).sum(),
+                new_rows: self.new_rows(table, known).await?,
                 done: false,
                 deleted: 0,
                 written: 0,
-            })
-            .collect();
+                left: Vec::new(),
+            });
+        }
         if !json {
             say!("\nplan of the repair: each is deleted and copied from the source again, in one transaction");
             for repair in &repairs {
                 for part in &repair.parts {
                     say!("  {}: {part}", repair.table);
                 }
+                if let Some(written) = &repair.new_rows {
+                    say!("  {}: {written}: that is lost, and asks for --discard-new-rows", repair.table);
+                }
             }
             if repairs.is_empty() {
                 say!("  nothing: no row differs; what differs otherwise is mended by `millrace run`");
             }
         }
-        let go = !plans.is_empty() && (arguments.yes || (!json && console::ask("Repair?", &self.cancel).await?));
+        let new_rows: Vec<&str> = repairs.iter().filter_map(|repair| repair.new_rows.as_deref()).collect();
+        if arguments.yes && !arguments.discard_new_rows && !new_rows.is_empty() {
+            let message = format!("{}; the repair would lose that, and nothing was repaired", new_rows.join("; "));
+            return Err(Failure::config("repair.new-rows", message));
+        }
+        let may_go = arguments.discard_new_rows || new_rows.is_empty();
+        let asked = !plans.is_empty() && may_go;
+        let go = asked && (arguments.yes || (!json && console::ask("Repair?", &self.cancel).await?));
         if !go {
             if !json && !plans.is_empty() {
-                say!("nothing repaired: say --yes\n");
+                say!("nothing repaired: say --yes{}\n", if may_go { "" } else { " and --discard-new-rows" });
             }
             return Ok(Told { repairs, ..found });
         }
         self.target.require_writable()?;
         for ((table, parts), told) in plans.into_iter().zip(&mut repairs) {
             let needed = self.parts(table).await?;
-            let Repaired { deleted, written } = blocking(move || {
+            let before = self.target.moment().await?;
+            let Repaired { deleted, written, left } = blocking(move || {
                 let mut all = Repaired::default();
                 for part in &parts {
                     let done = repair(needed.clone(), part)?;
                     all.deleted += done.deleted;
                     all.written += done.written;
+                    all.left.extend(done.left);
                 }
                 Ok(all)
             })
             .await?;
             (told.done, told.deleted, told.written) = (true, deleted, written);
+            told.left = left.iter().map(|key| key.join(", ")).collect();
+            if let Some(known) = marks.iter().find(|mark| mark.live == table.target) {
+                target_rows::renew_mark(&self.target, known, table, before, written).await?;
+            }
             if !json {
                 say!("repaired {}: {} rows deleted, {} copied", told.table, grouped(deleted), grouped(written));
+                if !told.left.is_empty() {
+                    say!("  left as they are, because they cannot be converted now: {}", told.left.join("; "));
+                }
             }
         }
         if !json {

@@ -15,7 +15,7 @@ use super::active::Daemon;
 use super::answer::{Refused, STATUS_OF};
 use super::ask::{Nothing, OfPipeline};
 use super::pipelines::Listed;
-use super::runs::{Back, Listing, Start};
+use super::runs::{Approve, Back, Listing, Start};
 use super::{events, pipelines, runs};
 use crate::run::{Tuned, TuningChange};
 use crate::store::RunSummary;
@@ -158,7 +158,7 @@ fn of_runs() -> Vec<Route> {
             EVENTS,
             Content::Events,
         ),
-        run(Route::post::<Nothing>(
+        run(Route::post::<Approve>(
             "/v1/runs/{run}/approve",
             "Approves a run that waits, and continues it.",
             post(runs::approve),

@@ -4,7 +4,7 @@
 //! table, in one transaction with its leaving quarantine. What fails stays, with what is wrong with it now.
 
 use millrace_columnar::Batch;
-use millrace_database::mysql::{Bookkeeping, MySql, Retried, StoredReject};
+use millrace_database::mysql::{Bookkeeping, LiveMark, MySql, Retried, StoredReject};
 use millrace_database::postgres::{Postgres, Snapshot};
 use millrace_model::schema::{Column, Table, TableName};
 use millrace_model::{Failure, Mapping, TablePlan};
@@ -18,6 +18,7 @@ use super::rollback::NewRows;
 use super::rows::TableRows;
 use super::world::{require_tables, target};
 use crate::setup::blocking;
+use crate::target_rows;
 
 /// Bytes of the one row that is read, at least.
 const BATCH_BYTES: usize = 64 << 20;
@@ -37,7 +38,13 @@ pub(crate) async fn retry(run: &RunContext) -> Result<(u64, u64), Failure> {
         }
         tried += rejects.len() as u64;
         let retry = TableRetry::new(run, table, &snapshot)?;
-        inserted += blocking(move || retry.carry_out(&rejects)).await?;
+        let (unwritten, before) = (unwritten_mark(run, table).await?, run.target.moment().await?);
+        let new = blocking(move || retry.carry_out(&rejects)).await?;
+        inserted += new;
+        // Rows that come from the source are not an application's.
+        if let Some(known) = unwritten.filter(|_| new > 0) {
+            target_rows::renew_mark(&run.target, &known, table, before, new).await?;
+        }
     }
     keep_rejects(run).await?;
     Ok((tried, inserted))
@@ -49,6 +56,15 @@ enum Tried {
     Came(Retried),
     /// It could not be read, and why. What is known of it is all that is left of it, and stays.
     NotFound(&'static str),
+}
+
+/// The mark of a live table to which nothing was written since it was taken. None: something was, or there is none.
+async fn unwritten_mark(run: &RunContext, table: &TablePlan) -> Result<Option<LiveMark>, Failure> {
+    let marks = run.books.live_marks().await?;
+    let Some(known) = marks.into_iter().find(|mark| mark.live == table.target) else { return Ok(None) };
+    let Some(shape) = &table.desired else { return Ok(None) };
+    let written = run.target.written_since(&table.target, shape, &known.mark, 0).await?;
+    Ok(written.is_nothing().then_some(known))
 }
 
 /// One table's way.

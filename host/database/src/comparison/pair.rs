@@ -12,7 +12,8 @@ use super::rows::{Disparate, Found};
 use super::search::{LOOKED_UP_AT_ONCE, search};
 use super::sides::{HELD_ROWS, Scope, Sides, Tools};
 use super::{PairParts, Writers, crew, violation};
-use crate::postgres::Snapshot;
+use crate::dialect::mysql::quote_table;
+use crate::postgres::{Form, Snapshot};
 
 /// How long it is waited before what was found is read again. Once is enough where nothing of it has changed; what has,
 /// is being written, and is read again until it rests, at most so often.
@@ -21,6 +22,21 @@ const READ_AGAIN_AFTER: [Duration; 4] =
 
 /// Rows of all ranges whose hashes are kept until somebody asks what differs.
 const ALL_HELD_ROWS: usize = 2 * HELD_ROWS;
+
+/// What differs in a range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Differing {
+    Nothing,
+    /// Rows with these keys; those of some of them only the target has.
+    Named {
+        keys: Vec<Vec<String>>,
+        only_in_target: Vec<Vec<String>>,
+    },
+    /// Too many rows, or rows without keys; so many of them only the target has.
+    Unnamed {
+        only_in_target: u64,
+    },
+}
 
 pub(super) struct Pair {
     sides: Sides,
@@ -107,30 +123,55 @@ impl Pair {
         asked.then(|| keys.chunks(LOOKED_UP_AT_ONCE).map(|keys| Scope::Keys(keys.to_vec())).collect())
     }
 
-    /// The keys of the rows of a range that differ: on either side, where a key itself was changed. None: they are more
-    /// than so many, or cannot be asked for.
-    pub(super) fn keys_that_differ(
-        &mut self,
-        range: &KeyRange,
-        at_most: u32,
-    ) -> Result<Option<Vec<Vec<String>>>, Failure> {
+    /// The rows of a range that differ, by their keys on either side, where they are no more than so many and can be
+    /// asked for.
+    pub(super) fn keys_that_differ(&mut self, range: &KeyRange, at_most: u32) -> Result<Differing, Failure> {
         let found = self.find(&[Scope::Range(range.clone())], at_most as usize)?;
         if found.count() == 0 {
-            return Ok(Some(Vec::new()));
+            return Ok(Differing::Nothing);
         }
+        let unnamed = Differing::Unnamed { only_in_target: found.extra };
         if !found.is_complete() || self.sides.keys.is_empty() {
-            return Ok(None);
+            return Ok(unnamed);
         }
         let mut keys: Vec<Vec<String>> = found.rows.iter().flat_map(Disparate::keys).map(<[String]>::to_vec).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        Ok(keys.iter().all(|key| self.sides.keys.can_spell(key)).then_some(keys))
+        let mut only_in_target: Vec<Vec<String>> =
+            found.rows.iter().filter_map(Disparate::key_only_in_target).map(<[String]>::to_vec).collect();
+        for list in [&mut keys, &mut only_in_target] {
+            list.sort_unstable();
+            list.dedup();
+        }
+        let asked = keys.iter().all(|key| self.sides.keys.can_spell(key));
+        Ok(if asked { Differing::Named { keys, only_in_target } } else { unnamed })
     }
 
     fn source_count(&self) -> Result<u64, Failure> {
         let parts = &self.sides.parts;
         let rows = parts.source.bridge().block(parts.source.row_count(&self.snapshot, &parts.source_table))?;
         Ok(rows.saturating_sub(parts.rejects.len() as u64))
+    }
+
+    /// Those of the keys whose rows the source has and the conversion rejects.
+    pub(super) fn rejected_among(&self, keys: &[Vec<String>]) -> Result<Vec<Vec<String>>, Failure> {
+        let mut rejected = Vec::new();
+        for some in keys.chunks(LOOKED_UP_AT_ONCE) {
+            let portions = Sides::portions(&Scope::Keys(some.to_vec()));
+            let mut tools = Tools::default();
+            let reject = |key| rejected.push(key);
+            self.sides.each_converted_batch(&mut tools, &self.snapshot, &portions, Form::Binary, reject, |_, _| Ok(()))?;
+        }
+        Ok(rejected)
+    }
+
+    /// How many rows the target has in a range.
+    pub(super) fn target_rows(&self, range: &KeyRange) -> Result<u64, Failure> {
+        let parts = &self.sides.parts;
+        let table = &parts.target_table.name;
+        let tail = self.sides.tail(&Scope::Range(range.clone()))?;
+        let counting = format!("SELECT COUNT(*) FROM {}{tail}", quote_table(table));
+        let rows = parts.target.bridge.block(parts.target.rows_for(&format!("count the rows of {table}"), counting))?;
+        let count = rows.into_iter().flatten().next().flatten();
+        Ok(count.and_then(|count| count.parse().ok()).unwrap_or(0))
     }
 
     fn target_count(&self) -> Result<u64, Failure> {

@@ -3,14 +3,15 @@
 //!
 //! A part is as small as is known: the rows that differ where they can be named and are few, else the range that
 //! differs. References are not checked while a part is replaced, since a row that others refer to is away for an instant
-//! within the transaction; nothing cascades.
+//! within the transaction; nothing cascades. A row of the source that cannot be converted now is not deleted from the
+//! target: nothing could be written in its place.
 
 use millrace_model::Failure;
 use millrace_model::capability::TablePair as _;
 use millrace_model::comparison::{KeyRange, Reading};
 
 use super::PairParts;
-use super::pair::Pair;
+use super::pair::{Differing, Pair};
 use super::sides::{Scope, Sides, Tools};
 use crate::mysql::Replacement;
 use crate::postgres::Form;
@@ -25,28 +26,72 @@ const RANGE_ROWS: u64 = 20_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RepairPart {
     /// Rows by their keys.
-    Rows(Vec<Vec<String>>),
+    Rows {
+        /// Of all of them.
+        keys: Vec<Vec<String>>,
+        /// Of those that the source has not: they are deleted for good.
+        only_in_target: Vec<Vec<String>>,
+    },
     /// All rows of a range.
-    Range(KeyRange),
+    Range {
+        /// Which one.
+        range: KeyRange,
+        /// How many rows the target has there: they are deleted in one transaction.
+        target_rows: u64,
+        /// How many of them the source has not: they are deleted for good.
+        only_in_target: u64,
+    },
+}
+
+impl RepairPart {
+    /// How many rows are deleted and not written again.
+    pub fn rows_only_in_target(&self) -> u64 {
+        match self {
+            Self::Rows { only_in_target, .. } => only_in_target.len() as u64,
+            Self::Range { only_in_target, .. } => *only_in_target,
+        }
+    }
+}
+
+fn counted(rows: u64) -> String {
+    if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") }
+}
+
+fn listed(keys: &[Vec<String>]) -> String {
+    const SHOWN: usize = 5;
+    let shown: Vec<String> = keys.iter().take(SHOWN).map(|parts| format!("({})", parts.join(", "))).collect();
+    let more = if keys.len() > SHOWN { ", …" } else { "" };
+    format!("{}{more}", shown.join(", "))
 }
 
 impl std::fmt::Display for RepairPart {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let key = |parts: &[String]| format!("({})", parts.join(", "));
         match self {
-            Self::Rows(keys) => {
-                let shown: Vec<String> = keys.iter().take(5).map(|parts| key(parts)).collect();
-                let more = if keys.len() > shown.len() { ", …" } else { "" };
-                write!(f, "{} rows: {}{more}", keys.len(), shown.join(", "))
-            }
-            Self::Range(KeyRange { lower: None, upper: None }) => f.write_str("the whole table"),
-            Self::Range(KeyRange { lower, upper }) => {
-                f.write_str("rows")?;
-                if let Some(lower) = lower {
-                    write!(f, " from {}", key(lower))?;
+            Self::Rows { keys, only_in_target } => {
+                write!(f, "{}: {}", counted(keys.len() as u64), listed(keys))?;
+                if !only_in_target.is_empty() {
+                    write!(f, "; deleted for good, as the source has no such row: {}", listed(only_in_target))?;
                 }
-                if let Some(upper) = upper {
-                    write!(f, " to before {}", key(upper))?;
+                Ok(())
+            }
+            Self::Range { range, target_rows, only_in_target } => {
+                match range {
+                    KeyRange { lower: None, upper: None } => {
+                        write!(f, "the whole table, {} in one transaction", counted(*target_rows))?;
+                    }
+                    KeyRange { lower, upper } => {
+                        write!(f, "{}", counted(*target_rows))?;
+                        if let Some(lower) = lower {
+                            write!(f, " from ({})", lower.join(", "))?;
+                        }
+                        if let Some(upper) = upper {
+                            write!(f, " to before ({})", upper.join(", "))?;
+                        }
+                        write!(f, " in one transaction")?;
+                    }
+                }
+                if *only_in_target > 0 {
+                    write!(f, "; {only_in_target} of them deleted for good, as the source has no such row")?;
                 }
                 Ok(())
             }
@@ -55,12 +100,14 @@ impl std::fmt::Display for RepairPart {
 }
 
 /// What a repair did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Repaired {
     /// Rows of the target that were deleted.
     pub deleted: u64,
     /// Rows that were written in their place.
     pub written: u64,
+    /// The keys of rows that cannot be converted now: they were left as they are.
+    pub left: Vec<Vec<String>>,
 }
 
 /// What of a table differs, in parts to be replaced. Empty: nothing. Blocks.
@@ -81,9 +128,17 @@ pub fn repair_parts(parts: PairParts) -> Result<Vec<RepairPart>, Failure> {
     let mut repairs = Vec::new();
     for range in differing {
         match pair.keys_that_differ(&range, NAMED_AT_MOST)? {
-            Some(keys) if keys.is_empty() => {}
-            Some(keys) => repairs.push(RepairPart::Rows(keys)),
-            None => repairs.push(RepairPart::Range(range)),
+            Differing::Nothing => {}
+            Differing::Named { keys, mut only_in_target } => {
+                // What the source has in a form that cannot be converted now is left as it is.
+                let rejected = pair.rejected_among(&only_in_target)?;
+                only_in_target.retain(|key| !rejected.contains(key));
+                repairs.push(RepairPart::Rows { keys, only_in_target });
+            }
+            Differing::Unnamed { only_in_target } => {
+                let target_rows = pair.target_rows(&range)?;
+                repairs.push(RepairPart::Range { range, target_rows, only_in_target });
+            }
         }
     }
     Ok(repairs)
@@ -92,30 +147,58 @@ pub fn repair_parts(parts: PairParts) -> Result<Vec<RepairPart>, Failure> {
 /// Replaces one part. Blocks.
 ///
 /// # Errors
-/// What the databases say; then the part is as it was.
+/// What the databases say, and `repair.row-rejected` for a row that cannot be converted now in a table without a key;
+/// then the part is as it was.
 pub fn repair(parts: PairParts, part: &RepairPart) -> Result<Repaired, Failure> {
     let source = parts.source.clone();
     let snapshot = source.bridge().block(source.snapshot())?;
+    let left_out = parts.rejects.len();
     let sides = Sides::new(parts);
     let scope = match part {
-        RepairPart::Rows(keys) => Scope::Keys(keys.clone()),
-        RepairPart::Range(range) => Scope::Range(range.clone()),
+        RepairPart::Rows { keys, .. } => Scope::Keys(keys.clone()),
+        RepairPart::Range { range, .. } => Scope::Range(range.clone()),
     };
-    let tail = sides.tail(&scope)?;
     let table = &sides.parts.target_table;
+    let portions = Sides::portions(&scope);
+    let mut tools = Tools::default();
+    let mut rejected = Vec::new();
+    sides.each_converted_batch(&mut tools, &snapshot, &portions, Form::Binary, |key| rejected.push(key), |_, _| Ok(()))?;
+    if sides.keys.is_empty() && rejected.len() > left_out {
+        return Err(Failure::data(
+            "repair.row-rejected",
+            format!(
+                "{} of {} cannot be converted now, and have no key by which they could be left as they are; nothing of \
+                 the table was repaired",
+                counted(rejected.len() as u64),
+                sides.parts.source_table.name
+            ),
+        )
+        .with("table", table.name.to_string()));
+    }
+    rejected.retain(|key| !key.is_empty() && sides.keys.can_spell(key));
+    let tail = without(&sides, &sides.tail(&scope)?, &rejected)?;
     let mut replacement = Replacement::begin(&sides.parts.target, &table.name, &table.columns)?;
     let deleted = replacement.delete(&tail)?;
     let mut written = 0;
-    sides.each_source_batch(
-        &mut Tools::default(),
-        &snapshot,
-        &Sides::portions(&scope),
-        Form::Binary,
-        |batch, hashes| {
-            written += replacement.insert(batch, hashes)?;
-            Ok(())
-        },
-    )?;
+    sides.each_source_batch(&mut tools, &snapshot, &portions, Form::Binary, |batch, hashes| {
+        written += replacement.insert(batch, hashes)?;
+        Ok(())
+    })?;
     replacement.commit()?;
-    Ok(Repaired { deleted, written })
+    // What the copy left out is not there anyway.
+    rejected.retain(|key| !sides.rejected.contains(key));
+    Ok(Repaired { deleted, written, left: rejected })
+}
+
+/// What is deleted, without the rows of these keys.
+fn without(sides: &Sides, tail: &str, keys: &[Vec<String>]) -> Result<String, Failure> {
+    if keys.is_empty() {
+        return Ok(tail.to_owned());
+    }
+    let among = sides.tail(&Scope::Keys(keys.to_vec()))?;
+    let condition = |tail: &str| tail.trim_start().trim_start_matches("WHERE ").to_owned();
+    Ok(match tail {
+        "" => format!(" WHERE NOT ({})", condition(&among)),
+        tail => format!(" WHERE ({}) AND NOT ({})", condition(tail), condition(&among)),
+    })
 }

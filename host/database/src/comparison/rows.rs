@@ -84,6 +84,15 @@ impl Disparate {
         }
     }
 
+    /// The key of a row of the target that no row of the source has.
+    pub(super) fn key_only_in_target(&self) -> Option<&[String]> {
+        match self {
+            Self::Extra { row, doubled: false } => Some(&row.key),
+            Self::Changed { source, target } if source.key != target.key => Some(&target.key),
+            _ => None,
+        }
+    }
+
     /// Whether a row that was read again differs in the same way: on the same side, or in a column of which one side
     /// still has the value that it had. Where both have moved on, the row is being written on both sides.
     fn is_still(&self, again: &Self) -> bool {

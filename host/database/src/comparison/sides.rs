@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use millrace_columnar::{Batch, CanonicalKind, RowHasher};
+use millrace_columnar::{Batch, CanonicalKind, RowHasher, display};
 use millrace_model::Failure;
 use millrace_model::comparison::{Digest, KeyRange, Reading};
 use millrace_rowcopy::port::{BatchConverter, ChunkPart};
@@ -141,6 +141,19 @@ impl Sides {
         snapshot: &Snapshot,
         portions: &[Portion],
         form: Form,
+        take: impl FnMut(&Batch, &[u128]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        self.each_converted_batch(tools, snapshot, portions, form, |_| {}, take)
+    }
+
+    /// The same; the keys of the rows that are rejected are given to `reject`, empty where the table has none.
+    pub(super) fn each_converted_batch(
+        &self,
+        tools: &mut Tools,
+        snapshot: &Snapshot,
+        portions: &[Portion],
+        form: Form,
+        mut reject: impl FnMut(Vec<String>),
         mut take: impl FnMut(&Batch, &[u128]) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let converter = match &mut tools.converter {
@@ -154,6 +167,12 @@ impl Sides {
             while let Some(batch) = reader.next(BATCH_ROWS, BATCH_BYTES)? {
                 let converted = converter.convert(batch)?;
                 let rejected: Vec<u32> = converted.rejects.iter().map(|(row, _)| *row).collect();
+                for row in &rejected {
+                    let text = |at: &usize| {
+                        display::text(&converted.batch.columns[*at], *row as usize, self.kinds[*at]).unwrap_or_default()
+                    };
+                    reject(self.key_positions.iter().map(text).collect());
+                }
                 let batch = converted.batch.without(&rejected);
                 hasher.hash(&batch, &mut hashes);
                 take(&batch, &hashes)?;
