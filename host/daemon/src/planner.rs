@@ -3,9 +3,11 @@
 
 mod collisions;
 mod fingerprint;
+mod inherited;
 mod leftovers;
 mod mapping;
 mod models;
+mod references;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,11 +25,16 @@ use crate::setup::{Setup, blocking};
 pub(crate) use fingerprint::{ForeignKeys, fingerprint, shape};
 pub(crate) use mapping::add_profiles;
 pub(crate) use models::{selected_source, selected_target, whole_target};
+pub(crate) use references::KEY_OF_BACKUP;
 
 /// From this size on, indexes are made after the rows. Adding one to a table with rows costs OceanBase about a third of
 /// a second whatever the table's size, to an empty one a fiftieth of that; maintaining it while rows arrive costs
 /// more than both only where there are many.
 const INDEXED_AFTERWARDS_BYTES: u64 = 32 << 20;
+
+/// The purpose of a foreign key that refers to a table which stays as it is. While the new table waits to be swapped in
+/// it must keep nobody from deleting there, so it has such keys only from the switch on.
+pub(crate) const KEY_OF_LIVE: &str = "foreign-key-of-live";
 
 /// A plan and what it was made from.
 #[derive(Clone, Debug)]
@@ -115,8 +122,12 @@ async fn plan_once(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Res
     }
     tables.extend(left_tables(&desired, &current));
     let colliding = collisions::probe(setup, databases, &mut tables, cancel).await?;
+    not_carried.extend(inherited::comments_and_losses(&mut tables, &current));
     render(&mut tables, &stamp, &colliding);
-    let after_switch = repoint_kept(&tables, &current, &stamp);
+    if let Some(target) = &databases.target {
+        not_carried.extend(inherited::options(&target.with_cancel(cancel), &mut tables, &current).await?);
+    }
+    let after_switch = references::after_switch(databases, &tables, &current, &stamp, cancel).await?;
     Ok(Planned {
         plan: Plan {
             format: PLAN_FORMAT,
@@ -188,8 +199,13 @@ pub(crate) async fn changes_of_shadows(
             }
         }
     }
+    let mut built: Vec<Table> = plan.builds().filter_map(|table| table.desired.clone()).collect();
+    // References to tables that stay as they are come with the switch.
+    for table in built.iter_mut().chain(&mut current.tables) {
+        table.foreign_keys.retain(|key| live.values().any(|name| **name == key.references));
+    }
     let desired = DatabaseModel {
-        tables: plan.builds().filter_map(|table| table.desired.clone()).collect(),
+        tables: built,
         objects: Vec::new(),
         dialect: current.dialect.clone(),
         version: current.version.clone(),
@@ -335,6 +351,11 @@ fn render(tables: &mut [TablePlan], stamp: &str, colliding: &BTreeSet<TableName>
         }];
         let under = |name: &TableName| shadows.get(name).unwrap_or(name).clone();
         table.complete = dialect::complete(desired, &shadow, &under, stamp);
+        let keys = table.complete.iter_mut().filter(|statement| statement.purpose == "foreign-key");
+        for (statement, _) in keys.zip(&desired.foreign_keys).filter(|(_, key)| !shadows.contains_key(&key.references))
+        {
+            KEY_OF_LIVE.clone_into(&mut statement.purpose);
+        }
         if table.estimated_bytes < INDEXED_AFTERWARDS_BYTES || colliding.contains(&table.target) {
             let indexes = |s: &mut Statement| s.purpose == "index";
             let early: Vec<_> = table.complete.extract_if(.., indexes).collect();
@@ -345,40 +366,6 @@ fn render(tables: &mut [TablePlan], stamp: &str, colliding: &BTreeSet<TableName>
         }
         table.shadow = Some(shadow);
     }
-}
-
-/// Foreign keys of tables that are not rebuilt follow a rebuilt table into its backup when names are swapped: they
-/// are made anew, first the new one, then without the old one, so that at no time there is none.
-fn repoint_kept(tables: &[TablePlan], current: &DatabaseModel, stamp: &str) -> Vec<Statement> {
-    let rebuilt: BTreeMap<&TableName, &TableName> =
-        tables.iter().filter_map(|t| t.backup.as_ref().map(|backup| (&t.target, backup))).collect();
-    let built = |name: &TableName| tables.iter().any(|t| t.target == *name && t.strategy.builds());
-    let mut statements = Vec::new();
-    for table in current.tables.iter().filter(|t| !built(&t.name)) {
-        for key in &table.foreign_keys {
-            let Some(backup) = rebuilt.get(&key.references) else { continue };
-            let new_name = dialect::constraint_name(dialect::live_constraint_name(&key.name), stamp);
-            let add = |name: &str, to: &TableName| dialect::add_foreign_key(&table.name, key, name, to);
-            let drop = |name: &str| {
-                format!(
-                    "ALTER TABLE {} DROP FOREIGN KEY {}",
-                    dialect::quote_table(&table.name),
-                    dialect::quote_name(name)
-                )
-            };
-            statements.push(Statement {
-                purpose: format!("foreign-key {} of {}", key.name, table.name),
-                sql: add(&new_name, &key.references),
-                undo: Some(drop(&new_name)),
-            });
-            statements.push(Statement {
-                purpose: format!("foreign-key {} of {}", key.name, table.name),
-                sql: drop(&key.name),
-                undo: Some(add(&key.name, backup)),
-            });
-        }
-    }
-    statements
 }
 
 #[cfg(test)]

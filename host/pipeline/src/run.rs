@@ -186,6 +186,11 @@ impl Action {
         Self("health".into())
     }
 
+    /// Gives a shadow its foreign keys to tables that stay as they are.
+    pub fn bind(table: &TableName) -> Self {
+        Self::on_table("bind", table)
+    }
+
     /// Says in the comments of the backups that they are some.
     pub fn mark() -> Self {
         Self("mark".into())
@@ -235,7 +240,8 @@ impl Action {
     /// Whether it may be done again after it succeeded, because the second time does no harm. The steps of a switch
     /// look before they act; a fence that was raised in an attempt that failed is raised again in the next one.
     pub fn is_repeatable(&self) -> bool {
-        matches!(self.verb(), "validate" | "clean" | "switch" | "switched" | "mark" | "health") || self.is_passing()
+        matches!(self.verb(), "validate" | "clean" | "bind" | "switch" | "switched" | "mark" | "health")
+            || self.is_passing()
     }
 
     /// Whether it belongs to going forward as to going back, and leaves nothing to undo.

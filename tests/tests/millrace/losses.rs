@@ -197,3 +197,147 @@ async fn rows_of_new_tables_that_are_taken_back_stay_as_long_as_backups_do_and_a
     assert_eq!(lane.number(&format!("SELECT COUNT(*) FROM {shadow}")).await?, 11, "the only copy of the row is gone");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_repair_does_not_delete_what_an_application_wrote_unless_told_to() -> Result<()> {
+    let lane = Lane::migrated(ITEMS).await?;
+    lane.target
+        .run_sql("INSERT INTO item (id, name) VALUES (51, 'order 51'); UPDATE item SET n = 7 WHERE id = 3")
+        .await?;
+    let repair = ["validate", QUICKSTART, "--repair", "--yes", "--json"];
+    let planned = lane.millrace.run(&["validate", QUICKSTART, "--repair"]).await?.expect(3)?;
+    planned
+        .says("2 rows: (3), (51); deleted for good, as the source has no such row: (51)")?
+        .says("2 rows of item were inserted or changed (3; 51): that is lost, and asks for --discard-new-rows")?;
+    let refused = lane.millrace.run(&repair).await?.expect(2)?;
+    refused.fails_with("repair.new-rows")?.says("2 rows of item were inserted or changed (3; 51)")?;
+    assert_eq!(lane.number("SELECT COUNT(*) FROM item WHERE id = 51 OR n = 7").await?, 2);
+
+    // A row that the source has in a form that cannot be converted is not deleted for nothing.
+    lane.source.run_sql("ALTER TABLE item ADD COLUMN extra date DEFAULT '2024-01-01'").await?;
+    lane.run(QUICKSTART, &["--discard-target-rows"]).await?.expect(0)?;
+    lane.source.run_sql("UPDATE item SET extra = 'infinity' WHERE id = 4; UPDATE item SET n = 1 WHERE id = 5").await?;
+    let mended = lane.millrace.run(&repair).await?.expect(3)?.json()?;
+    assert_eq!(mended["repairs"][0]["left"], serde_json::json!(["4"]), "{mended:#}");
+    assert_eq!(lane.number("SELECT COUNT(*) FROM item WHERE id = 4 AND extra = '2024-01-01'").await?, 1);
+    assert_eq!(lane.number("SELECT COUNT(*) FROM item WHERE id = 5 AND n = 1").await?, 1);
+    // What a repair wrote is nobody's but the source's.
+    lane.source.run_sql("UPDATE item SET extra = NULL WHERE id = 4; ALTER TABLE item DROP COLUMN extra").await?;
+    lane.run(QUICKSTART, &[]).await?.expect(0)?;
+    Ok(())
+}
+
+const FAMILY: &str =
+    "CREATE TABLE p (id integer PRIMARY KEY); CREATE TABLE c (id integer PRIMARY KEY, p integer REFERENCES p);
+    INSERT INTO p SELECT generate_series(1, 9); INSERT INTO c VALUES (1, 1), (3, 3)";
+
+#[tokio::test]
+async fn neither_a_waiting_nor_an_old_table_keeps_rows_of_a_live_parent_from_being_deleted() -> Result<()> {
+    let lane = Lane::migrated(FAMILY).await?;
+    lane.source
+        .run_sql("ALTER TABLE c ADD COLUMN extra integer; DELETE FROM c WHERE id = 3; INSERT INTO c VALUES (5, 5)")
+        .await?;
+    let waits = lane.pipeline("approve = true")?;
+    lane.millrace.run(&["run", &waits]).await?.expect(4)?;
+    // The live child does not refer to it, the new one does.
+    lane.target.run_sql("DELETE FROM p WHERE id = 5; INSERT INTO p VALUES (5)").await?;
+    lane.millrace.run(&["approve", "last"]).await?.expect(0)?;
+    assert!(lane.target.run_sql("DELETE FROM p WHERE id = 5").await.is_err(), "the live child has no key");
+    lane.target.run_sql("DELETE FROM p WHERE id = 3").await?;
+
+    // The old child comes back with its key, although a row that it refers to is gone by now.
+    lane.millrace.run(&["rollback", "last"]).await?.expect(0)?;
+    assert!(lane.target.run_sql("DELETE FROM p WHERE id = 1").await.is_err(), "the old child is back without its key");
+    lane.target.run_sql("DELETE FROM p WHERE id = 5; INSERT INTO p VALUES (3), (5)").await?;
+    lane.millrace.run(&["resume", "last", "--yes"]).await?.expect(0)?;
+    assert!(lane.target.run_sql("DELETE FROM p WHERE id = 5").await.is_err());
+
+    // A parent that is missing is found before anybody approves.
+    lane.source
+        .run_sql("ALTER TABLE c DROP COLUMN extra; INSERT INTO p VALUES (11); INSERT INTO c VALUES (11, 11)")
+        .await?;
+    let ran = lane.millrace.run(&["run", &waits, "--json"]).await?.expect(1)?;
+    ran.fails_with("copy.parent-missing")?.says("to rows that p does not have, such as p = 11")?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn foreign_keys_of_other_databases_follow_to_the_new_table_and_back() -> Result<()> {
+    let lane = Lane::migrated(ITEMS).await?;
+    let other = oceanbase().fresh_database("other").await?;
+    other
+        .run_sql(&format!(
+            "CREATE TABLE c (i int, CONSTRAINT c_item FOREIGN KEY (i) REFERENCES {}.item (id) ON DELETE CASCADE); \
+             INSERT INTO c VALUES (1)",
+            lane.target.name
+        ))
+        .await?;
+    let refers_to = async || -> Result<String> {
+        let query = "SELECT CONCAT(referenced_table_schema, '.', referenced_table_name) \
+             FROM information_schema.key_column_usage \
+             WHERE table_schema = database() AND referenced_table_name IS NOT NULL";
+        let rows = other.query_text(query).await?;
+        assert_eq!(rows.len(), 1, "{rows:?}");
+        rows[0][0].clone().context("a name")
+    };
+    let live = format!("{}.item", lane.target.name);
+    lane.source.run_sql(&format!("{CHANGE}; INSERT INTO item (name) VALUES ('new')")).await?;
+
+    let guest = format!("g_{}", lane.target.name);
+    let url = lane.target.create_account(&guest, "ALL").await?;
+    oceanbase().fresh_database("look").await?.run_sql(&format!("GRANT SELECT ON {}.* TO {guest}", other.name)).await?;
+    let narrow = millrace().with("MILLRACE_SOURCE_URL", &lane.source.url).with("MILLRACE_TARGET_URL", &url);
+    let refused = narrow.run(&["run", QUICKSTART, "--yes", "--json"]).await?.expect(2)?;
+    refused.fails_with("database.missing-privilege")?.says("c_item")?;
+
+    let child = format!("foreign-key c_item of {}.c", other.name);
+    lane.millrace.run(&["plan", QUICKSTART]).await?.expect(0)?.says(&child)?;
+    lane.run(QUICKSTART, &[]).await?.expect(0)?;
+    assert_eq!(refers_to().await?, live);
+    other.run_sql("INSERT INTO c VALUES (11)").await?;
+    lane.millrace.run(&["rollback", "last"]).await?.expect(1)?;
+    other.run_sql("DELETE FROM c WHERE i = 11").await?;
+    lane.millrace.run(&["rollback", "last"]).await?.expect(0)?;
+    assert_eq!(refers_to().await?, live);
+    assert!(!lane.is_switched().await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_the_old_table_had_of_its_own_is_had_again_or_named() -> Result<()> {
+    let lane = Lane::migrated(
+        "CREATE TABLE day (d date, id integer, v integer, w integer, PRIMARY KEY (d, id));
+         CREATE INDEX by_v ON day (v);
+         INSERT INTO day SELECT date '2023-12-30' + g, g, g, g FROM generate_series(1, 9) g;
+         CREATE TABLE item (id integer PRIMARY KEY, v integer); INSERT INTO item VALUES (1, 1)",
+    )
+    .await?;
+    // As the plan advises: made anew in the target, with everything that the source knows nothing of.
+    lane.target
+        .run_sql(
+            "CREATE TABLE own (d date NOT NULL, id int NOT NULL, w int, v int, PRIMARY KEY (d, id),
+                 KEY by_v (v) COMMENT 'for the report') DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin PCTFREE = 20
+                 PARTITION BY RANGE COLUMNS (d)
+                 (PARTITION old VALUES LESS THAN ('2024-01-01'), PARTITION new VALUES LESS THAN (MAXVALUE));
+             INSERT INTO own (d, id, v, w) SELECT d, id, v, w FROM day; DROP TABLE day; RENAME TABLE own TO day;
+             CREATE TRIGGER mine BEFORE INSERT ON day FOR EACH ROW SET NEW.w = 1",
+        )
+        .await?;
+    lane.source.run_sql("ALTER TABLE day ADD COLUMN extra integer").await?;
+    let plan = lane.millrace.run(&["plan", QUICKSTART]).await?.expect(0)?;
+    plan.says("trigger mine of the target's day: it stays with the old table; keep what SHOW CREATE TRIGGER `mine`")?
+        .says("column-order day: the old table has (d, id, w, v)")?
+        .says("it has the partitions of the table that it replaces")?;
+    let ran = lane.millrace.run(&["run", QUICKSTART, "--yes"]).await?.expect(0)?;
+    ran.says("trigger mine of the target's day")?.says("column-order day")?;
+    let shown = lane.target.query_text("SHOW CREATE TABLE day").await?[0][1].clone().context("a statement")?;
+    for part in ["COMMENT 'for the report'", "PCTFREE = 20", "range columns(d)", "partition `old`", "(MAXVALUE)"] {
+        assert!(shown.contains(part), "no {part} in {shown}");
+    }
+    assert_eq!(lane.number("SELECT COUNT(*) FROM day PARTITION (old)").await?, 1);
+
+    lane.source.run_sql("ALTER TABLE day DROP CONSTRAINT day_pkey, ADD PRIMARY KEY (id)").await?;
+    let plan = lane.millrace.run(&["plan", QUICKSTART]).await?.expect(0)?;
+    plan.says("partitions those of the target's day: the unique key")?.says("does not hold column d")?;
+    Ok(())
+}

@@ -1,5 +1,6 @@
 //! `millrace plan`: says what a run would do, and writes it down for `millrace apply`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -110,6 +111,14 @@ fn write_plan(out: &mut String, plan: &Plan, detail: Detail) -> std::fmt::Result
         writeln!(out, "\nnot carried over:")?;
         for entry in &plan.not_carried {
             writeln!(out, "  {} {}: {}; {}", entry.kind, entry.name, entry.reason, entry.advice)?;
+        }
+    }
+    let following: BTreeSet<&str> =
+        plan.after_switch.iter().map(|s| s.purpose.as_str()).filter(|p| p.starts_with("foreign-key ")).collect();
+    if !following.is_empty() {
+        writeln!(out, "\nafter the switch these refer to the new tables:")?;
+        for purpose in following {
+            writeln!(out, "  {purpose}")?;
         }
     }
     if let Some(fence) = plan.fence.as_ref().filter(|_| !plan.is_empty()) {

@@ -94,7 +94,7 @@ async fn references(target: &MySql) -> Result<Vec<(String, String)>, Failure> {
     let mut session = target.session();
     let rows = blocking(move || {
         let query = "SELECT DISTINCT table_name, referenced_table_name FROM information_schema.key_column_usage \
-             WHERE table_schema = DATABASE() AND referenced_table_name IS NOT NULL";
+             WHERE table_schema = DATABASE() AND referenced_table_schema = DATABASE()";
         session.query(query, &[])
     })
     .await?;
@@ -302,6 +302,14 @@ async fn apply(
         archive: stage.declaration.archive.as_ref().map(|folder| setup.folder().join(folder)),
         ..AdminOptions::default()
     });
+    let others = target.foreign_keys_to(std::slice::from_ref(&removal.table)).await?;
+    if let Some(found) = others.iter().find(|found| !found.table.schema.is_empty()) {
+        return Err(Failure::data(
+            "clean.still-referenced",
+            format!("{} stays: the foreign key {} of {} refers to it", removal.table, found.key.name, found.table),
+        )
+        .with("table", removal.table.to_string()));
+    }
     let asked = removal.clone();
     blocking(move || cleaner.apply(&asked, Box::new(admin))).await
 }

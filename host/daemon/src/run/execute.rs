@@ -17,7 +17,9 @@ use super::rollback::{self, NewRows};
 use super::switch::{self, Switched};
 use super::world::{self, shadows, target};
 use super::{clean, copy, health, hooks, parents, retract, validate};
+use crate::planner::KEY_OF_LIVE;
 use crate::preflight;
+use crate::target_rows::rows_of;
 
 /// What is approved: the switch, after everything was copied and validated.
 const SWITCH: &str = "switch";
@@ -107,11 +109,21 @@ async fn phases(run: &RunContext, approval: Approval) -> Result<End, Stopped> {
             hooks::close(&run.setup, &run.recorder).await.map_err(stopped(Switcher))?;
         } else {
             run.phase(Validator, "validate", shadows::require_proven).await.map_err(stopped(Validator))?;
-            // The hooks stand around all attempts: the application is stopped and started once.
-            let switching = run.phase(Switcher, "switch", switch::switch);
-            match hooks::around(run, switching).await.map_err(stopped(Switcher))? {
-                Switched::Done => {}
-                Switched::GoBack(failure) | Switched::GivenUp(failure) => return Err(stopped(Switcher)(failure)),
+            let bound = run.phase(Switcher, "switch", switch::bind).await;
+            let switched = match bound {
+                // The hooks stand around all attempts: the application is stopped and started once.
+                Ok(()) => hooks::around(run, run.phase(Switcher, "switch", switch::switch)).await,
+                Err(failure) => Err(failure),
+            };
+            match switched {
+                Ok(Switched::Done) => {}
+                Ok(Switched::GoBack(failure)) => return Err(stopped(Switcher)(failure)),
+                Ok(Switched::GivenUp(failure)) | Err(failure) => {
+                    if let Err(releasing) = switch::release(run).await {
+                        tracing::warn!(run = run.id(), "new tables still refer to live ones: {releasing}");
+                    }
+                    return Err(stopped(Switcher)(failure));
+                }
             }
         }
         if let Some(problem) = health::problem(run).await? {
@@ -287,12 +299,46 @@ async fn complete(run: &RunContext) -> Result<(), Failure> {
     for table in run.record.plan.builds().filter(|table| statements(table, true).next().is_some()) {
         refer(run, table).await?;
     }
+    for table in switch::waiting(run).await? {
+        require_parents(run, table).await?;
+    }
+    Ok(())
+}
+
+/// Looks whether a new table's rows refer to rows that are there, in tables that stay as they are: the keys themselves
+/// come with the switch, which is late to find out.
+async fn require_parents(run: &RunContext, table: &TablePlan) -> Result<(), Failure> {
+    let (Some(desired), Some(shadow)) = (&table.desired, &table.shadow) else { return Ok(()) };
+    let is_built = |name: &TableName| run.record.plan.builds().any(|built| built.target == *name);
+    for key in desired.foreign_keys.iter().filter(|key| !is_built(&key.references)) {
+        let orphans = run.target.orphans(shadow, &key.references, key).await?;
+        if orphans.rows > 0 {
+            return Err(Failure::data(
+                "copy.parent-missing",
+                format!(
+                    "{} of {} refer by {} to rows that {} does not have, such as {} = {}",
+                    rows_of(orphans.rows),
+                    table.target,
+                    key.name,
+                    key.references,
+                    key.columns.join(", "),
+                    orphans.example
+                ),
+            )
+            .with("table", table.target.to_string()));
+        }
+    }
     Ok(())
 }
 
 /// What is done to a shadow after its rows are in: the foreign keys, or everything else.
 fn statements(table: &TablePlan, foreign_keys: bool) -> impl Iterator<Item = &Statement> {
-    table.complete.iter().filter(move |statement| (statement.purpose == "foreign-key") == foreign_keys)
+    let is_meant = move |statement: &&Statement| match statement.purpose.as_str() {
+        "foreign-key" => foreign_keys,
+        KEY_OF_LIVE => false,
+        _ => !foreign_keys,
+    };
+    table.complete.iter().filter(is_meant)
 }
 
 async fn complete_table(run: &RunContext, table: &TablePlan) -> Result<(), Failure> {

@@ -90,6 +90,7 @@ async fn undo_all(run: &RunContext, new_rows: NewRows) -> Result<End, Failure> {
         }
         // By now nobody writes to the new tables any more.
         set_apart(run, &new_rows_of(run, Named::Shadow).await?).await?;
+        switch::release(run).await?;
     }
     // Of a run that ended between its hooks nothing may be visible, and the application is down all the same.
     hooks::close(&run.setup, &run.recorder).await?;

@@ -9,10 +9,12 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use millrace_database::mysql::{RENAME_IN_DOUBT, TableRole};
+use millrace_database::dialect::mysql::{quote_name, quote_table};
+use millrace_database::mysql::{ForeignKeyFound, RENAME_IN_DOUBT, TableRole};
+use millrace_model::plan::Statement;
 use millrace_model::schema::TableName;
 use millrace_model::switching::{FenceBefore, Step, Swap};
-use millrace_model::{Failure, Fault, Plan, StageKind};
+use millrace_model::{Failure, Fault, Plan, StageKind, TablePlan};
 use millrace_pipeline::{Action, EventKind, Journal, Outcome, Recovery};
 use serde_json::{Value, json};
 
@@ -22,6 +24,7 @@ use super::execute::{add, is_there_already, several};
 use super::world::target;
 use crate::clock;
 use crate::outcome::{DISCARDED, DiscardedRows, SwitchOutcome};
+use crate::planner::{KEY_OF_BACKUP, KEY_OF_LIVE};
 use crate::setup::blocking;
 use crate::target_rows::{self, TargetRows};
 
@@ -328,19 +331,21 @@ async fn refuse_others_keys(run: &RunContext) -> Result<(), Failure> {
     };
     let made = run.books.all_made().await?;
     for key in run.target.foreign_keys_to(&rebuilt).await? {
-        let ours = built(&key.table) || made.iter().any(|made| made.table.name == key.table);
-        let quoted = millrace_database::dialect::mysql::quote_name(&key.name);
-        let follows = plan.after_switch.iter().any(|statement| statement.sql.contains(&quoted));
+        let ForeignKeyFound { table, key } = key;
+        let is_own = table.schema.is_empty();
+        let ours = is_own && (built(&table.name) || made.iter().any(|made| made.table == table));
+        let dropped = format!("ALTER TABLE {} DROP FOREIGN KEY {}", quote_table(&table), quote_name(&key.name));
+        let follows = plan.after_switch.iter().any(|statement| statement.sql == dropped);
         if !ours && !follows {
             return Err(Failure::data(
                 "switch.foreign-key-outside",
                 format!(
-                    "the foreign key {} of {} refers to {}, and would go on referring to its old table: {} is not among \
-                     the tables that this run knows",
-                    key.name, key.table, key.references, key.table
+                    "the foreign key {} of {table} refers to {}, and would go on referring to its old table: {table} is not \
+                     among the tables that this run knows",
+                    key.name, key.references
                 ),
             )
-            .with("table", key.references.clone()));
+            .with("table", key.references.to_string()));
         }
     }
     Ok(())
@@ -365,12 +370,59 @@ async fn repoint(run: &RunContext) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Gives the new tables their references to tables that stay as they are. Before anybody is kept off: all rows are looked
+/// at once more.
+pub(super) async fn bind(run: &RunContext) -> Result<(), Failure> {
+    for table in waiting(run).await? {
+        run.again(&Action::bind(&table.target), async || {
+            for statement in keys_of_live(table) {
+                add(run, statement, true).await?;
+            }
+            Ok(Value::Null)
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// Takes those references from new tables that are not live: a table that waits keeps nobody from deleting rows.
+pub(super) async fn release(run: &RunContext) -> Result<(), Failure> {
+    for table in waiting(run).await? {
+        for undo in keys_of_live(table).filter_map(|statement| statement.undo.as_ref()) {
+            match run.target.execute(undo).await {
+                Err(failure) if is_there_already(&failure) => {}
+                other => drop(other?),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The new tables with such references that have their shadows' names.
+pub(super) async fn waiting(run: &RunContext) -> Result<Vec<&TablePlan>, Failure> {
+    let bound: Vec<&TablePlan> = run.record.plan.builds().filter(|t| keys_of_live(t).next().is_some()).collect();
+    let shadows: Vec<TableName> = bound.iter().filter_map(|table| table.shadow.clone()).collect();
+    let existing = run.target.existing_tables(&shadows).await?;
+    let waits = |table: &&TablePlan| table.shadow.as_ref().is_some_and(|shadow| existing.contains(shadow));
+    Ok(bound.into_iter().filter(waits).collect())
+}
+
+/// The foreign keys of a new table that refer to tables which stay as they are.
+fn keys_of_live(table: &TablePlan) -> impl Iterator<Item = &Statement> {
+    table.complete.iter().filter(|statement| statement.purpose == KEY_OF_LIVE)
+}
+
 /// Takes back what [`repoint`] did, the last first.
 async fn undo_repoint(run: &RunContext) -> Result<(), Failure> {
     for statement in run.record.plan.after_switch.iter().rev() {
         let Some(undo) = &statement.undo else { continue };
         match run.target.execute(undo).await {
             Err(failure) if is_there_already(&failure) => {}
+            // The old table comes back with the rows that it had, although some of what they refer to is gone by now.
+            Err(failure) if statement.purpose == KEY_OF_BACKUP && failure.fault == Fault::Data => {
+                tracing::warn!(run = run.id(), "made again without a look at the rows, because: {failure}");
+                run.target.execute_unchecked(undo).await?;
+            }
             other => drop(other?),
         }
     }

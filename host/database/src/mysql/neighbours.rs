@@ -1,23 +1,22 @@
 //! What else of the target depends on its tables: views, foreign keys, numbers.
 
-use millrace_model::{Failure, TableName};
+use millrace_model::{Failure, ForeignKey, TableName};
+use sqlx::{AssertSqlSafe, Executor};
 
 use super::MySql;
 use crate::dialect::mysql::{quote_name, quote_table, quote_text};
 
-/// A foreign key of the target.
+/// A foreign key of the target's server that refers to a table of the target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForeignKeyFound {
-    /// Its name.
-    pub name: String,
-    /// The table that has it.
-    pub table: String,
-    /// The table that it refers to.
-    pub references: String,
+    /// The table that has it; with its schema where that is another database.
+    pub table: TableName,
+    /// The key itself; what it refers to is named without a schema.
+    pub key: ForeignKey,
 }
 
 impl MySql {
-    /// The foreign keys that refer to one of these tables.
+    /// The foreign keys that refer to one of these tables: of all databases of the server that this user may see.
     ///
     /// # Errors
     /// What the database says.
@@ -26,19 +25,67 @@ impl MySql {
             return Ok(Vec::new());
         }
         let sql = format!(
-            "SELECT DISTINCT CONSTRAINT_NAME, TABLE_NAME, REFERENCED_TABLE_NAME FROM information_schema.KEY_COLUMN_USAGE \
-             WHERE TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_NAME IN ({}) ORDER BY 2, 1",
+            "SELECT k.TABLE_SCHEMA, k.TABLE_NAME, k.CONSTRAINT_NAME, k.REFERENCED_TABLE_NAME, k.COLUMN_NAME, \
+             k.REFERENCED_COLUMN_NAME, r.DELETE_RULE, r.UPDATE_RULE FROM information_schema.KEY_COLUMN_USAGE k \
+             LEFT JOIN information_schema.REFERENTIAL_CONSTRAINTS r ON r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA \
+             AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME AND r.TABLE_NAME = k.TABLE_NAME \
+             WHERE k.REFERENCED_TABLE_SCHEMA = DATABASE() AND k.REFERENCED_TABLE_NAME IN ({}) \
+             ORDER BY 1, 2, 3, k.ORDINAL_POSITION",
             names(tables)
         );
         let rows = self.bridge.run(self.rows_for("read the foreign keys", sql)).await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| {
-                let mut cells = row.into_iter().map(Option::unwrap_or_default);
-                let mut next = || cells.next().unwrap_or_default();
-                ForeignKeyFound { name: next(), table: next(), references: next() }
-            })
-            .collect())
+        let mut found: Vec<ForeignKeyFound> = Vec::new();
+        for row in rows {
+            let mut cells = row.into_iter().map(Option::unwrap_or_default);
+            let mut next = || cells.next().unwrap_or_default();
+            let (schema, table, name) = (next(), next(), next());
+            let own = schema.eq_ignore_ascii_case(self.database());
+            let table = if own { TableName::bare(table) } else { TableName::new(schema, table) };
+            let (references, column, referenced) = (TableName::bare(next()), next(), next());
+            if let Some(last) = found.last_mut().filter(|last| last.table == table && last.key.name == name) {
+                last.key.columns.push(column);
+                last.key.referenced_columns.push(referenced);
+                continue;
+            }
+            let key = ForeignKey {
+                name,
+                columns: vec![column],
+                references,
+                referenced_columns: vec![referenced],
+                on_delete: next(),
+                on_update: next(),
+                deferrable: false,
+            };
+            found.push(ForeignKeyFound { table, key });
+        }
+        Ok(found)
+    }
+
+    /// Whether this user may change the shape of a table of another database. Where a role is granted nobody can tell: yes.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn may_alter(&self, table: &TableName) -> Result<bool, Failure> {
+        let rows = self.bridge.run(self.rows_for("read the grants", "SHOW GRANTS".to_owned())).await?;
+        let grants: Vec<String> = rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect();
+        Ok(grants.iter().any(|grant| gives_alter(grant, table)))
+    }
+
+    /// Carries out a statement that does not look whether rows keep to foreign keys.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn execute_unchecked(&self, sql: &str) -> Result<(), Failure> {
+        let doing = async {
+            let mut connection = self.acquire().await?;
+            for statement in ["SET SESSION foreign_key_checks = 0", sql, "SET SESSION foreign_key_checks = 1"] {
+                let done = connection.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await;
+                done.map_err(|e| self.place.failure("change a table without a look at its references", &e))?;
+            }
+            connection.give_back();
+            Ok(())
+        };
+        self.bridge.run(doing).await
     }
 
     /// The views that name one of these tables and can be read now, each with the table.
@@ -96,6 +143,18 @@ impl MySql {
     }
 }
 
+/// Whether a grant, as servers print it, gives ALTER on a table; one of a role may.
+fn gives_alter(grant: &str, table: &TableName) -> bool {
+    let Some(rest) = grant.strip_prefix("GRANT ") else { return false };
+    let Some((privileges, rest)) = rest.split_once(" ON ") else { return true };
+    let Some((place, _)) = rest.split_once(" TO ") else { return false };
+    let place: String = place.chars().filter(|c| !matches!(c, '`' | '\\')).collect();
+    let (schema, name) = place.split_once('.').unwrap_or((place.as_str(), "*"));
+    let is = |granted: &str, wanted: &str| granted == "*" || granted.eq_ignore_ascii_case(wanted);
+    let gives = |privilege: &str| privilege.trim().starts_with("ALL") || privilege.trim().eq_ignore_ascii_case("ALTER");
+    is(schema, &table.schema) && is(name, &table.name) && privileges.split(',').any(gives)
+}
+
 /// MySQL's number for a table that does not exist.
 const NO_SUCH_TABLE: &str = "1146";
 
@@ -117,6 +176,17 @@ fn names(tables: &[TableName]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_grant_of_a_table_of_its_database_or_of_all_counts() {
+        let table = TableName::new("other", "c");
+        for grant in ["ALL PRIVILEGES ON *.*", "SELECT, ALTER ON `other`.*", "ALTER ON `other`.`c`"] {
+            assert!(gives_alter(&format!("GRANT {grant} TO 'a'"), &table), "{grant}");
+        }
+        for grant in ["SELECT ON *.*", "ALL PRIVILEGES ON `shop`.*", "ALTER ON `other`.`d`"] {
+            assert!(!gives_alter(&format!("GRANT {grant} TO 'a'"), &table), "{grant}");
+        }
+    }
 
     #[test]
     fn the_next_number_is_read_as_servers_print_it() {

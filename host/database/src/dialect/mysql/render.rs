@@ -104,7 +104,13 @@ pub fn complete(
             continue;
         }
         let name = quote_name(&index.name);
-        additions.push(format!("ADD {} {name} ({})", kind(index, "INDEX"), parts(&index.parts)));
+        let comment = index.properties.get("comment").map(|text| format!(" COMMENT {}", quote_text(text)));
+        additions.push(format!(
+            "ADD {} {name} ({}){}",
+            kind(index, "INDEX"),
+            parts(&index.parts),
+            comment.unwrap_or_default()
+        ));
         removals.push(format!("DROP INDEX {name}"));
     }
     if !additions.is_empty() {

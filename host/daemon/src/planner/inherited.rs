@@ -1,0 +1,263 @@
+//! What the target's own table has that the source knows nothing of: a rebuilt table has it again where it can, and the
+//! plan names the rest.
+
+use millrace_database::mysql::MySql;
+use millrace_model::plan::NotCarried;
+use millrace_model::schema::{DatabaseModel, IndexKind, Table};
+use millrace_model::{Failure, Strategy, TablePlan};
+
+/// Options that a table may be made with again, each with the value that it has where nobody asked for another one.
+const OPTIONS: [(&str, &str); 8] = [
+    ("ROW_FORMAT", "DYNAMIC"),
+    ("COMPRESSION", "'zstd_1.3.8'"),
+    ("BLOCK_SIZE", "16384"),
+    ("TABLET_SIZE", "134217728"),
+    ("PCTFREE", "0"),
+    ("USE_BLOOM_FILTER", "FALSE"),
+    ("KEY_BLOCK_SIZE", ""),
+    ("STATS_PERSISTENT", ""),
+];
+
+/// The tables that are rebuilt, each with what stands under its name.
+fn rebuilt<'a>(
+    tables: &'a mut [TablePlan],
+    current: &'a DatabaseModel,
+) -> impl Iterator<Item = (&'a mut TablePlan, &'a Table)> {
+    tables
+        .iter_mut()
+        .filter(|table| table.strategy == Strategy::Rebuild)
+        .filter_map(|table| Some((current.table(&table.target)?, table)))
+        .map(|(now, table)| (table, now))
+}
+
+/// Gives new indexes the comments of old ones of their names; what else of the old tables will be gone.
+pub(super) fn comments_and_losses(tables: &mut [TablePlan], current: &DatabaseModel) -> Vec<NotCarried> {
+    let mut lost = Vec::new();
+    for (table, now) in rebuilt(tables, current) {
+        let Some(desired) = &mut table.desired else { continue };
+        for index in &mut desired.indexes {
+            let old = now.indexes.iter().find(|old| old.name == index.name);
+            if let Some(comment) = old.and_then(|old| old.properties.get("comment")) {
+                index.properties.insert("comment".to_owned(), comment.clone());
+            }
+        }
+        lost.extend(order(now, desired));
+        let prefix = format!("{}.", now.name.name);
+        let triggers = current.objects.iter().filter(|object| object.kind == "trigger");
+        for trigger in triggers.filter_map(|object| object.name.name.strip_prefix(&prefix)) {
+            lost.push(NotCarried {
+                kind: "trigger".to_owned(),
+                name: format!("{trigger} of the target's {}", now.name),
+                reason: "it stays with the old table".to_owned(),
+                advice: format!(
+                    "keep what SHOW CREATE TRIGGER `{trigger}` prints, and after the switch drop it and make it on the new table"
+                ),
+            });
+        }
+    }
+    lost
+}
+
+/// Whether columns that both tables have change their order.
+fn order(now: &Table, desired: &Table) -> Option<NotCarried> {
+    let common = |of: &Table, other: &Table| -> Vec<String> {
+        of.columns.iter().map(|c| c.name.clone()).filter(|name| other.column(name).is_some()).collect()
+    };
+    let (before, after) = (common(now, desired), common(desired, now));
+    (before != after).then(|| NotCarried {
+        kind: "column-order".to_owned(),
+        name: now.name.to_string(),
+        reason: format!(
+            "the old table has ({}), and the new one the source's order ({})",
+            before.join(", "),
+            after.join(", ")
+        ),
+        advice: "let applications name columns: INSERT INTO t VALUES (…) means other ones".to_owned(),
+    })
+}
+
+/// Makes the new tables with the options and the partitions of the old ones; what cannot be had again.
+pub(super) async fn options(
+    target: &MySql,
+    tables: &mut [TablePlan],
+    current: &DatabaseModel,
+) -> Result<Vec<NotCarried>, Failure> {
+    let mut lost = Vec::new();
+    for (table, now) in rebuilt(tables, current) {
+        let shown = match target.shown_table(&now.name).await {
+            // The model came from a file.
+            Err(failure) if failure.code == "database.table-missing" => continue,
+            shown => shown?,
+        };
+        let Some(shown) = Shown::read(&shown) else { continue };
+        let (Some(desired), Some(create)) = (&table.desired, table.create.first_mut()) else { continue };
+        for option in &shown.options {
+            create.sql.push_str(&format!(" {option}"));
+        }
+        let Some(partitions) = &shown.partitions else { continue };
+        match obstacle(partitions, now, desired) {
+            None => {
+                create.sql.push_str(&format!("\n{partitions}"));
+                table.notes.push("it has the partitions of the table that it replaces".to_owned());
+            }
+            Some(reason) => lost.push(NotCarried {
+                kind: "partitions".to_owned(),
+                name: format!("those of the target's {}", now.name),
+                reason,
+                advice: "partition the table in the target after the switch".to_owned(),
+            }),
+        }
+    }
+    Ok(lost)
+}
+
+/// What follows the columns in a statement that a server printed.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Shown {
+    /// Those that are not as they are by themselves, as `PCTFREE = 20`.
+    options: Vec<String>,
+    /// From `PARTITION BY` on.
+    partitions: Option<String>,
+}
+
+impl Shown {
+    fn read(statement: &str) -> Option<Self> {
+        let (_, rest) = statement.rsplit_once("\n)")?;
+        let at = rest.to_ascii_lowercase().find("partition by");
+        let (words, partitions) = rest.split_at(at.unwrap_or(rest.len()));
+        // MySQL prints partitions in a comment that only newer servers read.
+        let partitions = partitions.trim().trim_end_matches("*/").trim_end();
+        let options = OPTIONS.iter().filter_map(|(name, usual)| {
+            let value = value_of(words, name)?;
+            (!value.eq_ignore_ascii_case(usual)).then(|| format!("{name} = {value}"))
+        });
+        Some(Self { options: options.collect(), partitions: (!partitions.is_empty()).then(|| partitions.to_owned()) })
+    }
+}
+
+/// An option's value, as it was printed. None: the option does not stand there.
+fn value_of<'a>(words: &'a str, name: &str) -> Option<&'a str> {
+    // A comment may hold anything, and is the last option.
+    let words = words.split(" COMMENT").next()?;
+    let (_, rest) = words.split_once(&format!(" {name}"))?;
+    let rest = rest.trim_start_matches([' ', '=']);
+    let end = rest.find(|c: char| c.is_whitespace() || c == '/').unwrap_or(rest.len());
+    let value = &rest[..end];
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '\'');
+    (!value.is_empty() && value.chars().all(is_plain)).then_some(value)
+}
+
+/// Why a new table cannot have these partitions. None: it can.
+fn obstacle(partitions: &str, now: &Table, desired: &Table) -> Option<String> {
+    let mut columns = Vec::new();
+    for name in expressions(partitions).iter().flat_map(|expression| identifiers(expression)) {
+        let same = |column: &&millrace_model::Column| column.name.eq_ignore_ascii_case(&name);
+        let Some(old) = now.columns.iter().find(same) else { continue };
+        match desired.columns.iter().find(same) {
+            None => return Some(format!("the new table has no column {name}")),
+            Some(new) if new.declared != old.declared => {
+                return Some(format!("column {name} is {} there, and {} here", new.declared, old.declared));
+            }
+            Some(new) => columns.push(new.name.clone()),
+        }
+    }
+    let lacks = |column: &String| {
+        desired.indexes.iter().find(|index| {
+            index.kind != IndexKind::Plain
+                && !index.parts.iter().any(|p| p.is_column && p.prefix.is_none() && p.expression == *column)
+        })
+    };
+    columns.iter().find_map(|column| {
+        let index = lacks(column)?;
+        Some(format!("the unique key {} of the new table does not hold column {column}", index.name))
+    })
+}
+
+/// What stands in the parentheses after each `PARTITION BY` and `SUBPARTITION BY`.
+fn expressions(partitions: &str) -> Vec<&str> {
+    let lower = partitions.to_ascii_lowercase();
+    let mut found = Vec::new();
+    for (at, words) in lower.match_indices("partition by ") {
+        let rest = &partitions[at + words.len()..];
+        let Some(open) = rest.find('(') else { continue };
+        let mut depth = 0;
+        let closing = rest[open..].char_indices().find(|(_, c)| {
+            depth += i32::from(*c == '(') - i32::from(*c == ')');
+            depth == 0
+        });
+        if let Some((close, _)) = closing {
+            found.push(&rest[open + 1..open + close]);
+        }
+    }
+    found
+}
+
+/// The names in an expression, functions among them.
+fn identifiers(expression: &str) -> impl Iterator<Item = String> {
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$');
+    let names: Vec<String> = if expression.contains('`') {
+        expression.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    } else {
+        expression.split(|c| !is_part(c)).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    };
+    names.into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use millrace_model::Column;
+    use millrace_model::schema::{Index, IndexPart, TableName};
+
+    use super::*;
+
+    const OCEANBASE: &str = "CREATE TABLE `p` (\n  `d` date NOT NULL,\n  `id` int(11) NOT NULL,\n  PRIMARY KEY (`id`, `d`)\n) \
+        ORGANIZATION INDEX AUTO_INCREMENT = 1 DEFAULT CHARSET = utf8mb4 ROW_FORMAT = DYNAMIC COMPRESSION = 'none' \
+        BLOCK_SIZE = 16384 TABLET_SIZE = 134217728 PCTFREE = 20 COMMENT = 'PCTFREE = 5'\n partition by range columns(d)\n\
+        (partition `p0` values less than ('2024-01-01'),\npartition `p1` values less than (MAXVALUE))";
+
+    #[test]
+    fn options_and_partitions_are_read_as_the_server_prints_them() {
+        let shown = Shown::read(OCEANBASE).expect("a statement");
+        assert_eq!(shown.options, ["COMPRESSION = 'none'", "PCTFREE = 20"]);
+        let partitions = shown.partitions.expect("partitions");
+        assert!(partitions.starts_with("partition by range columns(d)\n(partition `p0`"), "{partitions}");
+        assert!(partitions.ends_with("(MAXVALUE))"), "{partitions}");
+        let mysql = "CREATE TABLE `t` (\n  `id` int\n) ENGINE=InnoDB ROW_FORMAT=COMPRESSED\n/*!50100 PARTITION BY HASH (`id`)\nPARTITIONS 4 */";
+        let shown = Shown::read(mysql).expect("a statement");
+        assert_eq!(shown.options, ["ROW_FORMAT = COMPRESSED"]);
+        assert_eq!(shown.partitions.as_deref(), Some("PARTITION BY HASH (`id`)\nPARTITIONS 4"));
+    }
+
+    #[test]
+    fn partitions_are_carried_only_where_every_unique_key_has_their_columns() {
+        let partitions = Shown::read(OCEANBASE).and_then(|shown| shown.partitions).expect("partitions");
+        let part = |name: &str| IndexPart { expression: name.into(), is_column: true, descending: false, prefix: None };
+        let table = |key: &[&str], declared: &str| Table {
+            name: TableName::bare("p"),
+            columns: ["d", "id"]
+                .map(|name| Column { name: name.into(), declared: declared.into(), ..Column::default() })
+                .into(),
+            indexes: vec![Index {
+                name: "PRIMARY".into(),
+                kind: IndexKind::Primary,
+                method: "btree".into(),
+                parts: key.iter().map(|name| part(name)).collect(),
+                predicate: None,
+                properties: millrace_model::schema::Properties::new(),
+            }],
+            ..Table::default()
+        };
+        let now = table(&["id", "d"], "date");
+        assert_eq!(obstacle(&partitions, &now, &now), None);
+        let said = obstacle(&partitions, &now, &table(&["id"], "date"));
+        assert!(said.is_some_and(|said| said.contains("does not hold column d")));
+        assert!(obstacle(&partitions, &now, &table(&["id", "d"], "datetime(6)")).is_some());
+    }
+
+    #[test]
+    fn names_of_partition_expressions_are_found() {
+        let said = "partition by range(year(d)) subpartition by key (`a b`, c) (partition x values less than (2024))";
+        assert_eq!(expressions(said), ["year(d)", "`a b`, c"]);
+        assert_eq!(identifiers("year(d)").collect::<Vec<_>>(), ["year", "d"]);
+    }
+}

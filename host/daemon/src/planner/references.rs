@@ -1,0 +1,100 @@
+//! What becomes of foreign keys when names are swapped: those of tables that are not rebuilt follow to the new tables, in
+//! this database and in others of the server, and those of the old tables go.
+
+use std::collections::BTreeMap;
+
+use millrace_database::dialect::mysql as dialect;
+use millrace_database::mysql::{ForeignKeyFound, MySql};
+use millrace_model::plan::Statement;
+use millrace_model::schema::{DatabaseModel, ForeignKey, TableName};
+use millrace_model::{Cancel, Failure, TablePlan};
+
+use crate::databases::Databases;
+
+/// The purpose of a statement that takes a foreign key from a table that has become a backup.
+pub(crate) const KEY_OF_BACKUP: &str = "foreign-key-of-backup";
+
+/// The statements that follow the rename.
+pub(super) async fn after_switch(
+    databases: &Databases,
+    tables: &[TablePlan],
+    current: &DatabaseModel,
+    stamp: &str,
+    cancel: &Cancel,
+) -> Result<Vec<Statement>, Failure> {
+    let rebuilt: BTreeMap<&TableName, &TableName> =
+        tables.iter().filter_map(|t| t.backup.as_ref().map(|backup| (&t.target, backup))).collect();
+    let built = |name: &TableName| tables.iter().any(|t| t.target == *name && t.strategy.builds());
+    let mut statements = Vec::new();
+    for table in current.tables.iter().filter(|t| !built(&t.name)) {
+        for key in &table.foreign_keys {
+            let Some(backup) = rebuilt.get(&key.references) else { continue };
+            statements.extend(follow(&table.name, key, &key.references, backup, stamp));
+        }
+    }
+    if let (Some(target), false) = (&databases.target, rebuilt.is_empty()) {
+        let target = target.with_cancel(cancel);
+        for ForeignKeyFound { table, key } in others(&target, &rebuilt).await? {
+            let own = |name: &TableName| TableName::new(target.database(), name.name.clone());
+            let Some(backup) = rebuilt.get(&key.references) else { continue };
+            statements.extend(follow(&table, &key, &own(&key.references), &own(backup), stamp));
+        }
+    }
+    for table in &current.tables {
+        let Some(backup) = rebuilt.get(&table.name) else { continue };
+        let binds = |key: &&ForeignKey| !rebuilt.contains_key(&key.references);
+        statements.extend(table.foreign_keys.iter().filter(binds).map(|key| Statement {
+            purpose: KEY_OF_BACKUP.to_owned(),
+            sql: drop_foreign_key(backup, &key.name),
+            undo: Some(dialect::add_foreign_key(backup, key, &key.name, &key.references)),
+        }));
+    }
+    Ok(statements)
+}
+
+/// A foreign key follows a rebuilt table into its backup when names are swapped: it is made anew, first the new one, then
+/// without the old one, so that at no time there is none.
+fn follow(table: &TableName, key: &ForeignKey, live: &TableName, backup: &TableName, stamp: &str) -> [Statement; 2] {
+    let new_name = dialect::constraint_name(dialect::live_constraint_name(&key.name), stamp);
+    let purpose = format!("foreign-key {} of {table}", key.name);
+    [
+        Statement {
+            purpose: purpose.clone(),
+            sql: dialect::add_foreign_key(table, key, &new_name, live),
+            undo: Some(drop_foreign_key(table, &new_name)),
+        },
+        Statement {
+            purpose,
+            sql: drop_foreign_key(table, &key.name),
+            undo: Some(dialect::add_foreign_key(table, key, &key.name, backup)),
+        },
+    ]
+}
+
+/// The foreign keys of other databases that refer to one of the tables.
+///
+/// # Errors
+/// `database.missing-privilege` where they may not be changed: then they would go on referring to the old tables.
+async fn others(target: &MySql, rebuilt: &BTreeMap<&TableName, &TableName>) -> Result<Vec<ForeignKeyFound>, Failure> {
+    let names: Vec<TableName> = rebuilt.keys().map(|name| (*name).clone()).collect();
+    let mut found = target.foreign_keys_to(&names).await?;
+    found.retain(|found| !found.table.schema.is_empty());
+    for ForeignKeyFound { table, key } in &found {
+        if !target.may_alter(table).await? {
+            return Err(Failure::config(
+                "database.missing-privilege",
+                format!(
+                    "the foreign key {} of {table} refers to {}, and would go on referring to its old table: the user of \
+                     database `target` may not ALTER {table}",
+                    key.name, key.references
+                ),
+            )
+            .with("table", key.references.to_string()));
+        }
+    }
+    Ok(found)
+}
+
+fn drop_foreign_key(table: &TableName, name: &str) -> String {
+    format!("ALTER TABLE {} DROP FOREIGN KEY {}", dialect::quote_table(table), dialect::quote_name(name))
+}
