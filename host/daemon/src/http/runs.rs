@@ -74,7 +74,8 @@ pub(super) async fn start(State(daemon): State<Daemon>, Segment(name): Segment, 
     let errand = Errand::default();
     let databases = Databases::open(&setup, &errand.cancel).await?;
     databases.both()?;
-    let (_, owned) = service::start(&setup, &databases, &daemon.store, consent(&start).target_rows, &errand.cancel).await?;
+    let (_, owned) =
+        service::start(&setup, &databases, &daemon.store, consent(&start).target_rows, &errand.cancel).await?;
     let Some(owned) = owned else {
         return Ok((StatusCode::OK, Json(json!({ "run": null, "state": "nothing-to-do" }))));
     };
@@ -141,7 +142,13 @@ pub(super) struct Approve {
 
 pub(super) async fn approve(State(daemon): State<Daemon>, Named(record): Named, Body(said): Body<Approve>) -> Answer {
     let (entry, setup, owned) = take(&daemon, &record, Purpose::Approve).await?;
-    Ok(carry_out(&daemon, entry, setup, owned, Consent { approval: Approval::Given, target_rows: target_rows(said.discard_target_rows) }))
+    Ok(carry_out(
+        &daemon,
+        entry,
+        setup,
+        owned,
+        Consent { approval: Approval::Given, target_rows: target_rows(said.discard_target_rows) },
+    ))
 }
 
 pub(super) async fn resume(State(daemon): State<Daemon>, Named(record): Named, Body(start): Body<Start>) -> Answer {

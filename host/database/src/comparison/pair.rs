@@ -158,7 +158,8 @@ impl Pair {
             let portions = Sides::portions(&Scope::Keys(some.to_vec()));
             let mut tools = Tools::default();
             let reject = |key| rejected.push(key);
-            self.sides.each_converted_batch(&mut tools, &self.snapshot, &portions, Form::Binary, reject, |_, _| Ok(()))?;
+            self.sides
+                .each_converted_batch(&mut tools, &self.snapshot, &portions, Form::Binary, reject, |_, _| Ok(()))?;
         }
         Ok(rejected)
     }

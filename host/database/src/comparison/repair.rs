@@ -162,7 +162,14 @@ pub fn repair(parts: PairParts, part: &RepairPart) -> Result<Repaired, Failure> 
     let portions = Sides::portions(&scope);
     let mut tools = Tools::default();
     let mut rejected = Vec::new();
-    sides.each_converted_batch(&mut tools, &snapshot, &portions, Form::Binary, |key| rejected.push(key), |_, _| Ok(()))?;
+    sides.each_converted_batch(
+        &mut tools,
+        &snapshot,
+        &portions,
+        Form::Binary,
+        |key| rejected.push(key),
+        |_, _| Ok(()),
+    )?;
     if sides.keys.is_empty() && rejected.len() > left_out {
         return Err(Failure::data(
             "repair.row-rejected",
