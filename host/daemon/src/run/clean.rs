@@ -246,12 +246,10 @@ async fn remove_owned(
     };
     let is_over = match &journal {
         Some(journal) => {
-            journal.state().is_over() && (made.role == TableRole::Shadow || journal.state() == RunState::Done)
+            let is_new = matches!(made.role, TableRole::Shadow | TableRole::Discarded);
+            journal.state().is_over() && (is_new || journal.state() == RunState::Done)
         }
-        None => {
-            let kind = if made.role == TableRole::Backup { ArtefactKind::Backup } else { ArtefactKind::Shadow };
-            Runs { known: books.runs().await?, claims: Vec::new(), given_up }.may_go(run, kind)
-        }
+        None => Runs { known: books.runs().await?, claims: Vec::new(), given_up }.may_go(run, made.role),
     };
     if !is_over {
         return Err(Failure::config(

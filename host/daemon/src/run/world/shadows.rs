@@ -12,8 +12,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use millrace_database::mysql::{Moment, TableId};
+use millrace_database::mysql::TableId;
 use millrace_model::schema::{DatabaseModel, TableName};
+use millrace_model::switching::TableMark;
 use millrace_model::{Failure, StageKind, TablePlan};
 use millrace_pipeline::Action;
 use serde::{Deserialize, Serialize};
@@ -218,9 +219,10 @@ async fn written(
         return Ok(run.proven_since(&table.target).map(|_| false));
     };
     let (Some(shadow), Some(desired)) = (&table.shadow, &table.desired) else { return Ok(None) };
-    let written = run.target.written_since(shadow, desired, &Moment { scn: Some(scn) }, 0).await?;
     let copied = copies.iter().find(|copy| copy.table == table.target.to_string()).map(|copy| copy.rows);
-    Ok(Some(written.rows != Some(0) || copied != Some(written.count)))
+    let Some(rows) = copied else { return Ok(Some(true)) };
+    let mark = TableMark { scn: Some(scn), rows, checksum: None };
+    Ok(Some(!run.target.written_since(shadow, desired, &mark, 0).await?.is_nothing()))
 }
 
 /// Whether the validation of a run's table is to be thought of as not done: it is, once the table was live.
