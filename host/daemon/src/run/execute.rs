@@ -109,7 +109,7 @@ async fn phases(run: &RunContext, approval: Approval) -> Result<End, Stopped> {
             hooks::close(&run.setup, &run.recorder).await.map_err(stopped(Switcher))?;
         } else {
             run.phase(Validator, "validate", shadows::require_proven).await.map_err(stopped(Validator))?;
-            let bound = run.phase(Switcher, "switch", switch::bind).await;
+            let bound = run.phase(Switcher, "switch", bind).await;
             let switched = match bound {
                 // The hooks stand around all attempts: the application is stopped and started once.
                 Ok(()) => hooks::around(run, run.phase(Switcher, "switch", switch::switch)).await,
@@ -141,6 +141,12 @@ async fn phases(run: &RunContext, approval: Approval) -> Result<End, Stopped> {
     }
     run.recorder.run(EventKind::RunFinished).await?;
     Ok(End::Done)
+}
+
+/// Gives the new tables the keys that come last, for which some servers make a table anew.
+async fn bind(run: &RunContext) -> Result<(), Failure> {
+    switch::bind(run).await?;
+    target::note_shadows(run).await
 }
 
 /// How many tables are worked on at once where each waits for an answer of the target, and for the journal.

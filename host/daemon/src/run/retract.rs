@@ -14,7 +14,7 @@ use millrace_pipeline::{Action, EventKind, Outcome, RunId};
 use super::context::RunContext;
 use super::cutover::Mark;
 use super::execute::several_results;
-use super::world::shadows;
+use super::world::{shadows, target};
 use crate::clock;
 use crate::outcome::{DISCARDED, DiscardedRows};
 
@@ -32,7 +32,7 @@ pub(super) async fn retract(run: &RunContext) -> Result<(), Failure> {
             }
         }
     }
-    Ok(())
+    target::note_replaced(run).await
 }
 
 /// Whether rows were written to a new table while it was live, or may have been.

@@ -336,6 +336,20 @@ pub(in crate::run) async fn note_shadows(run: &RunContext) -> Result<(), Failure
     if kept == before { Ok(()) } else { run.store.keep(run.id(), SHADOWS, &kept).await }
 }
 
+/// Keeps which tables are live again after a way back: some servers make a table anew when a key that it had is added.
+pub(in crate::run) async fn note_replaced(run: &RunContext) -> Result<(), Failure> {
+    let Some(mut planned) = run.store.kept::<PlannedTarget>(run.id(), PLANNED).await? else { return Ok(()) };
+    let before = planned.clone();
+    let replaced: Vec<TableName> =
+        run.record.plan.builds().filter(|table| table.backup.is_some()).map(|table| table.target.clone()).collect();
+    for (live, id) in run.target.table_ids(&replaced).await? {
+        if let Some(table) = planned.tables.get_mut(&live.to_string()) {
+            table.id = Some(id.as_str().to_owned());
+        }
+    }
+    if planned == before { Ok(()) } else { run.store.keep(run.id(), PLANNED, &planned).await }
+}
+
 /// Notes in the target's books that this run is about to make its tables live.
 pub(in crate::run) async fn record_live(run: &RunContext) -> Result<(), Failure> {
     let kept: BTreeMap<String, String> = run.store.kept(run.id(), SHADOWS).await?.unwrap_or_default();
