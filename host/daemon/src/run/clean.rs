@@ -386,10 +386,11 @@ mod tests {
             is_held: true,
         };
         let runs = Runs { known, claims: vec![claim], given_up: &given_up };
-        let gone = |kind| states.iter().map(|s| s.name()).filter(|run| runs.may_go(run, kind)).collect::<Vec<_>>();
-        assert_eq!(gone(ArtefactKind::Shadow), ["failed", "done", "rolled-back", "cancelled"]);
-        assert_eq!(gone(ArtefactKind::Backup), ["done"]);
-        assert!(!runs.may_go("unknown", ArtefactKind::Shadow));
+        let gone = |role| states.iter().map(|s| s.name()).filter(|run| runs.may_go(run, role)).collect::<Vec<_>>();
+        assert_eq!(gone(TableRole::Shadow), ["failed", "done", "rolled-back", "cancelled"]);
+        assert_eq!(gone(TableRole::Discarded), gone(TableRole::Shadow));
+        assert_eq!(gone(TableRole::Backup), ["done"]);
+        assert!(!runs.may_go("unknown", TableRole::Shadow));
     }
 
     #[test]
