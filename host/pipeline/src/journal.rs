@@ -219,6 +219,11 @@ impl Journal {
         }
     }
 
+    /// Whether the process that writes the journal has begun an action, and said nothing of its end yet.
+    pub fn is_in_progress(&self, action: &Action) -> bool {
+        self.progress(action).is_some_and(Progress::is_in_progress)
+    }
+
     /// What the run waits for. None: it does not wait.
     pub fn waiting_for(&self) -> Option<&str> {
         self.waiting_for.as_deref()

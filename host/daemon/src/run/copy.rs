@@ -146,8 +146,10 @@ pub(super) async fn copy(run: &RunContext) -> Result<(), Failure> {
     }
     run.store.keep_all(run.id(), &cut).await?;
     let actions: Vec<Action> = pending.iter().map(|table| Action::copy(&table.target)).collect();
+    // Those that an attempt before this one has begun, and that stopped because another table failed, are still begun.
+    let new = actions.iter().filter(|action| !run.recorder.is_in_progress(action));
     // Together, so that the journal keeps them in one write.
-    let begun: Vec<_> = actions.iter().map(|action| run.recorder.action(action, EventKind::ActionStarted)).collect();
+    let begun: Vec<_> = new.map(|action| run.recorder.action(action, EventKind::ActionStarted)).collect();
     try_join_all(begun).await?;
     let factory = Factory { copier: stage.plugin.clone(), context: stage.context(&run.cancel), ways };
     let options = CopyOptions {

@@ -77,6 +77,11 @@ impl Recorder {
         self.read(|journal| journal.outcome(action))
     }
 
+    /// Whether this process has begun an action that has not ended.
+    pub(crate) fn is_in_progress(&self, action: &Action) -> bool {
+        self.read(|journal| journal.is_in_progress(action))
+    }
+
     /// What a succeeded action left.
     pub(crate) fn succeeded(&self, action: &Action) -> Option<Value> {
         self.read(|journal| journal.succeeded(action).cloned())
