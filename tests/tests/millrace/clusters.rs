@@ -128,7 +128,7 @@ async fn a_connection_that_died_silently_is_found_dead_by_the_other_of_two_relay
     let patient = text.replace("_TARGET_URL}\"", "_TARGET_URL}\"\npatience = \"500ms\"");
     std::fs::write(&nodes.pipeline, patient)?;
     let running = millrace.spawn(&["run", &nodes.pipeline, "--yes", "--json"])?;
-    for _ in 0..1_000 {
+    for _ in 0..6_000 {
         if balancer.fired() > 0 {
             break;
         }
