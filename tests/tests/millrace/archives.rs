@@ -31,7 +31,8 @@ impl Kept {
             target.run_sql(before).await?;
         }
         source.run_sql(change).await?;
-        let arguments = ["run", &pipeline, "--yes"];
+        // What is done to the live tables is what is to be archived.
+        let arguments = ["run", &pipeline, "--yes", "--discard-target-rows"];
         millrace.run(&arguments).await?.expect(0)?;
         Ok(Self { target, millrace, pipeline })
     }
