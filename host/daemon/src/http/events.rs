@@ -200,7 +200,7 @@ mod tests {
         for sequence in 1..=40 {
             write(sequence).await;
             if sequence % 13 == 0 {
-                following.next().await.expect("there is more");
+                let _event = following.next().await.expect("there is more");
                 seen.push(following.last);
             }
         }
