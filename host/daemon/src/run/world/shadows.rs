@@ -225,7 +225,7 @@ async fn written(
     Ok(Some(!run.target.written_since(shadow, desired, &mark, 0).await?.is_nothing()))
 }
 
-/// Whether the validation of a run's table is to be thought of as not done: it is, once the table was live.
+/// What a run does to one of its tables before the switch, the last first.
 pub(in crate::run) fn actions_of(table: &TablePlan) -> [Action; 5] {
     let target = &table.target;
     [
