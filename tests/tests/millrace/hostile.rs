@@ -9,6 +9,7 @@ use millrace_test_guests::{
     HOSTILE, HOSTILE_CLEANER, HOSTILE_COPIER, HOSTILE_DIFFER, HOSTILE_MODEL_SOURCE, HOSTILE_SWITCHER, HOSTILE_VALIDATOR,
 };
 use millrace_tests::{Millrace, Outcome, catalog, fill_shop, names_of_tables};
+use sha2::{Digest as _, Sha256};
 
 use crate::millrace;
 
@@ -30,6 +31,16 @@ const STAGES: [(&str, &str); 8] = [
     ("switcher", "plugin = \"switch-rename\""),
     ("cleaner", "plugin = \"clean-expired\""),
 ];
+
+/// What a stage says to have a component, which is written beside the pipeline.
+fn pinned(millrace: &Millrace, name: &str, component: &[u8]) -> Result<String> {
+    std::fs::write(millrace.folder().join(format!("{name}.wasm")), component)?;
+    let mut digest = String::new();
+    for byte in Sha256::digest(component) {
+        write!(digest, "{byte:02x}")?;
+    }
+    Ok(format!("plugin = \"./{name}.wasm\"\nsha256 = \"{digest}\""))
+}
 
 /// A table that was migrated once, a stranger beside it in the target, and the command between both databases.
 struct Scene {
@@ -73,9 +84,8 @@ impl Scene {
 
     /// A stage of a hostile plugin that shows this face.
     fn stage(&self, component: &[u8], face: &str, with: &str) -> Result<String> {
-        let path = self.millrace.folder().join("hostile.wasm");
-        std::fs::write(&path, component)?;
-        Ok(format!("plugin = \"./hostile.wasm\"\nconfig = {{ face = \"{face}\", with = '''{with}''' }}"))
+        let plugin = pinned(&self.millrace, "hostile", component)?;
+        Ok(format!("{plugin}\nconfig = {{ face = \"{face}\", with = '''{with}''' }}"))
     }
 
     async fn command(&self, arguments: &[&str], pipeline: &str) -> Result<Outcome> {
@@ -145,8 +155,8 @@ async fn what_our_own_model_sources_ask_a_vendors_may_ask_as_well() -> Result<()
     let mut vendors = Vec::new();
     for (side, name) in [("source", "model-postgres"), ("target", "model-oceanbase")] {
         let component = millrace_bundle::plugin(name).context("it comes with the command")?;
-        std::fs::write(scene.millrace.folder().join(format!("{name}.wasm")), component)?;
-        vendors.push((side, format!("plugin = \"./{name}.wasm\"\ndatabase = \"{side}\"")));
+        let plugin = pinned(&scene.millrace, name, component)?;
+        vendors.push((side, format!("{plugin}\ndatabase = \"{side}\"")));
     }
     let vendors: Vec<(&str, &str)> = vendors.iter().map(|(side, stage)| (*side, stage.as_str())).collect();
     scene.command(&["run", "--yes"], &scene.pipeline(&[])).await?.expect(0)?;
