@@ -36,8 +36,8 @@ const SQL_MODE: &str = "STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO";
 /// OceanBase counts its timeouts in microseconds: one day.
 const DAY_MICROSECONDS: u64 = 86_400_000_000;
 
-/// How long a statement waits for a row's lock: as long as InnoDB does. Who holds one longer is a session whose client is
-/// gone, and waiting for it would look like work.
+/// How long a statement waits for a row's lock where the server sets no bound: as long as InnoDB does. Who holds one longer
+/// is a session whose client is gone, and waiting for it would look like work.
 const LOCK_MICROSECONDS: u64 = 50_000_000;
 
 /// A target database. Clones share the pool.
@@ -461,7 +461,8 @@ fn settings(dialect: &str) -> String {
     match dialect {
         "oceanbase" => sql.push_str(&format!(
             ", ob_query_timeout = {DAY_MICROSECONDS}, ob_trx_timeout = {DAY_MICROSECONDS}, \
-             ob_trx_idle_timeout = {DAY_MICROSECONDS}, ob_trx_lock_timeout = {LOCK_MICROSECONDS}"
+             ob_trx_idle_timeout = {DAY_MICROSECONDS}, \
+             ob_trx_lock_timeout = IF(@@global.ob_trx_lock_timeout < 0, {LOCK_MICROSECONDS}, @@global.ob_trx_lock_timeout)"
         )),
         "mariadb" => sql.push_str(", max_statement_time = 0, wait_timeout = 86400"),
         _ => sql.push_str(", max_execution_time = 0, wait_timeout = 86400"),
