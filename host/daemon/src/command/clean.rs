@@ -52,10 +52,16 @@ pub(super) async fn clean(home: &Home, arguments: &CleanArgs) -> Result<Exit, Re
         let (removal, run) = entry;
         lines.push(Line { table: removal.table.to_string(), run: run.clone(), why: removal.why.clone(), removed });
     }
-    if json {
+    let removed: Vec<&str> = lines.iter().filter(|line| line.removed).map(|line| line.table.as_str()).collect();
+    if let Some(failure) = failed.as_mut().filter(|_| !removed.is_empty()) {
+        *failure = failure.clone().with("removed", removed.join(", "));
+    }
+    if json && failed.is_some() {
+        // One document: the failure, with what was removed all the same.
+    } else if json {
         print_json(&lines);
     } else if go {
-        say!("{} tables removed", lines.iter().filter(|l| l.removed).count());
+        say!("{} tables removed", removed.len());
     } else if !found.tables.is_empty() {
         say!("nothing removed: say --yes");
     }
