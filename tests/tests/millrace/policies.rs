@@ -172,7 +172,7 @@ async fn an_application_that_does_not_live_with_the_new_tables_keeps_them_when_t
     let keys = "health = { url = \"http://127.0.0.1:1/\", within = \"1s\" }\non_failure = \"stop\"";
     let pipeline = wires.pipeline(told("switch-rename", keys))?;
     wires.change().await?;
-    run(&wires, &pipeline).await?.expect(1)?.fails_with("switch.unhealthy")?;
+    run(&wires, &pipeline).await?.expect(6)?.fails_with("switch.unhealthy")?;
     assert_eq!(newest(&wires).await?["run"]["state"], "failed");
     assert_eq!(wires.live_width().await?, 41);
     wires.millrace.run(&["rollback", "last"]).await?.expect(0)?;
@@ -208,7 +208,7 @@ async fn what_cannot_be_cleaned_stops_the_run_when_the_pipeline_says_so() -> Res
     run(&wires, &pipeline).await?.expect(0)?;
     wires.change().await?;
     wires.target_proxy.arm([always("drop table", "_bak_")]);
-    let ran = run(&wires, &pipeline).await?.expect(1)?;
+    let ran = run(&wires, &pipeline).await?.expect(6)?;
     assert_eq!(newest(&wires).await?["run"]["state"], "failed");
     assert_eq!(wires.live_width().await?, 42, "its tables are live all the same: {ran}");
     wires.target_proxy.disarm();
