@@ -76,8 +76,12 @@ impl Wires {
     pub(crate) async fn change(&mut self) -> Result<()> {
         self.round += 1;
         let width = 40 + self.round;
+        // A connection that was broken so that its server does not know holds what its session had locked, until the
+        // server finds out; here it does at once.
         let script = format!(
-            "ALTER TABLE item ALTER COLUMN note TYPE varchar({width}); \
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE datname = current_database() AND pid <> pg_backend_pid(); \
+             ALTER TABLE item ALTER COLUMN note TYPE varchar({width}); \
              ALTER TABLE part ALTER COLUMN note TYPE varchar({width})"
         );
         Ok(self.source.run_sql(&script).await?)
