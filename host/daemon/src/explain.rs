@@ -67,7 +67,7 @@ mod tests {
             if literal != KEY_OF_PIPELINES
                 && areas.contains(area)
                 && words(rest)
-                && !["toml", "json", "md", "html", "sql", "rs", "wasm", "wit", "db", "db-wal"].contains(&rest)
+                && !["toml", "json", "md", "html", "sql", "rs", "wasm", "wit", "db", "db-shm", "db-wal"].contains(&rest)
             {
                 codes.insert(literal.to_owned());
             }

@@ -336,8 +336,8 @@ mod tests {
         };
         assert_eq!(fields("/v1/runs/{run}/tune"), ["workers", "rows_per_second", "paused"]);
         assert_eq!(fields("/v1/runs/{run}/rollback"), ["discard_new_rows"]);
-        assert_eq!(fields("/v1/runs/{run}/resume"), ["approved"]);
-        assert_eq!(fields("/v1/pipelines/{name}/runs"), ["approved"]);
+        assert_eq!(fields("/v1/runs/{run}/resume"), ["approved", "discard_target_rows"]);
+        assert_eq!(fields("/v1/pipelines/{name}/runs"), ["approved", "discard_target_rows"]);
         assert_eq!(fields("/v1/runs/{run}/cancel"), [] as [&str; 0]);
         let references = document.to_string().matches("$ref").count();
         let known = document.to_string().matches("#/components/schemas/Failure").count();
