@@ -128,10 +128,12 @@ async fn who_writes_a_chunk_beside_another_waits_and_finds_it_done_and_refuses_n
         let mut hasher = RowHasher::new(canonical_kinds(sink.columns()));
         let hashed = HashedBatch::new(batch, &mut hasher);
         transaction.write(&hashed).unwrap();
+        let runtime = tokio::runtime::Handle::current();
         std::thread::scope(|scope| {
             let (begun, has_begun) = std::sync::mpsc::channel();
             let (rows, sink, chunk) = (&rows, &sink, &chunk);
             let second = scope.spawn(move || {
+                let _context = runtime.enter();
                 begun.send(()).unwrap();
                 copy_chunk(rows, sink, chunk)
             });
