@@ -2,8 +2,8 @@
 //!
 //! Both models are in the target's spelling: the desired one was put together by the dialect, the current one was
 //! read from the server, which rewrites much of what it is told. A table that was migrated and read back must show no
-//! change, so everything is compared by what it means: types without display widths ([`declared`]), expressions as
-//! syntax trees ([`expression`]), indexes by their parts, keys and checks without their names.
+//! change, so everything is compared by what it means: types without display widths ([`declared`]), expressions
+//! by their meaning ([`expression`]), indexes by their parts, keys and checks without their names.
 //!
 //! A change is *destructive* when values, rows or a promise are lost: a dropped column, a type that holds less, a key
 //! or a check that is no longer kept. What the operator should know about it is the change's advice.

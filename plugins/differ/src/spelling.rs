@@ -4,8 +4,12 @@
 /// where they need none, and without character set introducers (`_utf8mb4'x'`) and clauses (`char charset utf8mb4`).
 /// Literals stay as they are.
 pub(crate) fn one_spelling(sql: &str) -> String {
-    let tokens = without_character_sets(tokens(sql));
-    let mut out = String::with_capacity(sql.len());
+    spelled(&tokens(sql))
+}
+
+/// Tokens as one text.
+pub(crate) fn spelled(tokens: &[Token]) -> String {
+    let mut out = String::new();
     let mut after_word = false;
     for token in tokens {
         let word = token.is_word();
@@ -18,12 +22,14 @@ pub(crate) fn one_spelling(sql: &str) -> String {
     out
 }
 
+/// A part of an SQL text.
 #[derive(Clone, Debug, PartialEq)]
-enum Token {
+pub(crate) enum Token {
     /// A bare word or number, or a name in backticks, in lower case.
     Word(String),
     /// A literal with its quotes.
     Literal(String),
+    /// One sign.
     Symbol(String),
 }
 
@@ -39,7 +45,12 @@ impl Token {
     }
 }
 
-fn tokens(sql: &str) -> Vec<Token> {
+/// The parts of a text, without character sets.
+pub(crate) fn tokens(sql: &str) -> Vec<Token> {
+    without_character_sets(all_tokens(sql))
+}
+
+fn all_tokens(sql: &str) -> Vec<Token> {
     let mut tokens = Vec::new();
     let mut rest = sql;
     while let Some(first) = rest.chars().next() {
@@ -99,7 +110,7 @@ fn name(quoted: &str) -> String {
 }
 
 /// Words that mean something else where they stand bare in an expression.
-const RESERVED: [&str; 34] = [
+const RESERVED: [&str; 38] = [
     "and",
     "as",
     "between",
@@ -113,6 +124,7 @@ const RESERVED: [&str; 34] = [
     "current_date",
     "current_time",
     "current_timestamp",
+    "current_user",
     "date",
     "div",
     "else",
@@ -125,11 +137,14 @@ const RESERVED: [&str; 34] = [
     "is",
     "key",
     "like",
+    "localtime",
+    "localtimestamp",
     "mod",
     "not",
     "null",
     "or",
     "regexp",
+    "rlike",
     "then",
     "true",
     "when",
