@@ -12,6 +12,7 @@
 //! Whatever goes wrong with a guest becomes one [`millrace_model::Failure`], in one place (`fault`): a broken
 //! plugin costs its run, never the host.
 
+mod account;
 mod cache;
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)] // generated
 mod contract;
@@ -29,6 +30,7 @@ mod stderr;
 mod translate;
 mod world;
 
+pub use account::Account;
 pub use engine::Runtime;
 pub use options::{Limits, RuntimeOptions};
 pub use plugin::{Plugin, StageContext};

@@ -17,6 +17,8 @@ pub struct RuntimeOptions {
 pub struct Limits {
     /// Linear memory of one instance, all its memories together.
     pub memory_bytes: usize,
+    /// Linear memory of all instances of a stage together.
+    pub stage_memory_bytes: u64,
     /// Elements of one instance's tables, all of them together.
     pub table_elements: usize,
     /// Time of one call, without the time that the host spent in the plugin's requests.
@@ -27,7 +29,8 @@ pub struct Limits {
     pub string_bytes: usize,
     /// Elements of one list of records that is returned.
     pub list_items: usize,
-    /// Batches that a copier holds at once, as they lie in the host's memory.
+    /// Batches that all instances of a copier hold at once, as they lie in the host's memory. One that holds none is
+    /// lent one more all the same, of a sixteenth of this at most (or of one row), so that others cannot stop it.
     pub held_bytes: u64,
     /// After so many calls the instance is replaced, so that what leaks does not add up.
     pub calls_per_instance: u32,
@@ -43,6 +46,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             memory_bytes: 256 << 20,
+            stage_memory_bytes: 1 << 30,
             table_elements: 100_000,
             call_deadline: Duration::from_secs(30),
             returned_bytes: 64 << 20,

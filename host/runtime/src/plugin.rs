@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 
 use millrace_model::{Cancel, Description, Failure, Problem, StageKind};
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};
 
+use crate::account::Account;
 use crate::fault::Blame;
 use crate::instance::{self, Worker};
 use crate::options::Limits;
@@ -42,14 +42,14 @@ pub struct StageContext {
     pub config_json: String,
     /// Stops the guest as well.
     pub cancel: Cancel,
-    /// Log lines that its instances have written; clones count together.
-    pub log_lines: Arc<AtomicU32>,
+    /// What its instances hold and write together; clones share it.
+    pub account: Arc<Account>,
 }
 
 impl StageContext {
     /// A context that nobody cancels and nobody watches.
     pub fn new(stage: impl Into<String>, config_json: impl Into<String>) -> Self {
-        Self { stage: stage.into(), config_json: config_json.into(), cancel: Cancel::new(), log_lines: Arc::default() }
+        Self { stage: stage.into(), config_json: config_json.into(), cancel: Cancel::new(), account: Arc::default() }
     }
 }
 

@@ -1,12 +1,14 @@
 //! What the host keeps for one instance while it lives.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use crate::account::Account;
 use crate::options::Limits;
 use crate::plugin::StageContext;
 use crate::sandbox;
@@ -42,9 +44,10 @@ impl State {
             table: ResourceTable::new(),
             wasi: sandbox::empty(stderr.clone()),
             stderr,
-            context,
             plugin: plugin.to_owned(),
             meter: Meter {
+                account: Arc::clone(&context.account),
+                stage_limit: limits.stage_memory_bytes,
                 bytes: 0,
                 bytes_limit: limits.memory_bytes,
                 elements: 0,
@@ -52,6 +55,7 @@ impl State {
                 refused: false,
             },
             held_bytes: 0,
+            context,
             deadline: Instant::now() + limits.call_deadline,
             limits: limits.clone(),
             log_lines: 0,
@@ -65,12 +69,30 @@ impl State {
         self.log_lines = 0;
     }
 
+    /// The guest is lent a batch of so many bytes.
+    pub(crate) fn hold(&mut self, bytes: u64) {
+        self.held_bytes += bytes;
+        self.context.account.hold(bytes);
+    }
+
+    /// The guest has one no more.
+    pub(crate) fn let_go(&mut self, bytes: u64) {
+        self.held_bytes -= bytes;
+        self.context.account.let_go(bytes);
+    }
+
     /// Does the host's part of a guest's request; its time is not the guest's.
     pub(crate) fn on_host_time<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> R {
         let began = Instant::now();
         let result = work(self);
         self.deadline += began.elapsed();
         result
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.context.account.let_go(self.held_bytes);
     }
 }
 
@@ -119,6 +141,8 @@ const MEMORIES: usize = 20;
 
 /// Counts an instance's memory: all its memories together, and the elements of all its tables.
 pub(crate) struct Meter {
+    account: Arc<Account>,
+    stage_limit: u64,
     /// Now.
     pub(crate) bytes: usize,
     bytes_limit: usize,
@@ -128,10 +152,17 @@ pub(crate) struct Meter {
     pub(crate) refused: bool,
 }
 
+impl Drop for Meter {
+    fn drop(&mut self) {
+        self.account.shrink(self.bytes as u64);
+    }
+}
+
 impl ResourceLimiter for Meter {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let bytes = self.bytes.saturating_add(desired.saturating_sub(current));
-        if bytes > self.bytes_limit {
+        let more = bytes.saturating_sub(self.bytes) as u64;
+        if bytes > self.bytes_limit || !self.account.grow(more, self.stage_limit) {
             self.refused = true;
             return Ok(false);
         }

@@ -294,3 +294,24 @@ fn compiled_code_is_found_again_and_a_damaged_file_is_compiled_anew() {
     assert!(damaged > 0);
     load();
 }
+
+#[test]
+fn workers_of_one_stage_share_what_their_guests_may_grow_to() {
+    let limits = Limits { stage_memory_bytes: 20 << 20, ..Limits::default() };
+    let runtime = Runtime::new(RuntimeOptions { cache_dir: None, limits }).unwrap();
+    let plugin = runtime.load(HOSTILE, "hostile.wasm").unwrap();
+    let context = context("identity");
+    let mut workers = Vec::new();
+    let failure = loop {
+        assert!(workers.len() < 20, "each has a stack of four mebibytes at least");
+        match plugin.converter(&context) {
+            Ok(worker) => workers.push(worker),
+            Err(failure) => break failure,
+        }
+    };
+    assert_eq!(failure.code, "plugin.memory", "{failure}");
+    assert!(!workers.is_empty());
+    drop(workers);
+    assert_eq!(context.account.memory_bytes(), 0, "what has ended holds nothing");
+    plugin.converter(&context).expect("there is room again");
+}

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use millrace_columnar::{Batch, RowHasher};
@@ -347,10 +347,46 @@ fn a_switcher_and_a_cleaner_have_rights_on_the_tables_of_their_call_alone() {
 fn log_lines_are_counted_over_all_instances_of_a_stage() {
     let context = context("chatter");
     let first = PLUGINS.differ.differ(&context).unwrap();
-    let lines = Arc::clone(&context.log_lines);
     for mut differ in [first, PLUGINS.differ.differ(&context).unwrap()] {
         let model = DatabaseModel::default();
         differ.diff(&model, &model).expect_err("it panics at last");
     }
-    assert_eq!(lines.load(std::sync::atomic::Ordering::Relaxed), 2_000, "a thousand a call");
+    assert_eq!(context.account.log_lines(), 2_000, "a thousand a call");
+}
+
+/// As [`Rows`]; once the fifth batch is asked for, another copier of the stage comes and hoards as well.
+struct Beside {
+    rows: Rows,
+    context: StageContext,
+}
+
+impl BatchStream for Beside {
+    fn columns(&self) -> &[Column] {
+        self.rows.columns()
+    }
+    fn next(&mut self, rows: u32, bytes: u64) -> Result<Option<HashedBatch>, Failure> {
+        if self.rows.left == 996 {
+            let held = self.context.account.held_bytes();
+            assert!(held > 4_000, "four batches are held, and {held} bytes counted");
+            let failure = hoard(&self.context, Box::new(Rows::new()));
+            assert!(failure.message.contains("of them this one"), "{failure}");
+            assert_eq!(self.context.account.held_bytes(), held, "what was kept goes with its instance");
+        }
+        self.rows.next(rows, bytes)
+    }
+}
+
+fn hoard(context: &StageContext, rows: Box<dyn BatchStream>) -> Failure {
+    let mut copier = PLUGINS.copier.copier(context).unwrap();
+    let failure = copier.copy(&KeyRange::default(), rows, Box::new(Sink)).expect_err("it holds too much");
+    assert_eq!(failure.code, "plugin.holds-too-much", "{failure}");
+    failure
+}
+
+#[test]
+fn copiers_of_one_stage_share_what_they_may_hold() {
+    let context = context("hoards-batches");
+    let rows = Beside { rows: Rows::new(), context: context.clone() };
+    hoard(&context, Box::new(rows));
+    assert_eq!(context.account.held_bytes(), 0);
 }

@@ -35,7 +35,7 @@ impl rows::HostBatch for State {
 
     fn drop(&mut self, batch: Resource<HeldBatch>) -> wasmtime::Result<()> {
         let held = self.table.delete(batch)?;
-        self.held_bytes -= held.bytes;
+        self.let_go(held.bytes);
         Ok(())
     }
 }
@@ -47,15 +47,18 @@ impl rows::HostReader for State {
 
     fn next(&mut self, reader: Resource<Reader>, max_rows: u32, max_bytes: u64) -> Answer<Option<Resource<HeldBatch>>> {
         let allowed = self.limits.held_bytes;
-        if self.held_bytes >= allowed {
+        let held = self.context.account.held_bytes();
+        if held >= allowed && self.held_bytes > 0 {
             let message = format!(
-                "the copier holds batches of {} bytes that it has not written, and may hold {allowed}",
+                "the copier's instances hold batches of {held} bytes that they have not written, {} of them this one, \
+                 and may hold {allowed}",
                 self.held_bytes
             );
             return Ok(answer(Err(refused("plugin.holds-too-much", message))));
         }
         // One batch may fill what is left, and be larger by a row.
-        let max_bytes = max_bytes.min(allowed - self.held_bytes);
+        let share = if self.held_bytes == 0 { allowed / 16 } else { 0 };
+        let max_bytes = max_bytes.min(allowed.saturating_sub(held).max(share));
         self.on_host_time(|state| {
             let reader = state.table.get_mut(&reader)?;
             let batch = match reader.0.next(max_rows, max_bytes) {
@@ -65,7 +68,7 @@ impl rows::HostReader for State {
             };
             let bytes = batch.memory_bytes() as u64;
             let held = state.table.push(HeldBatch { batch, bytes })?;
-            state.held_bytes += bytes;
+            state.hold(bytes);
             Ok(Ok(Some(held)))
         })
     }
@@ -80,7 +83,7 @@ impl rows::HostWriter for State {
     fn write(&mut self, writer: Resource<Writer>, batch: Resource<HeldBatch>) -> Answer<()> {
         self.on_host_time(|state| {
             let held = state.table.delete(batch)?;
-            state.held_bytes -= held.bytes;
+            state.let_go(held.bytes);
             Ok(answer(state.table.get_mut(&writer)?.0.write(held.batch)))
         })
     }

@@ -1,7 +1,5 @@
 //! What every guest may say, its log lines, and ask: whether it should go on.
 
-use std::sync::atomic::Ordering;
-
 use crate::contract::{log, progress};
 use crate::fault::shortened;
 use crate::state::State;
@@ -38,10 +36,8 @@ impl log::Host for State {
             }
             return Ok(());
         }
-        let written = self.context.log_lines.fetch_add(1, Ordering::Relaxed);
+        let written = self.context.account.log_line(self.limits.log_lines_per_stage);
         if written >= self.limits.log_lines_per_stage {
-            // Not counted on, so that it never begins anew.
-            self.context.log_lines.store(self.limits.log_lines_per_stage.saturating_add(1), Ordering::Relaxed);
             if written == self.limits.log_lines_per_stage {
                 tracing::warn!(
                     target: "plugin",
