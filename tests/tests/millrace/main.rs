@@ -32,6 +32,7 @@ mod renames;
 mod requests;
 mod serving;
 mod sources;
+mod starts;
 mod states;
 mod transport;
 mod validating;
