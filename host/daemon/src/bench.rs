@@ -14,6 +14,7 @@ use std::time::Duration;
 use millrace_database::dialect::mysql as dialect;
 use millrace_database::mysql::{MySql, Origin, ReadyStatements, TableRole};
 use millrace_database::postgres::{Cutting, Postgres, Snapshot};
+use millrace_model::quantity::{counted, grouped};
 use millrace_model::{Cancel, Column, Failure, StageKind, Table, TableName, TablePlan};
 use millrace_pipeline::{DatabaseName, RunId};
 use millrace_rowcopy::port::{Chunk, RowSink, RowSource};
@@ -192,11 +193,11 @@ pub(crate) async fn compare(
         for index in order {
             let figures = course.run(&contenders[index], contest.rows).await?;
             said(&format!(
-                "{}: {} rows in {:.2} s, {} rows/s",
+                "{}: {} in {:.2} s, {} rows/s",
                 contenders[index].label,
-                crate::report::grouped(figures.rows),
+                counted(figures.rows, "row"),
                 figures.seconds,
-                crate::report::grouped(whole(figures.rows_per_second))
+                grouped(whole(figures.rows_per_second))
             ));
             copies[index].push(figures);
         }
@@ -297,7 +298,7 @@ impl Course<'_> {
             let (rows, took) =
                 self.beside(async |_, shadow| self.write_floor(contender, shadow, contest.rows).await).await?;
             let rate = per_second(rows, took.as_secs_f64());
-            said(&format!("floor: {} rows/s", crate::report::grouped(whole(rate))));
+            said(&format!("floor: {} rows/s", grouped(whole(rate))));
             rates.push(rate);
         }
         Ok(Some(rates))
@@ -462,12 +463,11 @@ fn spread(rates: &[f64]) -> Option<String> {
     let slowest = rates.iter().copied().reduce(f64::min)?;
     let fastest = rates.iter().copied().reduce(f64::max)?;
     (fastest > slowest * STEADY).then(|| {
-        let grouped = |rate| crate::report::grouped(whole(rate));
         format!(
             "The floor itself lay between {} and {} rows/s: the machine is not quiet, or the copies are too short. Ratios to \
              it say little; use more rows, or a higher --repeat.",
-            grouped(slowest),
-            grouped(fastest)
+            grouped(whole(slowest)),
+            grouped(whole(fastest))
         )
     })
 }

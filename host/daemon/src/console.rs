@@ -7,6 +7,7 @@ use std::time::Duration;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use millrace_model::comparison::percent;
+use millrace_model::quantity::{counted, grouped};
 use millrace_model::{Cancel, Failure, Fault};
 use millrace_pipeline::{Action, Color, EventKind};
 use tokio::sync::oneshot;
@@ -15,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 use crate::cli::{Global, LogFormat};
 use crate::explain;
 use crate::output::{self, Logs};
-use crate::report::{byte_size, grouped};
+use crate::report::byte_size;
 use crate::run::{Event, PaceSnapshot, Snapshot, Watch};
 use crate::setup::SetupError;
 
@@ -193,12 +194,12 @@ fn progress_line(snapshot: &Snapshot) -> String {
     let done = snapshot.tables.iter().filter(|t| t.chunks_done == t.chunks).count();
     let left = if snapshot.pace.paused { ", paused".to_owned() } else { left };
     format!(
-        "{} of about {} rows, {}, {} rows/s{left} ({done}/{} tables)",
+        "{} of about {}, {}, {} rows/s{left} ({done} of {})",
         grouped(rows),
-        grouped(all),
+        counted(all, "row"),
         byte_size(snapshot.bytes()),
         grouped(rate as u64),
-        snapshot.tables.len()
+        counted(snapshot.tables.len() as u64, "table")
     )
 }
 
@@ -229,8 +230,8 @@ fn describe(event: &Event) -> Option<String> {
         EventKind::ActionSucceeded { state } => match verb {
             "create-shadow" => Some(format!("  made a shadow for {subject}")),
             "copy" => Some(format!(
-                "  copied {subject}: {} rows{}",
-                grouped(state["rows"].as_u64().unwrap_or(0)),
+                "  copied {subject}: {}{}",
+                counted(state["rows"].as_u64().unwrap_or(0), "row"),
                 left_out(state, "rejected")
             )),
             "complete" => Some(format!("  completed {subject}")),
@@ -238,8 +239,8 @@ fn describe(event: &Event) -> Option<String> {
                 let (rows, equal) = (state["rows"].as_u64().unwrap_or(0), state["equal"].as_u64().unwrap_or(0));
                 let left_out = left_out(state, "left out");
                 Some(format!(
-                    "  validated {subject}: {} rows equal ({}){left_out}",
-                    grouped(equal),
+                    "  validated {subject}: {} equal ({}){left_out}",
+                    counted(equal, "row"),
                     percent(equal, rows)
                 ))
             }

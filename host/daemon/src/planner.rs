@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_database::dialect::mysql as dialect;
 use millrace_model::plan::{MappingDecision, PLAN_FORMAT, Server, Statement};
+use millrace_model::quantity::counted;
 use millrace_model::schema::{DatabaseModel, Table, TableName};
 use millrace_model::{Cancel, Change, ChangeKind, Failure, KeptRows, Plan, StageKind, Strategy, TablePlan};
 use millrace_pipeline::{DEFAULT_RETRIES, DatabaseName, RunId};
@@ -302,7 +303,7 @@ fn summary(changes: &[Change]) -> String {
     if changes.len() > parts.len() {
         parts.push(format!("{} more", changes.len() - parts.len()));
     }
-    format!("{} {}: {}", changes.len(), if changes.len() == 1 { "change" } else { "changes" }, parts.join(", "))
+    format!("{}: {}", counted(changes.len() as u64, "change"), parts.join(", "))
 }
 
 fn left_tables(desired: &DatabaseModel, current: &DatabaseModel) -> Vec<TablePlan> {

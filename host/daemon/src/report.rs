@@ -305,19 +305,6 @@ pub(crate) fn needs_a_new_run(failure: &Failure) -> bool {
     matches!(failure.code.as_str(), "copy.rejects-exceeded" | "copy.parents-rejected")
 }
 
-/// `1,234,567`.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// `12.3 MiB`.
 #[allow(clippy::cast_precision_loss)] // for people
 pub(crate) fn byte_size(bytes: u64) -> String {
@@ -334,13 +321,6 @@ pub(crate) fn byte_size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_grouped_by_thousands() {
-        assert_eq!(grouped(0), "0");
-        assert_eq!(grouped(999), "999");
-        assert_eq!(grouped(1_234_567), "1,234,567");
-    }
 
     #[test]
     fn sizes_have_a_unit() {

@@ -12,12 +12,12 @@ use millrace_database::mysql::{LiveMark, Moment, MySql, Written};
 use millrace_database::postgres::Postgres;
 use millrace_model::comparison::{Reading, RowDifferences};
 use millrace_model::plan::WrittenRows;
+use millrace_model::quantity::counted;
 use millrace_model::schema::{DatabaseModel, Table};
 use millrace_model::switching::TableMark;
 use millrace_model::{Cancel, Failure, Fault, Plan, Strategy, TableName, TablePlan};
 
 use crate::databases::Databases;
-use crate::report::grouped;
 use crate::setup::{Setup, blocking};
 use crate::validation::{Whereabouts, pair_parts};
 
@@ -124,7 +124,7 @@ impl Looking<'_> {
                 rows: Some(now.rows),
                 message: format!(
                     "{name} has {}, no run is known to have made them, and they cannot be compared with the source's: {why}",
-                    rows_of(now.rows)
+                    counted(now.rows, "row")
                 ),
                 ..WrittenRows::default()
             },
@@ -184,7 +184,7 @@ fn unknown(name: &TableName, found: &RowDifferences) -> WrittenRows {
         deleted: 0,
         message: format!(
             "{} of {name} {is} not what the source has ({}{more}), and no run is known to have made {it}",
-            rows_of(rows),
+            counted(rows, "row"),
             keys.join("; ")
         ),
         keys,
@@ -235,9 +235,4 @@ pub(crate) async fn renew_mark(
         }
     }
     target.bookkeeping().record_marks(&known.run, &[(table.target.clone(), mark)]).await
-}
-
-/// `1 row`, `3 rows`.
-pub(crate) fn rows_of(count: u64) -> String {
-    format!("{} {}", grouped(count), if count == 1 { "row" } else { "rows" })
 }

@@ -18,6 +18,7 @@ pub mod failure;
 pub mod identity;
 pub mod mapping;
 pub mod plan;
+pub mod quantity;
 pub mod reject;
 pub mod schema;
 pub mod stage;

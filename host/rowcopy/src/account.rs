@@ -8,6 +8,7 @@ use std::time::Instant;
 use millrace_columnar::display;
 use millrace_model::Failure;
 use millrace_model::comparison::Digest;
+use millrace_model::quantity::{agreeing, counted};
 
 use crate::latency::Latencies;
 use crate::port::{ChunkRecord, Reject};
@@ -149,7 +150,9 @@ impl TableAccount {
         let table = &self.copy.table;
         let groups = self.groups();
         let mut message = format!(
-            "{table}: {rejects} of the {rows_read} rows read so far are rejected, more than the allowed share of {allowed}"
+            "{table}: {rejects} of the {} read so far {} rejected, more than the allowed share of {allowed}",
+            counted(rows_read, "row"),
+            agreeing(rejects, "is", "are")
         );
         let mut failure_fields = Vec::new();
         if let Some(group) = groups.first() {

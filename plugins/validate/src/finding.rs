@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use millrace_plugin_sdk::handle::Pair;
 use millrace_plugin_sdk::model::comparison::{Cause, Difference, Disparity, Finding, RowDifferences};
+use millrace_plugin_sdk::model::quantity::counted;
 
 /// The code of row counts that differ.
 pub(crate) const COUNT: &str = "validate.count";
@@ -100,7 +101,7 @@ fn code(kind: Disparity) -> &'static str {
 }
 
 fn count(rows: u64) -> String {
-    if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") }
+    counted(rows, "row")
 }
 
 fn message(

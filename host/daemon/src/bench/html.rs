@@ -2,8 +2,9 @@
 
 use std::fmt::{self, Write as _};
 
+use millrace_model::quantity::grouped;
+
 use super::{Comparison, Standing, whole};
-use crate::report::grouped;
 use crate::report::html::{Escaped, STYLE, table};
 
 /// A bar's height, and what is between two.

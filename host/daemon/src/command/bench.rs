@@ -3,13 +3,13 @@
 use std::fs;
 
 use millrace_model::Failure;
+use millrace_model::quantity::grouped;
 
 use super::{Exit, Home, Refusal, cancel_on_signal, print_json};
 use crate::bench::{self, Contender, Contest, whole};
 use crate::cli::{BenchCommand, BenchCopyArgs};
 use crate::console;
 use crate::databases::Databases;
-use crate::report::grouped;
 use crate::setup::Setup;
 
 pub(super) async fn bench(home: &Home, command: BenchCommand) -> Result<Exit, Refusal> {

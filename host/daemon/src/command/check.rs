@@ -1,6 +1,7 @@
 //! `millrace check`: the pipeline, its plugins, both databases.
 
 use millrace_model::Failure;
+use millrace_model::quantity::counted;
 use serde::Serialize;
 
 use super::{Exit, Home, Refusal, cancel_on_signal, exit_of, print_json};
@@ -60,7 +61,8 @@ fn print(findings: &Findings) {
         say!("  {stage}");
     }
     let none = "none: its model comes from a file";
-    say!("source   {} ({} tables selected)", findings.source.as_deref().unwrap_or(none), findings.tables);
+    let tables = counted(findings.tables as u64, "table");
+    say!("source   {} ({tables} selected)", findings.source.as_deref().unwrap_or(none));
     say!("target   {}", findings.target.as_deref().unwrap_or(none));
     say!("");
     for finding in &findings.checks {
@@ -80,7 +82,7 @@ fn print(findings: &Findings) {
     let warnings = findings.checks.iter().filter(|finding| finding.verdict == Verdict::Warn).count();
     match (findings.problems.len(), warnings) {
         (0, 0) => say!("\nall is well"),
-        (0, warnings) => say!("\nall is well, with {warnings} warnings"),
-        (problems, _) => say!("\n{problems} problems must be solved before a run"),
+        (0, warnings) => say!("\nall is well, with {}", counted(warnings as u64, "warning")),
+        (problems, _) => say!("\n{} must be solved before a run", counted(problems as u64, "problem")),
     }
 }

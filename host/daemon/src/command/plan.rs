@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use millrace_model::quantity::counted;
 use millrace_model::{ChangeKind, Failure, Plan, Strategy, document};
 
 use super::{Exit, Home, Refusal, cancel_on_signal, print_json};
@@ -12,7 +13,7 @@ use crate::cli::PlanArgs;
 use crate::databases::Databases;
 use crate::output::put;
 use crate::planner::{self, Planned};
-use crate::report::{definition, grouped, mappings};
+use crate::report::{definition, mappings};
 use crate::setup::Setup;
 use crate::target_rows;
 
@@ -59,7 +60,7 @@ fn write_plan(out: &mut String, plan: &Plan, detail: Detail) -> std::fmt::Result
     )?;
     for table in &plan.tables {
         let rows = if table.strategy.builds() {
-            format!(" (about {} rows)", grouped(table.estimated_rows))
+            format!(" (about {})", counted(table.estimated_rows, "row"))
         } else {
             String::new()
         };

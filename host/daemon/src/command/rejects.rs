@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use millrace_columnar::display::shortened;
+use millrace_model::quantity::{agreeing, counted};
 use millrace_model::{Cancel, Failure};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -54,7 +55,8 @@ pub(super) async fn rejects(home: &Home, arguments: &RejectsArgs) -> Result<Exit
                 private::write(path, &text).map_err(|e| {
                     Failure::config("run.output-not-writable", format!("{} cannot be written: {e}", path.display()))
                 })?;
-                note!("{} rows are in {}", rows.len(), path.display());
+                let (count, are) = (rows.len() as u64, agreeing(rows.len() as u64, "is", "are"));
+                note!("{} {are} in {}", counted(count, "row"), path.display());
             }
             None => output::put(format_args!("{text}")),
         }
@@ -90,7 +92,8 @@ async fn retry(home: &Home, selector: &RunSelector) -> Result<Exit, Refusal> {
     if selector.json {
         print_json(&json!({ "run": record.id, "tried": tried, "inserted": inserted, "remaining": remaining }));
     } else {
-        say!("tried {tried} rows again: {inserted} are in the live tables now");
+        let are = agreeing(inserted as u64, "is", "are");
+        say!("tried {} again: {inserted} {are} in the live tables now", counted(tried as u64, "row"));
         if !remaining.is_empty() {
             print(&record, &remaining);
         }
@@ -118,7 +121,7 @@ fn groups(rows: &[RejectedRow]) -> Vec<Group> {
 }
 
 fn print(record: &RunRecord, rows: &[RejectedRow]) {
-    say!("run {} of {}: {} rows in quarantine", record.id, record.pipeline, rows.len());
+    say!("run {} of {}: {} in quarantine", record.id, record.pipeline, counted(rows.len() as u64, "row"));
     if rows.is_empty() {
         return;
     }
@@ -137,7 +140,7 @@ fn print(record: &RunRecord, rows: &[RejectedRow]) {
     say!("{table}");
     for group in groups(rows) {
         let column = group.column.map_or_else(String::new, |column| format!(" in column {column}"));
-        say!("{} rows: {}{column}", group.rows, group.code);
+        say!("{}: {}{column}", counted(group.rows, "row"), group.code);
     }
 }
 

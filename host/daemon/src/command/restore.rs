@@ -4,13 +4,13 @@ use std::fs;
 use std::path::PathBuf;
 
 use millrace_database::mysql::archive;
+use millrace_model::quantity::counted;
 use millrace_model::{Failure, TableName};
 use serde::Serialize;
 
 use super::{Exit, Home, Refusal, cancel_on_signal, print_json};
 use crate::cli::RestoreArgs;
 use crate::databases::Databases;
-use crate::report::grouped;
 use crate::setup::Setup;
 
 /// One table that is there again.
@@ -39,8 +39,8 @@ pub(super) async fn restore(home: &Home, arguments: &RestoreArgs) -> Result<Exit
             } else {
                 "counted only: the archive is of an earlier form, without digests"
             };
-            let rows = grouped(restored.rows);
-            say!("restored {}: {rows} rows ({how}), from {}", restored.table, file.display());
+            let rows = counted(restored.rows, "row");
+            say!("restored {}: {rows} ({how}), from {}", restored.table, file.display());
         }
         let (table, rows) = (restored.table.to_string(), restored.rows);
         lines.push(Line { archive: file, table, rows, compared: restored.is_compared });

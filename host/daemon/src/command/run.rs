@@ -3,6 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
+use millrace_model::quantity::{agreeing, counted};
 use millrace_model::{Between, Cancel, Failure, Plan};
 use millrace_pipeline::{Journal, RunId, RunState};
 use serde::Serialize;
@@ -15,7 +16,7 @@ use crate::databases::Databases;
 use crate::explain;
 use crate::output;
 use crate::planner;
-use crate::report::{Report, Summary, grouped, needs_a_new_run};
+use crate::report::{Report, Summary, needs_a_new_run};
 use crate::run::{Approval, End, NewRows, Watch, may_be_switched};
 use crate::service::{self, Consent, Purpose};
 use crate::setup::Setup;
@@ -234,9 +235,10 @@ pub(super) async fn cancel(home: &Home, arguments: &RunSelector) -> Result<Exit,
 fn left_out(summary: &Summary, id: &str) -> String {
     match summary.rejects {
         0 => String::new(),
-        1 => format!("; 1 row was rejected and is not in the target: millrace rejects {id}"),
         rejects => {
-            format!("; {} rows were rejected and are not in the target: millrace rejects {id}", grouped(rejects))
+            let (were, are) = (agreeing(rejects, "was", "were"), agreeing(rejects, "is", "are"));
+            let rows = counted(rejects, "row");
+            format!("; {rows} {were} rejected and {are} not in the target: millrace rejects {id}")
         }
     }
 }
@@ -274,11 +276,11 @@ async fn settle(
     match result {
         Ok(End::Done) => {
             say!(
-                "done: {} created, {} rebuilt, {} kept; {} rows in {:.1} s{}",
+                "done: {} created, {} rebuilt, {} kept; {} in {:.1} s{}",
                 summary.created,
                 summary.rebuilt,
                 summary.kept,
-                grouped(summary.rows),
+                counted(summary.rows, "row"),
                 summary.seconds,
                 left_out(summary, id)
             );

@@ -1,13 +1,14 @@
 //! `millrace runs`, `show`, `report`.
 
 use millrace_model::Failure;
+use millrace_model::quantity::grouped;
 use millrace_pipeline::{Event, Journal};
 
 use super::{Exit, Home, Refusal, print_json};
 use crate::cli::{ReportArgs, ReportFormat, RunSelector, RunsArgs};
 use crate::console;
 use crate::private;
-use crate::report::{Report, grouped};
+use crate::report::Report;
 
 pub(super) async fn list(home: &Home, arguments: &RunsArgs) -> Result<Exit, Refusal> {
     let runs = home.store.listed(arguments.pipeline.as_deref(), arguments.limit).await?;

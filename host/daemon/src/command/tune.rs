@@ -1,8 +1,9 @@
 //! `millrace tune`.
 
+use millrace_model::quantity::{counted, grouped};
+
 use super::{Exit, Home, Refusal, print_json};
 use crate::cli::TuneArgs;
-use crate::report::grouped;
 use crate::run::{self, Tuned, TuningChange};
 
 pub(super) async fn tune(home: &Home, arguments: &TuneArgs) -> Result<Exit, Refusal> {
@@ -25,8 +26,7 @@ pub(super) async fn tune(home: &Home, arguments: &TuneArgs) -> Result<Exit, Refu
 /// `run 20261121-…: 4 workers, at most 50,000 rows/s, paused`.
 fn describe(tuned: &Tuned) -> String {
     let workers = match tuned.tuning.workers {
-        Some(1) => "1 worker".to_owned(),
-        Some(workers) => format!("{workers} workers"),
+        Some(workers) => counted(workers.into(), "worker"),
         None => "workers as planned".to_owned(),
     };
     let rate = match tuned.tuning.rows_per_second {

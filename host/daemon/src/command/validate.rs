@@ -7,6 +7,7 @@ use millrace_database::comparison::{PairParts, RepairPart, Repaired, repair, rep
 use millrace_database::mysql::{LiveMark, MySql};
 use millrace_database::postgres::Postgres;
 use millrace_model::comparison::{Difference, Disparity, Finding, Validation, Verdict, consistency, percent};
+use millrace_model::quantity::{counted, grouped};
 use millrace_model::{Cancel, Failure, StageKind, Strategy, TablePlan};
 use millrace_pipeline::TablePattern;
 use millrace_runtime::{Plugin, StageContext};
@@ -19,7 +20,6 @@ use crate::console;
 use crate::databases::Databases;
 use crate::outcome::ValidationOutcome;
 use crate::planner::{self, Planned};
-use crate::report::grouped;
 use crate::setup::{Setup, blocking, load_builtin};
 use crate::store::Store;
 use crate::target_rows::{self, KEYS_NAMED};
@@ -134,11 +134,11 @@ pub(super) async fn validate(home: &Home, arguments: &ValidateArgs) -> Result<Ex
         print_json(&told);
     } else {
         say!(
-            "{} of {} rows equal ({}) in {} tables, {:.1} s{}",
+            "{} of {} equal ({}) in {}, {:.1} s{}",
             grouped(told.rows_equal),
-            grouped(told.rows_compared),
+            counted(told.rows_compared, "row"),
             percent(told.rows_equal, told.rows_compared),
-            told.tables.len(),
+            counted(told.tables.len() as u64, "table"),
             told.seconds,
             if told.verdict == Verdict::Passed { "" } else { ": there are differences" },
         );
@@ -364,7 +364,7 @@ impl Job<'_> {
                 target_rows::renew_mark(&self.target, known, table, before, written).await?;
             }
             if !json {
-                say!("repaired {}: {} rows deleted, {} copied", told.table, grouped(deleted), grouped(written));
+                say!("repaired {}: {} deleted, {} copied", told.table, counted(deleted, "row"), grouped(written));
                 if !told.left.is_empty() {
                     say!("  left as they are, because they cannot be converted now: {}", told.left.join("; "));
                 }
@@ -398,11 +398,11 @@ fn told(pipeline: &str, tables: Vec<ValidationOutcome>, seconds: f64) -> Told {
 fn describe(outcome: &ValidationOutcome) {
     let Validation { verdict, level, rows_compared, rows_equal, findings } = &outcome.validation;
     say!(
-        "{:7} {}: {} of {} rows equal ({}), {level}, {:.1} s",
+        "{:7} {}: {} of {} equal ({}), {level}, {:.1} s",
         if *verdict == Verdict::Passed { "passed" } else { "FAILED" },
         outcome.table,
         grouped(*rows_equal),
-        grouped(*rows_compared),
+        counted(*rows_compared, "row"),
         percent(*rows_equal, *rows_compared),
         outcome.seconds,
     );

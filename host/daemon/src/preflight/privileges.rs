@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use millrace_model::Failure;
+use millrace_model::quantity::counted;
 
 use super::{Finding, Subject, text};
 
@@ -17,7 +18,8 @@ pub(super) async fn check(subject: &Subject<'_>) -> Result<Vec<Finding>, Failure
         let problems = source.with_cancel(subject.cancel).server_checks(&subject.tables).await?;
         let problems: Vec<Failure> = problems.into_iter().filter(|p| p.code != "database.too-old").collect();
         if problems.is_empty() {
-            let message = format!("the source's user may read all of its {} tables", subject.tables.len());
+            let message =
+                format!("the source's user may read all of {}", counted(subject.tables.len() as u64, "table"));
             findings.push(Finding::pass(CHECK, message));
         }
         findings.extend(problems.into_iter().map(|problem| Finding::fail(CHECK, problem)));

@@ -3,8 +3,9 @@
 use std::fmt::{self, Write as _};
 
 use millrace_model::comparison::{Verdict, percent};
+use millrace_model::quantity::grouped;
 
-use super::{Report, byte_size, grouped};
+use super::{Report, byte_size};
 
 pub(crate) const STYLE: &str = "
 :root { color-scheme: light dark; --line: #8884; --weak: #888; --good: #2a7d46; --bad: #b3261e; }

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use millrace_model::comparison::{Verdict, percent};
+use millrace_model::quantity::{counted, grouped};
 
-use super::{Report, TableReport, byte_size, grouped};
+use super::{Report, TableReport, byte_size};
 
 /// The whole report.
 pub(super) fn render(report: &Report) -> String {
@@ -28,16 +29,16 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
     )?;
     writeln!(
         out,
-        "{} tables created, {} rebuilt, {} kept, {} left. {} rows ({}) in {:.1} s, copied at {:.0} rows/s; {} rows rejected.\n",
-        summary.created,
+        "{} created, {} rebuilt, {} kept, {} left. {} ({}) in {:.1} s, copied at {:.0} rows/s; {} rejected.\n",
+        counted(summary.created as u64, "table"),
         summary.rebuilt,
         summary.kept,
         summary.left,
-        grouped(summary.rows),
+        counted(summary.rows, "row"),
         byte_size(summary.bytes),
         summary.seconds,
         summary.rows_per_second,
-        grouped(summary.rejects),
+        counted(summary.rejects, "row"),
     )?;
     if summary.consistency.is_some() {
         writeln!(

@@ -12,6 +12,7 @@ use millrace_database::mysql::{Admin, AdminOptions, FenceMeans, Locks, Moment, M
 use millrace_database::postgres::Postgres;
 use millrace_model::capability::TableAdmin;
 use millrace_model::plan::FenceOutlook;
+use millrace_model::quantity::{agreeing, counted};
 use millrace_model::switching::{FenceBefore, TableMark};
 use millrace_model::{Failure, Fault, StageKind, Table, TableName};
 use millrace_pipeline::FencePolicy;
@@ -253,8 +254,12 @@ impl Cutover {
         let wholes = compared.iter().filter(|whole| **whole).count();
         let tails = compared.len() - wholes;
         Ok(match tails {
-            0 => format!("{wholes} tables wholly"),
-            _ => format!("{wholes} tables wholly, the last {TAIL_ROWS} rows of {tails} tables"),
+            0 => format!("{} wholly", counted(wholes as u64, "table")),
+            _ => format!(
+                "{} wholly, the last {TAIL_ROWS} rows of {}",
+                counted(wholes as u64, "table"),
+                counted(tails as u64, "table")
+            ),
         })
     }
 
@@ -268,7 +273,8 @@ impl Cutover {
         let mut what = Vec::new();
         if changed.changed > 0 {
             let keys = changed.keys.join("; ");
-            what.push(format!("{} rows were inserted or changed, such as {keys}", changed.changed));
+            let (rows, were) = (counted(changed.changed, "row"), agreeing(changed.changed, "was", "were"));
+            what.push(format!("{rows} {were} inserted or changed, such as {keys}"));
         } else if changed.doubtful > 0 {
             let keys = changed.keys.join("; ");
             what.push(format!(
@@ -280,7 +286,8 @@ impl Cutover {
         if let Some(count) = changed.count {
             let copied = self.row_count(side).await? + side.rejects;
             if copied != count && what.is_empty() {
-                what.push(format!("it has {count} rows, and {copied} were copied"));
+                let were = agreeing(copied, "was", "were");
+                what.push(format!("it has {}, and {copied} {were} copied", counted(count, "row")));
             }
         }
         if what.is_empty() {

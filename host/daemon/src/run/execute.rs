@@ -8,6 +8,7 @@ use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use millrace_database::dialect::mysql as dialect;
 use millrace_database::mysql::{RENAME_IN_DOUBT, TableRole};
 use millrace_model::plan::Statement;
+use millrace_model::quantity::{agreeing, counted};
 use millrace_model::{Failure, Fault, StageKind, TableName, TablePlan};
 use millrace_pipeline::{Action, EventKind, NextStep, OnFailure, Outcome, RunState};
 use serde_json::{Value, json};
@@ -19,7 +20,6 @@ use super::world::{self, shadows, target};
 use super::{clean, copy, health, hooks, parents, retract, validate};
 use crate::planner::KEY_OF_LIVE;
 use crate::preflight;
-use crate::target_rows::rows_of;
 
 /// What is approved: the switch, after everything was copied and validated.
 const SWITCH: &str = "switch";
@@ -322,9 +322,10 @@ async fn require_parents(run: &RunContext, table: &TablePlan) -> Result<(), Fail
             return Err(Failure::data(
                 "copy.parent-missing",
                 format!(
-                    "{} of {} refer by {} to rows that {} does not have, such as {} = {}",
-                    rows_of(orphans.rows),
+                    "{} of {} {} by {} to rows that {} does not have, such as {} = {}",
+                    counted(orphans.rows, "row"),
                     table.target,
+                    agreeing(orphans.rows, "refers", "refer"),
                     key.name,
                     key.references,
                     key.columns.join(", "),

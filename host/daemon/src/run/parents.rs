@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use millrace_database::mysql::Orphans;
+use millrace_model::quantity::{agreeing, counted};
 use millrace_model::schema::ForeignKey;
 use millrace_model::{Failure, TableName, TablePlan};
 use millrace_pipeline::Action;
@@ -44,11 +45,11 @@ fn is_referred_to(table: &TablePlan, name: &TableName) -> bool {
 fn rejected(child: &TablePlan, parent: &TablePlan, key: &ForeignKey, orphans: &Orphans) -> Failure {
     let Orphans { rows, example } = orphans;
     let (child, parent) = (&child.target, &parent.target);
-    let rows_refer = if *rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") };
+    let (refer, rows_refer) = (agreeing(*rows, "refers", "refer"), counted(*rows, "row"));
     Failure::data(
         "copy.parents-rejected",
         format!(
-            "{rows_refer} of {child} refer to rows of {parent} that were rejected, such as {} = {example}: the foreign key {} \
+            "{rows_refer} of {child} {refer} to rows of {parent} that were rejected, such as {} = {example}: the foreign key {} \
              cannot be added",
             key.columns.join(", "),
             key.name

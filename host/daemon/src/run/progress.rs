@@ -1,5 +1,6 @@
 //! How far a run is, for those who watch it.
 
+use millrace_model::quantity::{counted, grouped};
 use serde::Serialize;
 
 /// The copy at an instant.
@@ -43,7 +44,7 @@ impl PaceSnapshot {
         }
         if self.rows_per_second != before.rows_per_second {
             news.push(match self.rows_per_second {
-                Some(rows) => format!("at most {} rows/s", crate::report::grouped(rows)),
+                Some(rows) => format!("at most {} rows/s", grouped(rows)),
                 None => "as many rows/s as can be".to_owned(),
             });
         }
@@ -63,7 +64,7 @@ impl PaceSnapshot {
 }
 
 fn workers(number: u32) -> String {
-    if number == 1 { "1 worker".to_owned() } else { format!("{number} workers") }
+    counted(number.into(), "worker")
 }
 
 /// One table's copy at an instant.

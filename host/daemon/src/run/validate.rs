@@ -8,6 +8,7 @@ use futures::FutureExt as _;
 use millrace_database::comparison::{CopiedChunk, Writers, table_pair};
 use millrace_database::postgres::Snapshot;
 use millrace_model::comparison::{Validation, Verdict};
+use millrace_model::quantity::{agreeing, counted};
 use millrace_model::{Change, Failure, StageKind, TablePlan};
 use millrace_pipeline::{Action, EventKind};
 use serde_json::json;
@@ -76,9 +77,10 @@ pub(super) async fn tables(run: &RunContext, pending: Vec<&TablePlan>) -> Result
     Err(Failure::data(
         "validate.differences",
         format!(
-            "{} of {} tables differ from their source: {}; nothing was switched, and the shadows are kept",
+            "{} of {} {}: {}; nothing was switched, and the new tables are kept",
             failed.len(),
-            plan.builds().chain(plan.compared()).count(),
+            counted(plan.builds().chain(plan.compared()).count() as u64, "table"),
+            agreeing(failed.len() as u64, "differs from its source", "differ from their source"),
             failed.join(", ")
         ),
     ))

@@ -9,6 +9,7 @@
 use millrace_model::Failure;
 use millrace_model::capability::TablePair as _;
 use millrace_model::comparison::{KeyRange, Reading};
+use millrace_model::quantity::counted;
 
 use super::PairParts;
 use super::pair::{Differing, Pair};
@@ -53,10 +54,6 @@ impl RepairPart {
     }
 }
 
-fn counted(rows: u64) -> String {
-    if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") }
-}
-
 fn listed(keys: &[Vec<String>]) -> String {
     const SHOWN: usize = 5;
     let shown: Vec<String> = keys.iter().take(SHOWN).map(|parts| format!("({})", parts.join(", "))).collect();
@@ -68,7 +65,7 @@ impl std::fmt::Display for RepairPart {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Rows { keys, only_in_target } => {
-                write!(f, "{}: {}", counted(keys.len() as u64), listed(keys))?;
+                write!(f, "{}: {}", counted(keys.len() as u64, "row"), listed(keys))?;
                 if !only_in_target.is_empty() {
                     write!(f, "; deleted for good, as the source has no such row: {}", listed(only_in_target))?;
                 }
@@ -77,10 +74,10 @@ impl std::fmt::Display for RepairPart {
             Self::Range { range, target_rows, only_in_target } => {
                 match range {
                     KeyRange { lower: None, upper: None } => {
-                        write!(f, "the whole table, {} in one transaction", counted(*target_rows))?;
+                        write!(f, "the whole table, {} in one transaction", counted(*target_rows, "row"))?;
                     }
                     KeyRange { lower, upper } => {
-                        write!(f, "{}", counted(*target_rows))?;
+                        write!(f, "{}", counted(*target_rows, "row"))?;
                         if let Some(lower) = lower {
                             write!(f, " from ({})", lower.join(", "))?;
                         }
@@ -176,7 +173,7 @@ pub fn repair(parts: PairParts, part: &RepairPart) -> Result<Repaired, Failure> 
             format!(
                 "{} of {} cannot be converted now, and have no key by which they could be left as they are; nothing of \
                  the table was repaired",
-                counted(rejected.len() as u64),
+                counted(rejected.len() as u64, "row"),
                 sides.parts.source_table.name
             ),
         )

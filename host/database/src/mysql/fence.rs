@@ -14,6 +14,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use millrace_model::quantity::counted;
 use millrace_model::switching::FenceBefore;
 use millrace_model::{Failure, Fault, TableName};
 use sqlx::mysql::MySqlConnection;
@@ -107,7 +108,7 @@ impl Fence {
     /// For people.
     pub(super) fn describe(&self) -> String {
         match self {
-            Self::Tables { count, .. } => format!("table locks on {count} tables"),
+            Self::Tables { count, .. } => format!("table locks on {}", counted(*count as u64, "table")),
             Self::Accounts { accounts, ended } => {
                 format!("accounts locked: {}, {ended} sessions ended", accounts.join(", "))
             }

@@ -4,6 +4,7 @@
 //! changed since an instant is a count, and what was deleted is what the number of rows lacks. A server without change
 //! numbers has its rows summed (`CHECKSUM TABLE`): then it is known whether anything was written, not what.
 
+use millrace_model::quantity::{agreeing, counted};
 use millrace_model::switching::TableMark;
 use millrace_model::{Failure, Table, TableName};
 
@@ -39,8 +40,8 @@ impl Written {
 
     /// For people: `2 rows of item were inserted or changed (5; 51), 1 row of item was deleted`.
     pub fn describe(&self, table: &TableName) -> String {
-        let counted = |rows: u64| if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") };
-        let were = |rows: u64| if rows == 1 { "was" } else { "were" };
+        let counted = |rows| counted(rows, "row");
+        let were = |rows| agreeing(rows, "was", "were");
         let mut parts = Vec::new();
         if let Some(rows) = self.rows.filter(|rows| *rows > 0) {
             let more = if rows > self.keys.len() as u64 { ", …" } else { "" };
