@@ -114,9 +114,9 @@ pub(crate) enum Command {
     /// Export and compare models
     #[command(subcommand)]
     Model(ModelCommand),
-    /// Remove backups past their grace, and shadows of dead runs
+    /// Remove what runs have left: old tables past their grace, and with --leftovers all that no run needs any more
     #[command(
-        after_help = "Examples:\n  millrace clean shop.toml          says what would go, and asks\n  millrace clean shop.toml --yes"
+        after_help = "Examples:\n  millrace clean shop.toml                says what would go, and asks\n  millrace clean shop.toml --yes\n  millrace clean shop.toml --leftovers    also the new tables of runs that failed, were broken off, or are over"
     )]
     Clean(CleanArgs),
     /// List and export the rows that a run has left out, or try them again
@@ -367,10 +367,16 @@ pub(crate) struct CleanArgs {
     #[command(flatten)]
     pub(crate) pipeline: PipelineArgs,
     /// Remove without asking
-    #[arg(long)]
+    #[arg(long, conflicts_with = "dry_run")]
     pub(crate) yes: bool,
-    /// Remove the shadows of this run of another state folder as well, although the target does not know that it is over:
-    /// nobody will continue it
+    /// Only say what would be removed, and what stays and why
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Remove at once what runs left that failed, whose process is gone, that were rolled back or given up. The first two
+    /// are given up: they cannot be continued any more. Runs that work or wait for approval are left alone
+    #[arg(long)]
+    pub(crate) leftovers: bool,
+    /// Give this run up as well, which waits for approval, or which another state folder has: nobody will continue it
     #[arg(long, value_name = "RUN")]
     pub(crate) give_up: Vec<String>,
 }

@@ -31,6 +31,7 @@ mod setup;
 mod store;
 mod target_rows;
 mod validation;
+mod wording;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -21,6 +21,7 @@ use crate::run::{self, Approval, End, NewRows, Recorder, RunContext, Watch};
 use crate::setup::Setup;
 use crate::store::{OwnedRun, Ownership, RunRecord, Store};
 use crate::target_rows::{self, BASELINES, Baselines, TargetRows};
+use crate::wording;
 
 /// What somebody has said beforehand.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +51,7 @@ pub(crate) enum Purpose {
 impl Purpose {
     /// Refuses what cannot be done with a run that stands so.
     fn check(self, run: &RunRecord, recovery: &Recovery) -> Result<(), Failure> {
-        let RunRecord { id, state, .. } = run;
+        let (id, state) = (&run.id, wording::state(&run.state));
         let over = [RunState::Done, RunState::Cancelled].contains(&recovery.state);
         match self {
             Self::Approve if recovery.state != RunState::WaitingApproval => {
@@ -242,12 +243,12 @@ async fn note_failure(store: &Store, run: &str, failure: &Failure) -> Result<(),
 ///
 /// # Errors
 /// `run.cannot-cancel`.
-pub(crate) async fn check_can_give_up(store: &Store, run: &RunRecord) -> Result<(), Failure> {
-    let recovery = recovery(store, &run.id).await?;
+pub(crate) async fn check_can_give_up(store: &Store, run: &str) -> Result<(), Failure> {
+    let recovery = recovery(store, run).await?;
     if recovery.can_cancel {
         return Ok(());
     }
-    let message = format!("run {} is {} and cannot be given up", run.id, recovery.state);
+    let message = format!("run {run} is {} and cannot be given up", wording::state(recovery.state.name()));
     Err(Failure::config("run.cannot-cancel", message))
 }
 
@@ -257,7 +258,7 @@ pub(crate) async fn check_can_give_up(store: &Store, run: &RunRecord) -> Result<
 /// `run.busy`, and as [`check_can_give_up`].
 pub(crate) async fn give_up(runtime: &Runtime, store: &Store, run: &RunRecord) -> Result<(), Failure> {
     let _owner = store.own(&run.id)?;
-    check_can_give_up(store, run).await?;
+    check_can_give_up(store, &run.id).await?;
     let recorder = recorder(store, &run.id).await?;
     if run::is_application_stopped(&recorder) {
         // It ended between its hooks: nothing of it is to be seen, and the application is down.

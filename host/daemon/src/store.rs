@@ -428,6 +428,15 @@ impl Store {
         rows.iter().map(record).collect()
     }
 
+    /// The state of the run with this id, as it was last written. None: there is no such run here.
+    pub(crate) async fn state_of(&self, run: &str) -> Result<Option<String>, Failure> {
+        sqlx::query_scalar("SELECT state FROM runs WHERE id = ?")
+            .bind(run)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|e| failure("find the run", &e))
+    }
+
     /// The run that `selector` names: an id, the beginning of exactly one, or `last`.
     pub(crate) async fn run(&self, selector: &str) -> Result<RunRecord, Failure> {
         self.run_of(selector, None).await

@@ -36,7 +36,7 @@ pub use bookkeeping::{BOOKKEEPING_TABLES, Bookkeeping, MadeTable, RunRow, Stored
 pub use claims::{Claim, LEASE};
 pub use collation::Folding;
 pub use connect::MySql;
-pub use fence::{FenceMeans, Locks};
+pub use fence::{FenceMeans, Locks, rehearsal_tables};
 pub use floor::ReadyStatements;
 pub use identity::TableId;
 pub use makers::{Maker, maker_of};

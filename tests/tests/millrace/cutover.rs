@@ -365,7 +365,7 @@ async fn what_the_cleaner_archives_can_be_restored() -> Result<()> {
     changed.run().await?.expect(0)?;
     let backup = changed.name_like("item_bak_").await?;
     let before = changed.target.query_text(&format!("SELECT * FROM {backup} ORDER BY id")).await?;
-    changed.millrace.run(&["clean", &changed.pipeline, "--yes"]).await?.expect(0)?.says("1 tables removed")?;
+    changed.millrace.run(&["clean", &changed.pipeline, "--yes"]).await?.expect(0)?.says("1 table removed")?;
     assert!(!names_of_tables(&changed.target).await?.contains(&backup));
     let folder = changed.millrace.folder().join("kept");
     let restored = changed.millrace.run(&["restore", &changed.pipeline, folder.to_str().unwrap()]).await?.expect(0)?;

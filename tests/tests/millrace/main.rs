@@ -16,6 +16,7 @@ mod hooks;
 mod hostile;
 mod incremental;
 mod kills;
+mod leftovers;
 mod losses;
 mod mariadb;
 mod mutations;

@@ -287,7 +287,7 @@ async fn a_run_that_is_given_up_leaves_nothing_behind_after_the_next_clean() -> 
     operator.millrace.run(&["resume", "last", "--json"]).await?.expect(2)?.fails_with("run.over")?;
     place.target.run_sql("UPDATE millrace_tables SET made_at = made_at - INTERVAL 2 HOUR").await?;
     let other = place.operator("first", "")?;
-    other.millrace.run(&["clean", &other.pipeline, "--yes"]).await?.expect(0)?.says("1 tables removed")?;
+    other.millrace.run(&["clean", &other.pipeline, "--yes"]).await?.expect(0)?.says("1 table removed")?;
     assert!(place.name_like("item_tmp_").await.is_err());
     Ok(())
 }

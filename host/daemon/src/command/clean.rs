@@ -1,72 +1,102 @@
 //! `millrace clean`: removes what runs have left.
 
-use millrace_model::Failure;
+use millrace_model::quantity::counted;
+use millrace_model::{Cancel, Failure, Removal};
 use serde::Serialize;
 
 use super::{Exit, Home, Refusal, cancel_on_signal, print_json};
 use crate::cli::CleanArgs;
 use crate::console;
 use crate::databases::Databases;
-use crate::run::{self, Cleaning};
+use crate::run::{self, Cleaning, Removals, Scope};
+use crate::service;
 use crate::setup::Setup;
 
-/// One table that goes.
+/// One table that runs have left.
 #[derive(Debug, Serialize)]
 struct Line {
     table: String,
     run: String,
+    /// Why it goes, or stays.
     why: String,
+    /// Whether it goes.
+    due: bool,
     removed: bool,
+}
+
+impl Line {
+    fn new((removal, run): &(Removal, String), due: bool, removed: bool) -> Self {
+        Self { table: removal.table.to_string(), run: run.clone(), why: removal.why.clone(), due, removed }
+    }
 }
 
 pub(super) async fn clean(home: &Home, arguments: &CleanArgs) -> Result<Exit, Refusal> {
     let cancel = cancel_on_signal();
     let setup = Setup::read(&home.runtime, &arguments.pipeline.pipeline)?;
     let (_, target) = Databases::open(&setup, &cancel).await?.both()?;
-    let cleaning = Cleaning::Asked { given_up: &arguments.give_up };
+    let scope = if arguments.leftovers { Scope::Leftovers } else { Scope::Due };
+    let cleaning = Cleaning::Asked { scope, given_up: &arguments.give_up };
     let found = run::removals(&setup, &home.store, &target, cleaning, &cancel).await?;
     let json = arguments.pipeline.json;
     if !json {
-        for (removal, run) in &found.tables {
-            say!("{} of run {run}: {}", removal.table, removal.why);
+        tell(&found);
+    }
+    let mut lines: Vec<Line> = found.kept.iter().map(|entry| Line::new(entry, false, false)).collect();
+    if !goes(arguments, &found, &cancel).await? {
+        lines.extend(found.tables.iter().map(|entry| Line::new(entry, true, false)));
+        if json {
+            print_json(&lines);
+        } else if !found.tables.is_empty() {
+            say!("nothing removed{}", if arguments.dry_run { "" } else { ": say --yes" });
         }
-        say!("{} tables to remove, {} kept for now", found.tables.len(), found.kept);
+        return Ok(Exit::Done);
     }
-    let go = !found.tables.is_empty()
-        && (arguments.yes
-            || (!json && console::ask(&format!("Remove {} tables?", found.tables.len()), &cancel).await?));
-    let mut lines = Vec::new();
-    let mut failed: Option<Failure> = None;
+    for run in &found.given_up {
+        let record = home.store.run(run).await?;
+        service::give_up(&home.runtime, &home.store, &record).await?;
+    }
+    let (mut removed, mut failed): (Vec<String>, Option<Failure>) = (Vec::new(), None);
     for entry in &found.tables {
-        let removed = if go {
-            match run::remove(&setup, &home.store, &target, entry, cleaning, &cancel).await {
-                Ok(()) => true,
-                Err(failure) => {
-                    failed.get_or_insert(failure);
-                    false
-                }
-            }
-        } else {
-            false
-        };
-        let (removal, run) = entry;
-        lines.push(Line { table: removal.table.to_string(), run: run.clone(), why: removal.why.clone(), removed });
+        match run::remove(&setup, &home.store, &target, entry, cleaning, &cancel).await {
+            Ok(()) => removed.push(entry.0.table.to_string()),
+            // What else can go does.
+            Err(failure) => drop(failed.get_or_insert(failure)),
+        }
     }
-    let removed: Vec<&str> = lines.iter().filter(|line| line.removed).map(|line| line.table.as_str()).collect();
-    if let Some(failure) = failed.as_mut().filter(|_| !removed.is_empty()) {
-        *failure = failure.clone().with("removed", removed.join(", "));
+    if let Some(failure) = failed {
+        let failure = if removed.is_empty() { failure } else { failure.with("removed", removed.join(", ")) };
+        return Err(failure.into());
     }
-    if json && failed.is_some() {
-        // One document: the failure, with what was removed all the same.
-    } else if json {
+    if json {
+        lines.extend(found.tables.iter().map(|entry| Line::new(entry, true, true)));
         print_json(&lines);
-    } else if go {
-        say!("{} tables removed", removed.len());
-    } else if !found.tables.is_empty() {
-        say!("nothing removed: say --yes");
+    } else {
+        say!("{} removed", counted(removed.len() as u64, "table"));
     }
-    match failed {
-        Some(failure) => Err(failure.into()),
-        None => Ok(Exit::Done),
+    Ok(Exit::Done)
+}
+
+/// Whether the tables are to be removed. Asks where the command line leaves it open.
+async fn goes(arguments: &CleanArgs, found: &Removals, cancel: &Cancel) -> Result<bool, Failure> {
+    if found.tables.is_empty() || arguments.dry_run {
+        return Ok(false);
     }
+    if arguments.yes || arguments.pipeline.json {
+        return Ok(arguments.yes);
+    }
+    console::ask(&format!("Remove {}?", counted(found.tables.len() as u64, "table")), cancel).await
+}
+
+/// What goes, and what stays and why.
+fn tell(found: &Removals) {
+    for (removal, _) in &found.tables {
+        say!("{}: {}", removal.table, removal.why);
+    }
+    if !found.kept.is_empty() {
+        say!("kept for now:");
+    }
+    for (removal, _) in &found.kept {
+        say!("  {}: {}", removal.table, removal.why);
+    }
+    say!("{} to remove, {} kept for now", counted(found.tables.len() as u64, "table"), found.kept.len());
 }

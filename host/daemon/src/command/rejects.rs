@@ -92,8 +92,8 @@ async fn retry(home: &Home, selector: &RunSelector) -> Result<Exit, Refusal> {
     if selector.json {
         print_json(&json!({ "run": record.id, "tried": tried, "inserted": inserted, "remaining": remaining }));
     } else {
-        let are = agreeing(inserted as u64, "is", "are");
-        say!("tried {} again: {inserted} {are} in the live tables now", counted(tried as u64, "row"));
+        let are = agreeing(inserted, "is", "are");
+        say!("tried {} again: {inserted} {are} in the live tables now", counted(tried, "row"));
         if !remaining.is_empty() {
             print(&record, &remaining);
         }

@@ -22,6 +22,7 @@ use crate::service::{self, Consent, Purpose};
 use crate::setup::Setup;
 use crate::store::OwnedRun;
 use crate::target_rows::TargetRows;
+use crate::wording;
 
 /// How a command that carried a run out ended.
 #[derive(Debug, Serialize)]
@@ -226,7 +227,8 @@ pub(super) async fn cancel(home: &Home, arguments: &RunSelector) -> Result<Exit,
     if arguments.json {
         print_json(&json!({ "run": record.id, "state": RunState::Cancelled.name() }));
     } else {
-        say!("run {} is given up: the next `millrace clean` removes what it made", record.id);
+        let pipeline = wording::typed(&record.origin);
+        say!("run {} is given up; to remove what it made: millrace clean {pipeline} --leftovers", record.id);
     }
     Ok(Exit::Done)
 }

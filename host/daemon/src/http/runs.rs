@@ -221,7 +221,7 @@ pub(super) async fn cancel(
         None => service::give_up(&daemon.runtime, &daemon.store, &record).await?,
         Some(active) => {
             // One that cannot be given up goes on.
-            service::check_can_give_up(&daemon.store, &record).await?;
+            service::check_can_give_up(&daemon.store, &record.id).await?;
             active.give_up();
             if !active.ends_within(PATIENCE).await {
                 return Ok(stopping(&record.id));

@@ -1,9 +1,10 @@
 //! Shadows that earlier runs left, and tables that look like shadows and are nobody's.
 
-use millrace_database::mysql::TableRole;
+use millrace_database::mysql::{MadeTable, TableRole};
 use millrace_model::Failure;
 
 use super::{Finding, Subject, listed, text};
+use crate::wording;
 
 const CHECK: &str = "leftovers";
 
@@ -15,22 +16,27 @@ pub(super) async fn check(subject: &Subject<'_>) -> Result<Vec<Finding>, Failure
     let Some(rows) = subject.ask_target(QUESTION).await? else { return Ok(Vec::new()) };
     let made = target.with_cancel(subject.cancel).bookkeeping().all_made().await?;
     let names: Vec<String> = rows.iter().map(|row| text(row, 0).to_owned()).collect();
-    let shadows: Vec<String> = made
-        .iter()
-        .filter(|m| m.role == TableRole::Shadow && Some(m.run.as_str()) != subject.run)
-        .map(|m| m.table.name.clone())
-        .filter(|name| names.contains(name))
-        .collect();
+    let is_left = |m: &&MadeTable| {
+        m.role == TableRole::Shadow && Some(m.run.as_str()) != subject.run && names.contains(&m.table.name)
+    };
+    let (own, others): (Vec<&MadeTable>, Vec<&MadeTable>) =
+        made.iter().filter(is_left).partition(|m| m.pipeline == subject.setup.pipeline.name);
     let unknown: Vec<String> =
         names.into_iter().filter(|name| looks_made(name) && !made.iter().any(|m| m.table.name == *name)).collect();
     let mut findings = Vec::new();
-    if !shadows.is_empty() {
+    if !own.is_empty() {
+        let tables: Vec<String> = own.iter().map(|m| m.table.name.clone()).collect();
         let message = format!(
-            "earlier runs left shadows in the target: {}; `millrace cancel RUN` gives a run up that does not go on, and \
-             `millrace clean` removes its shadows",
-            listed(&shadows)
+            "earlier runs left new tables in the target: {}; `millrace clean {} --leftovers` removes those that no run needs",
+            listed(&tables),
+            wording::typed(&subject.setup.origin)
         );
         findings.push(Finding::warn(CHECK, "preflight.leftover-shadows", message));
+    }
+    if !others.is_empty() {
+        let tables: Vec<String> = others.iter().map(|m| format!("{} of {}", m.table.name, m.pipeline)).collect();
+        let message = format!("runs of other pipelines have new tables in the target: {}", listed(&tables));
+        findings.push(Finding::pass(CHECK, message));
     }
     if !unknown.is_empty() {
         let message =
@@ -38,7 +44,7 @@ pub(super) async fn check(subject: &Subject<'_>) -> Result<Vec<Finding>, Failure
         findings.push(Finding::warn(CHECK, "preflight.unknown-shadows", message));
     }
     if findings.is_empty() {
-        findings.push(Finding::pass(CHECK, "no shadows of earlier runs in the target"));
+        findings.push(Finding::pass(CHECK, "no new tables of earlier runs in the target"));
     }
     Ok(findings)
 }

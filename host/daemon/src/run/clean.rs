@@ -3,19 +3,18 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
-use millrace_database::mysql::{AdminOptions, Claim, MadeTable, MySql, RunRow, TableRole};
-use millrace_model::switching::{Artefact, ArtefactKind, Removal};
+use millrace_database::dialect::mysql::{quote_name, quote_table};
+use millrace_database::mysql::{AdminOptions, ForeignKeyFound, MadeTable, MySql, TableRole};
+use millrace_model::switching::{ArtefactKind, Removal};
 use millrace_model::{Cancel, Failure, Fault, StageKind, TableName};
-use millrace_pipeline::{Action, EventKind, RunId, RunState};
+use millrace_pipeline::{Action, EventKind, RunState};
 use serde_json::json;
 use tokio::sync::broadcast;
 
 use super::claim::{Claimant, Claimed};
 use super::context::RunContext;
+use super::leftovers::{self, Fate, Look, Scope};
 use super::recorder::Recorder;
-use crate::clock;
 use crate::setup::{LoadedStage, Setup, blocking};
 use crate::store::Store;
 
@@ -26,31 +25,45 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// On whose behalf tables are removed.
 #[derive(Clone, Copy)]
 pub(crate) enum Cleaning<'a> {
-    /// Somebody's who asked for it, and says that these runs, which this state folder does not know, are given up.
-    Asked { given_up: &'a [String] },
+    /// Somebody's who asked for it.
+    Asked {
+        /// How much is meant.
+        scope: Scope,
+        /// Runs that nobody will ever continue, of another state folder or of this one.
+        given_up: &'a [String],
+    },
     /// A run's, as its last phase.
     Run(&'a RunContext),
 }
 
 impl Cleaning<'_> {
+    fn scope(&self) -> Scope {
+        match self {
+            Self::Asked { scope, .. } => *scope,
+            Self::Run(_) => Scope::Due,
+        }
+    }
+
     fn given_up(&self) -> &[String] {
         match self {
-            Self::Asked { given_up } => given_up,
+            Self::Asked { given_up, .. } => given_up,
             Self::Run(_) => &[],
         }
     }
 }
 
-/// What a cleaner would remove.
+/// What would be removed, and what not.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Removals {
     /// With the run that made each.
     pub(crate) tables: Vec<(Removal, String)>,
-    /// What stays for now.
-    pub(crate) kept: usize,
+    /// The runs of this state folder that are given up for it first.
+    pub(crate) given_up: BTreeSet<String>,
+    /// What stays for now, with the run that made it, and why it stays.
+    pub(crate) kept: Vec<(Removal, String)>,
 }
 
-/// Asks the pipeline's cleaner what of all that runs have left may go.
+/// Asks of all that runs have left what may go, and the pipeline's cleaner what of that is due.
 pub(crate) async fn removals(
     setup: &Setup,
     store: &Store,
@@ -61,32 +74,50 @@ pub(crate) async fn removals(
     let stage = setup.stage(StageKind::Cleaner)?;
     let books = target.bookkeeping();
     let made = books.tables(&setup.pipeline.name).await?;
-    let runs = Runs { known: books.runs().await?, claims: books.claims().await?, given_up: cleaning.given_up() };
     let current = match cleaning {
         Cleaning::Run(run) => Some(run.id()),
         Cleaning::Asked { .. } => None,
     };
-    let mut artefacts = Vec::new();
-    let others: Vec<&MadeTable> = made.iter().filter(|t| Some(t.run.as_str()) != current).collect();
-    let names: Vec<TableName> = others.iter().map(|table| table.table.clone()).collect();
+    let names: Vec<TableName> = made.iter().map(|made| made.table.clone()).collect();
     let existing = target.existing_tables(&names).await?;
-    for table in others.into_iter().filter(|table| existing.contains(&table.table)) {
-        if let Some(artefact) = artefact(store, table, &runs).await? {
-            artefacts.push(artefact);
+    let others: Vec<&MadeTable> =
+        made.iter().filter(|made| Some(made.run.as_str()) != current && existing.contains(&made.table)).collect();
+    let look = Look::at(store, &books, &others, cleaning.scope(), cleaning.given_up()).await?;
+    let mut found = Removals::default();
+    let mut offered = Vec::new();
+    for made in others {
+        let entry = |why| (Removal { table: made.table.clone(), why }, made.run.clone());
+        match look.fate(made) {
+            None => {}
+            Some(Fate::Offered(artefact)) => offered.push(artefact),
+            Some(Fate::Goes { why, gives_up }) => {
+                found.tables.push(entry(why));
+                found.given_up.extend(gives_up.then(|| made.run.clone()));
+            }
+            Some(Fate::Stays(why)) => found.kept.push(entry(why)),
         }
     }
-    let count = artefacts.len();
     let mut cleaner = stage.plugin.cleaner(&stage.context(cancel))?;
-    let tables: Vec<_> = blocking(move || cleaner.plan(&artefacts))
-        .await?
-        .into_iter()
-        .filter_map(|removal| {
-            let made = made.iter().find(|made| made.table == removal.table)?;
-            Some((removal, made.run.clone()))
-        })
-        .collect();
-    let tables = if tables.len() > 1 { children_first(tables, &references(target).await?) } else { tables };
-    Ok(Removals { kept: count.saturating_sub(tables.len()), tables })
+    let asked = offered.clone();
+    let due = blocking(move || cleaner.plan(&asked)).await?;
+    for artefact in offered {
+        match due.iter().find(|removal| removal.table == artefact.table) {
+            Some(removal) => found.tables.push((removal.clone(), artefact.run)),
+            None => {
+                let why = match artefact.kind {
+                    ArtefactKind::Backup => format!("old table of run {}, whose grace is not over", artefact.run),
+                    ArtefactKind::Shadow => {
+                        format!("new table of run {}, not due yet; with --leftovers it goes at once", artefact.run)
+                    }
+                };
+                found.kept.push((Removal { table: artefact.table, why }, artefact.run));
+            }
+        }
+    }
+    if found.tables.len() > 1 {
+        found.tables = children_first(found.tables, &references(target).await?);
+    }
+    Ok(found)
 }
 
 /// Which table refers to which other one, by their names.
@@ -116,79 +147,6 @@ fn children_first(mut tables: Vec<(Removal, String)>, references: &[(String, Str
         ordered.push(tables.remove(next));
     }
     ordered
-}
-
-/// What the target's books say about runs.
-struct Runs<'a> {
-    known: Vec<RunRow>,
-    claims: Vec<Claim>,
-    /// Runs that somebody says nobody will ever continue.
-    given_up: &'a [String],
-}
-
-impl Runs<'_> {
-    /// Whether what this run has left may go, as far as the target knows: this state folder does not know the run, and
-    /// it may be at work, or wait for approval, wherever its own is. What the books do not call over is left alone.
-    fn may_go(&self, run: &str, role: TableRole) -> bool {
-        let state = self.known.iter().find(|row| row.run == run).map(|row| row.state.as_str());
-        let is = |wanted: RunState| state == Some(wanted.name());
-        if self.claims.iter().any(|claim| claim.run == run && claim.is_held) {
-            return false;
-        }
-        match role {
-            TableRole::Backup | TableRole::Restoring => is(RunState::Done),
-            TableRole::Shadow | TableRole::Discarded => {
-                is(RunState::Done)
-                    || is(RunState::RolledBack)
-                    || is(RunState::Cancelled)
-                    || self.given_up.iter().any(|given_up| given_up == run)
-            }
-        }
-    }
-}
-
-/// None: the table belongs to a run that may still go on.
-async fn artefact(store: &Store, made: &MadeTable, runs: &Runs<'_>) -> Result<Option<Artefact>, Failure> {
-    // Whatever the books say, this is what applications use.
-    if made.table == made.live {
-        return Ok(None);
-    }
-    let state = match store.run(&made.run).await {
-        Ok(record) => Some((record.state, store.is_owned(&made.run))),
-        // Another daemon's run, or one whose state is gone.
-        Err(failure) if failure.code == "run.unknown" => None,
-        Err(failure) => return Err(failure),
-    };
-    let kind = match made.role {
-        // Rows that applications wrote are in it and nowhere else: it stays as long as a backup does.
-        TableRole::Backup | TableRole::Discarded => ArtefactKind::Backup,
-        TableRole::Shadow => ArtefactKind::Shadow,
-        // Whoever restores it, or tries again, takes care of it.
-        TableRole::Restoring => return Ok(None),
-    };
-    let may_go_on = match (&state, made.role) {
-        (Some((_, true)), _) => true,
-        (Some((state, _)), TableRole::Shadow | TableRole::Discarded) => {
-            ![RunState::Done, RunState::RolledBack, RunState::Cancelled].iter().any(|s| s.name() == state)
-        }
-        (Some((state, _)), TableRole::Backup | TableRole::Restoring) => state != RunState::Done.name(),
-        (None, _) => !runs.may_go(&made.run, made.role),
-    };
-    // A shadow carries the second of its run in its name; what does not is not what a run made.
-    let stamp = made.run.parse::<RunId>().map(|run| run.stamp());
-    if made.role != TableRole::Backup && !stamp.is_ok_and(|stamp| made.table.name.ends_with(&format!("_tmp_{stamp}"))) {
-        return Ok(None);
-    }
-    let age_seconds = age(&made.made_at);
-    Ok((!may_go_on).then(|| Artefact { kind, table: made.table.clone(), run: made.run.clone(), age_seconds }))
-}
-
-/// Seconds since a time of the target's clock in UTC, `2026-05-01 09:30:00.000000`. A time that cannot be read, or
-/// that lies ahead, is taken as now: nothing is removed too early.
-fn age(made_at: &str) -> u64 {
-    let made = made_at.parse::<DateTime>().ok().and_then(|t| t.to_zoned(TimeZone::UTC).ok());
-    let made = made.map(|t| t.timestamp().as_second()).and_then(|s| u64::try_from(s).ok());
-    made.map_or(0, |made| clock::now_seconds().saturating_sub(made))
 }
 
 /// Removes one table, and notes it in the journal of the run that made it: its way back ends here. Asking for what
@@ -244,14 +202,15 @@ async fn remove_owned(
         Ok(_) => Some(Recorder::open(store, run, broadcast::Sender::new(16)).await?),
         Err(_) => None,
     };
-    let is_over = match &journal {
+    // Time has passed since somebody looked.
+    let may_go = match &journal {
         Some(journal) => {
             let is_new = matches!(made.role, TableRole::Shadow | TableRole::Discarded);
             journal.state().is_over() && (is_new || journal.state() == RunState::Done)
         }
-        None => Runs { known: books.runs().await?, claims: Vec::new(), given_up }.may_go(run, made.role),
+        None => leftovers::may_go(&books, made, given_up).await?,
     };
-    if !is_over {
+    if !may_go {
         return Err(Failure::config(
             "tables.in-use",
             format!("{} is not removed: run {run} goes on by now", removal.table),
@@ -300,16 +259,36 @@ async fn apply(
         archive: stage.declaration.archive.as_ref().map(|folder| setup.folder().join(folder)),
         ..AdminOptions::default()
     });
-    let others = target.foreign_keys_to(std::slice::from_ref(&removal.table)).await?;
-    if let Some(found) = others.iter().find(|found| !found.table.schema.is_empty()) {
-        return Err(Failure::data(
-            "clean.still-referenced",
-            format!("{} stays: the foreign key {} of {} refers to it", removal.table, found.key.name, found.table),
-        )
-        .with("table", removal.table.to_string()));
-    }
+    release(setup, target, removal, run).await?;
     let asked = removal.clone();
     blocking(move || cleaner.apply(&asked, Box::new(admin))).await
+}
+
+/// Takes the foreign keys of its own run's other new tables from a table that is to go: these refer to each other, some
+/// in a ring.
+///
+/// # Errors
+/// `clean.still-referenced` when another table refers to it.
+async fn release(setup: &Setup, target: &MySql, removal: &Removal, run: &str) -> Result<(), Failure> {
+    let made = target.bookkeeping().tables(&setup.pipeline.name).await?;
+    let is_sibling = |table: &TableName| {
+        made.iter().any(|made| made.table == *table && made.run == run && made.role == TableRole::Shadow)
+    };
+    for ForeignKeyFound { table, key } in target.foreign_keys_to(std::slice::from_ref(&removal.table)).await? {
+        if table == removal.table {
+            continue;
+        }
+        if !is_sibling(&table) {
+            return Err(Failure::data(
+                "clean.still-referenced",
+                format!("{} stays: the foreign key {} of {table} refers to it", removal.table, key.name),
+            )
+            .with("table", removal.table.to_string()));
+        }
+        let dropped = format!("ALTER TABLE {} DROP FOREIGN KEY {}", quote_table(&table), quote_name(&key.name));
+        target.execute(&dropped).await?;
+    }
+    Ok(())
 }
 
 /// The last phase of a run: removes what earlier runs of this pipeline left. What cannot be removed stays for the
@@ -356,47 +335,5 @@ mod tests {
         let references = [("part", "item"), ("item", "maker"), ("maker", "maker"), ("other", "item")];
         assert_eq!(order(&["item", "maker", "part"], &references), ["part", "item", "maker"]);
         assert_eq!(order(&["hen", "egg", "nest"], &[("hen", "egg"), ("egg", "hen")]), ["nest", "hen", "egg"]);
-    }
-
-    #[test]
-    fn what_a_run_of_another_state_folder_left_goes_only_when_that_run_is_over_or_given_up() {
-        let row = |run: &str, state: RunState| RunRow {
-            run: run.to_owned(),
-            pipeline: "shop".to_owned(),
-            state: state.name().to_owned(),
-            changed_at: String::new(),
-        };
-        let states = [
-            RunState::Running,
-            RunState::WaitingApproval,
-            RunState::Interrupted,
-            RunState::Failed,
-            RunState::RollingBack,
-            RunState::Done,
-            RunState::RolledBack,
-            RunState::Cancelled,
-        ];
-        let known = states.map(|state| row(state.name(), state)).to_vec();
-        let given_up = ["failed".to_owned(), "waiting-approval".to_owned()];
-        let claim = Claim {
-            table: TableName::bare("item"),
-            holder: String::new(),
-            run: "waiting-approval".to_owned(),
-            pipeline: String::new(),
-            is_held: true,
-        };
-        let runs = Runs { known, claims: vec![claim], given_up: &given_up };
-        let gone = |role| states.iter().map(|s| s.name()).filter(|run| runs.may_go(run, role)).collect::<Vec<_>>();
-        assert_eq!(gone(TableRole::Shadow), ["failed", "done", "rolled-back", "cancelled"]);
-        assert_eq!(gone(TableRole::Discarded), gone(TableRole::Shadow));
-        assert_eq!(gone(TableRole::Backup), ["done"]);
-        assert!(!runs.may_go("unknown", TableRole::Shadow));
-    }
-
-    #[test]
-    fn an_age_is_never_too_large() {
-        assert_eq!(age("not a time"), 0);
-        assert_eq!(age("2999-01-01 00:00:00"), 0);
-        assert!(age("2020-01-01 00:00:00.000000") > 5 * 365 * 86_400);
     }
 }

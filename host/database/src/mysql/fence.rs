@@ -74,11 +74,17 @@ pub(super) struct Owner<'a> {
 }
 
 impl Owner<'_> {
-    /// The tables of this run's rehearsal, by the second in the run's id.
     fn scratch(&self) -> [TableName; 3] {
-        let stamp: String = self.run.split('-').take(2).collect();
-        SCRATCH.map(|name| TableName::bare(format!("{name}_tmp_{stamp}")))
+        rehearsal_tables(self.run)
     }
+}
+
+/// The tables of a run's rehearsal of locks, by the second in the run's id. They are there for as long as it lasts, and
+/// when its process died meanwhile.
+#[must_use]
+pub fn rehearsal_tables(run: &str) -> [TableName; 3] {
+    let stamp: String = run.split('-').take(2).collect();
+    SCRATCH.map(|name| TableName::bare(format!("{name}_tmp_{stamp}")))
 }
 
 /// A fence that is up.
