@@ -24,6 +24,7 @@ mod networks;
 mod newcomers;
 mod outputs;
 mod overlaps;
+mod partitions;
 mod permissions;
 mod plans;
 mod policies;
