@@ -97,18 +97,19 @@ pub(super) async fn switch(run: &RunContext) -> Result<Switched, Failure> {
         return Ok(Switched::Done);
     }
     if !steps_are_done(run) {
-        if let Err(failure) = cut_over(run, &swaps).await {
-            if failure.code == RENAME_IN_DOUBT {
-                return Err(failure);
+        let existing = match cut_over(run, &swaps).await {
+            Ok(existing) => existing,
+            Err(failure) if failure.code == RENAME_IN_DOUBT => return Err(failure),
+            Err(failure) => {
+                let for_good = matches!(failure.fault, Fault::Data | Fault::Unsupported | Fault::Internal);
+                if for_good && is_swapped(run, &swaps).await? {
+                    return Ok(Switched::GoBack(failure));
+                }
+                let attempts = failure.field("attempts").is_some();
+                return if attempts { Ok(Switched::GivenUp(failure)) } else { Err(failure) };
             }
-            let for_good = matches!(failure.fault, Fault::Data | Fault::Unsupported | Fault::Internal);
-            if for_good && is_swapped(run, &swaps).await? {
-                return Ok(Switched::GoBack(failure));
-            }
-            let attempts = failure.field("attempts").is_some();
-            return if attempts { Ok(Switched::GivenUp(failure)) } else { Err(failure) };
-        }
-        if let Some(failure) = left_undone(run, &swaps).await? {
+        };
+        if let Some(failure) = left_undone(&existing, &swaps) {
             return failure;
         }
         run.again(&Action::switched(), async || Ok(Value::Null)).await?;
@@ -131,16 +132,15 @@ pub(super) async fn switch(run: &RunContext) -> Result<Switched, Failure> {
 }
 
 /// A switcher may say that it has swapped names, and not have done it. None: it has.
-async fn left_undone(run: &RunContext, swaps: &[Swap]) -> Result<Option<Result<Switched, Failure>>, Failure> {
-    let existing = existing(run, swaps).await?;
-    let is_done = |swap: &&Swap| existing.contains(&swap.live) && !existing.contains(&swap.shadow);
-    let Some(undone) = swaps.iter().find(|swap| !is_done(swap)) else { return Ok(None) };
+fn left_undone(existing: &HashSet<TableName>, swaps: &[Swap]) -> Option<Result<Switched, Failure>> {
+    let undone = swaps.iter().find(|swap| !swap_is_done(existing, swap))?;
     let failure = Failure::internal(
         "switch.not-swapped",
         format!("the switcher says that it is done, and {} is not in the place of {}", undone.shadow, undone.live),
     )
     .with("table", undone.live.to_string());
-    Ok(Some(if swaps.iter().any(|swap| is_done(&swap)) { Ok(Switched::GoBack(failure)) } else { Err(failure) }))
+    let any = swaps.iter().any(|swap| swap_is_done(existing, swap));
+    Some(if any { Ok(Switched::GoBack(failure)) } else { Err(failure) })
 }
 
 /// Records what the tables held that are live now.
@@ -159,10 +159,16 @@ pub(super) async fn existing(run: &RunContext, swaps: &[Swap]) -> Result<HashSet
 /// Whether the new tables have the live names.
 async fn is_swapped(run: &RunContext, swaps: &[Swap]) -> Result<bool, Failure> {
     let existing = existing(run, swaps).await?;
-    Ok(swaps.iter().all(|swap| existing.contains(&swap.live) && !existing.contains(&swap.shadow)))
+    Ok(swaps.iter().all(|swap| swap_is_done(&existing, swap)))
 }
 
-async fn cut_over(run: &RunContext, swaps: &[Swap]) -> Result<(), Failure> {
+/// Whether the new table of a swap has the live name, where these names exist.
+fn swap_is_done(existing: &HashSet<TableName>, swap: &Swap) -> bool {
+    existing.contains(&swap.live) && !existing.contains(&swap.shadow)
+}
+
+/// Swaps names, and gives those that exist afterwards.
+async fn cut_over(run: &RunContext, swaps: &[Swap]) -> Result<HashSet<TableName>, Failure> {
     let plan = &run.record.plan;
     let stage = run.setup.stage(StageKind::Switcher)?;
     let settings = &stage.declaration.cutover;
@@ -214,14 +220,16 @@ async fn cut_over(run: &RunContext, swaps: &[Swap]) -> Result<(), Failure> {
     outcome.blocked_ms = milliseconds(cutover.take_blocked());
     // Nobody writes to the backups any more, and nobody is kept off: they are read to their ends. A switcher that did
     // not do what it says has left none.
-    if is_swapped(run, swaps).await? {
+    let existing = existing(run, swaps).await?;
+    if swaps.iter().all(|swap| swap_is_done(&existing, swap)) {
         outcome.left_behind.extend(cutover.target_rows(Named::Backup, Depth::Whole).await?);
     }
     for written in &outcome.left_behind {
         tracing::warn!(run = run.id(), "{written}; that is in the backup only");
     }
     run.store.keep(run.id(), "switch", &outcome).await?;
-    run.store.keep(run.id(), "fence-before", &None::<FenceBefore>).await
+    run.store.keep(run.id(), "fence-before", &None::<FenceBefore>).await?;
+    Ok(existing)
 }
 
 fn milliseconds(duration: Duration) -> f64 {
