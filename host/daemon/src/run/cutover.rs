@@ -256,8 +256,9 @@ impl Cutover {
         Ok(match tails {
             0 => format!("{} wholly", counted(wholes as u64, "table")),
             _ => format!(
-                "{} wholly, the last {TAIL_ROWS} rows of {}",
+                "{} wholly, the last {} of {}",
                 counted(wholes as u64, "table"),
+                counted(TAIL_ROWS.into(), "row"),
                 counted(tails as u64, "table")
             ),
         })
@@ -278,9 +279,9 @@ impl Cutover {
         } else if changed.doubtful > 0 {
             let keys = changed.keys.join("; ");
             what.push(format!(
-                "of {} rows, such as {keys}, nobody can tell whether the copy has seen them: they were written while other \
-                 transactions were at work",
-                changed.doubtful
+                "of {}, such as {keys}, nobody can tell whether the copy has seen what was written while other transactions \
+                 were at work",
+                counted(changed.doubtful, "row")
             ));
         }
         if let Some(count) = changed.count {
