@@ -215,7 +215,7 @@ async fn rejects_of_a_copy_that_failed_are_listed_with_their_keys() -> Result<()
     let ran = millrace.run(&["run", &pipeline, "--yes"]).await?.expect(1)?.says("copy.rejects-exceeded")?;
     let said = format!("{}{}", ran.stdout, ran.stderr);
     ensure!(said.contains("next:  millrace rejects"), "resuming it would refuse a source that was corrected: {said}");
-    ensure!(said.matches("failed: copy:").count() == 1 && said.contains("failed: copy:wide"), "{said}");
+    ensure!(said.matches("failed while copying ").count() == 1 && said.contains("failed while copying wide"), "{said}");
     ensure!(!said.contains(&long[..100]), "a value of 400 digits is printed whole: {said}");
     let listed = millrace.run(&["rejects", "last", "--json"]).await?.expect(0)?.json()?;
     let row = &listed["rejects"][0];
