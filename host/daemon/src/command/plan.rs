@@ -16,6 +16,7 @@ use crate::planner::{self, Planned};
 use crate::report::{definition, mappings};
 use crate::setup::Setup;
 use crate::target_rows;
+use crate::wording;
 
 pub(super) async fn plan(home: &Home, arguments: &PlanArgs) -> Result<Exit, Refusal> {
     let cancel = cancel_on_signal();
@@ -30,7 +31,7 @@ pub(super) async fn plan(home: &Home, arguments: &PlanArgs) -> Result<Exit, Refu
     } else {
         put(format_args!("{}", describe(&planned.plan, Detail::Columns)));
         if let Some(folder) = &arguments.out {
-            say!("\nwritten to {}; carry it out with: millrace apply {0}", folder.display());
+            say!("\nwritten to {}; carry it out with: millrace apply {}", folder.display(), wording::typed(folder));
         }
     }
     Ok(Exit::Done)
