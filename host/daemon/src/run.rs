@@ -41,4 +41,4 @@ pub(crate) use rollback::{NewRows, rollback};
 pub(crate) use rows::TableRows;
 pub(crate) use switch::may_be_switched;
 pub(crate) use tuning::{MOST_WORKERS, Tuned, TuningChange, tune};
-pub(crate) use world::target::keep_planned;
+pub(crate) use world::target::planned_target;

@@ -111,8 +111,8 @@ pub(super) async fn apply(home: &Home, arguments: &ApplyArgs) -> Result<Exit, Re
     let consent = consent(arguments.yes, arguments.discard_target_rows);
     let baselines =
         service::accepted(&setup, &databases, &current, &mut approved, consent.target_rows, &cancel).await?;
-    let owned = service::keep(&setup, &home.store, owner, id.as_str(), approved, &baselines).await?;
-    service::keep_target(&databases, &home.store, &owned.record, &current).await?;
+    let planned_on = service::planned_on(&databases, &approved, &current, &baselines, &cancel).await?;
+    let owned = service::keep(&setup, &home.store, owner, id.as_str(), approved, &planned_on).await?;
     if !arguments.json {
         note!("run {}", owned.record.id);
     }
