@@ -27,6 +27,7 @@ mod tuning;
 mod validate;
 mod world;
 
+pub(crate) use claim::{Claimant, Claimed};
 pub(crate) use clean::{Cleaning, Removals, removals, remove};
 pub(crate) use context::{End, Event, RunContext, Watch};
 pub(crate) use copy::{Factory, chunking, cutting, uncommitted_rejects};

@@ -20,6 +20,7 @@ mod kills;
 mod leftovers;
 mod losses;
 mod mariadb;
+mod meanwhile;
 mod mutations;
 mod networks;
 mod newcomers;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use millrace_database::dialect::mysql::{quote_name, quote_table};
-use millrace_database::mysql::{ForeignKeyFound, RENAME_IN_DOUBT, TableRole};
+use millrace_database::mysql::{ForeignKeyFound, LiveMark, RENAME_IN_DOUBT, TableRole};
 use millrace_model::plan::Statement;
 use millrace_model::schema::TableName;
 use millrace_model::switching::{FenceBefore, Step, Swap};
@@ -146,8 +146,13 @@ fn left_undone(existing: &HashSet<TableName>, swaps: &[Swap]) -> Option<Result<S
 /// Records what the tables held that are live now.
 async fn record_marks(run: &RunContext) -> Result<(), Failure> {
     let Some(mark) = run.store.kept::<Mark>(run.id(), "switch-mark").await? else { return Ok(()) };
-    let marks: Vec<_> = run.record.plan.builds().map(|table| (table.target.clone(), mark.of(&table.target))).collect();
-    run.books.record_marks(run.id(), &marks).await
+    let lives: Vec<TableName> = run.record.plan.builds().map(|table| table.target.clone()).collect();
+    let ids = run.target.table_ids(&lives).await?;
+    let marks: Vec<LiveMark> = lives
+        .into_iter()
+        .map(|live| LiveMark { run: run.id().to_owned(), id: ids.get(&live).cloned(), mark: mark.of(&live), live })
+        .collect();
+    run.books.record_marks(&marks).await
 }
 
 /// Which of the names of the swaps exist.

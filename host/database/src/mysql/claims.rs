@@ -21,7 +21,7 @@ pub struct Claim {
     pub table: TableName,
     /// Who has it: unique to the process that asked.
     pub holder: String,
-    /// The run that it works for. Empty: it cleans, repairs or restores.
+    /// The run that it works for. Empty: it cleans or repairs.
     pub run: String,
     /// The run's pipeline.
     pub pipeline: String,
