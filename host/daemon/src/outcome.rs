@@ -100,6 +100,54 @@ pub(crate) struct DiscardedRows {
 /// Under which name the state keeps a run's [`DiscardedRows`].
 pub(crate) const DISCARDED: &str = "discarded-rows";
 
+/// Under which name the state keeps what became of a run's views.
+pub(crate) const VIEWS: &str = "views";
+
+/// What became of a view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ViewState {
+    /// It is made, and not compared yet.
+    Made,
+    /// It gives the source's rows.
+    Equal,
+    /// It is made, and its rows were not compared.
+    NotCompared,
+    /// It gives other rows, and what was there before is there again.
+    TakenBack,
+    /// It could not be made.
+    NotMade,
+}
+
+impl ViewState {
+    /// The words for people.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Made => "made",
+            Self::Equal => "made, and its rows are equal",
+            Self::NotCompared => "made, and its rows were not compared",
+            Self::TakenBack => "taken back",
+            Self::NotMade => "not made",
+        }
+    }
+
+    /// Whether the view is not there as planned.
+    pub(crate) fn is_missing(self) -> bool {
+        matches!(self, Self::TakenBack | Self::NotMade)
+    }
+}
+
+/// One view of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ViewOutcome {
+    /// Its name in the target.
+    pub(crate) view: String,
+    /// What became of it.
+    pub(crate) state: ViewState,
+    /// Why, or how many rows were compared.
+    pub(crate) message: String,
+}
+
 /// How names were swapped.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SwitchOutcome {

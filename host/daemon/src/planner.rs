@@ -8,11 +8,11 @@ mod leftovers;
 mod mapping;
 mod models;
 mod references;
+mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_database::dialect::mysql as dialect;
-use millrace_database::dialect::mysql::Referenced;
 use millrace_model::plan::{MappingDecision, PLAN_FORMAT, Server, Statement};
 use millrace_model::quantity::counted;
 use millrace_model::schema::{DatabaseModel, Table, TableName};
@@ -90,13 +90,8 @@ async fn plan_once(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Res
         assembled.push(made);
     }
     dialect::settle_references(&mut assembled);
-    let referenced = referenced(&assembled, &current);
-    let server = dialect::Server::of(&current.dialect);
     let mut tables = Vec::with_capacity(source.tables.len());
-    for ((table, (mappings, queries)), mut made) in source.tables.iter().zip(decisions).zip(assembled) {
-        let carried: Vec<_> = mappings.iter().map(|decision| decision.mapping.clone()).collect();
-        let to_it = if referenced.contains(&made.table.name) { Referenced::Yes } else { Referenced::No };
-        dialect::settle_partitions(table, &carried, &mut made, server, to_it);
+    for ((table, (mappings, queries)), made) in source.tables.iter().zip(decisions).zip(assembled) {
         not_carried.extend(made.not_carried);
         desired.tables.push(made.table.clone());
         tables.push(TablePlan {
@@ -135,6 +130,8 @@ async fn plan_once(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Res
         not_carried.extend(inherited::options(&target.with_cancel(cancel), &mut tables, &current).await?);
     }
     let after_switch = references::after_switch(databases, &tables, &current, &stamp, cancel).await?;
+    let (views, views_left) = views::plan(setup, databases, &source, &tables, &current, cancel).await?;
+    not_carried.extend(views_left);
     Ok(Planned {
         plan: Plan {
             format: PLAN_FORMAT,
@@ -148,19 +145,13 @@ async fn plan_once(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Res
             tables,
             not_carried,
             after_switch,
+            views,
             fence: crate::run::fence_outlook(setup, databases),
         },
         run,
         source,
         current,
     })
-}
-
-/// The tables to which foreign keys refer, those of the target's other tables among them.
-fn referenced(assembled: &[dialect::Assembled], current: &DatabaseModel) -> BTreeSet<TableName> {
-    let desired = assembled.iter().map(|made| &made.table);
-    let left = current.tables.iter().filter(|table| !assembled.iter().any(|made| made.table.name == table.name));
-    desired.chain(left).flat_map(|table| &table.foreign_keys).map(|key| key.references.clone()).collect()
 }
 
 /// Names the converter that gave the column which a failure is about.

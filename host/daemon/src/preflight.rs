@@ -10,7 +10,6 @@ mod keys;
 mod leftovers;
 mod names;
 mod privileges;
-mod rights;
 mod rows;
 mod settings;
 mod slots;
@@ -156,7 +155,6 @@ async fn look(subject: &Subject<'_>) -> Result<Vec<Finding>, Failure> {
     findings.extend(versions::check(subject));
     findings.extend(transport::check(subject));
     findings.extend(privileges::check(subject).await?);
-    findings.extend(rights::check(subject).await?);
     findings.extend(space::check(subject).await?);
     findings.extend(settings::check(subject).await?);
     findings.extend(transactions::check(subject).await?);

@@ -3,17 +3,15 @@
 pub(crate) mod definition;
 pub(crate) mod html;
 mod markdown;
-pub(crate) mod next;
 
 use millrace_model::comparison::consistency;
 use millrace_model::plan::NotCarried;
-use millrace_model::quantity::counted;
 use millrace_model::{Change, Failure, Plan, Strategy};
-use millrace_pipeline::{Journal, RunState};
 use serde::Serialize;
 
 use crate::outcome::{
-    CopyOutcome, DISCARDED, DiscardedRows, RejectedRow, SwitchOutcome, Timing, VALIDATION, ValidationOutcome,
+    CopyOutcome, DISCARDED, DiscardedRows, RejectedRow, SwitchOutcome, Timing, VALIDATION, VIEWS, ValidationOutcome,
+    ViewOutcome,
 };
 use crate::store::{RunRecord, Store};
 
@@ -44,6 +42,8 @@ pub(crate) struct Report {
     pub(crate) changes: Vec<Change>,
     /// What will not be in the target.
     pub(crate) not_carried: Vec<NotCarried>,
+    /// View by view.
+    pub(crate) views: Vec<ViewReport>,
     /// At most a hundred.
     pub(crate) rejects: Vec<RejectedRow>,
     /// How many rows are in quarantine, more than `rejects` shows where these are many.
@@ -110,6 +110,31 @@ pub(crate) struct TableReport {
     pub(crate) mappings: Vec<MappingReport>,
     /// What the operator should know.
     pub(crate) notes: Vec<String>,
+}
+
+/// One view's part of a run.
+#[derive(Debug, Serialize)]
+pub(crate) struct ViewReport {
+    /// Its name in the target.
+    pub(crate) target: String,
+    /// What was planned.
+    pub(crate) strategy: Strategy,
+    /// Why.
+    pub(crate) reason: String,
+    /// What became of it. None: nothing yet, or nothing was planned.
+    pub(crate) outcome: Option<ViewOutcome>,
+    /// What the operator should know.
+    pub(crate) notes: Vec<String>,
+}
+
+impl ViewReport {
+    /// What became of it, and why or what is to be known of it.
+    pub(crate) fn words(&self) -> (&'static str, String) {
+        let state = self.outcome.as_ref().map_or("", |outcome| outcome.state.words());
+        let said = self.outcome.as_ref().map(|outcome| outcome.message.clone()).filter(|message| !message.is_empty());
+        let all: Vec<String> = said.or(Some(self.reason.clone())).into_iter().chain(self.notes.clone()).collect();
+        (state, all.join("; "))
+    }
 }
 
 /// One mapping decision.
@@ -184,15 +209,16 @@ impl Report {
                 }
             })
             .collect();
+        let outcomes: Vec<ViewOutcome> = store.kept(&run.id, VIEWS).await?.unwrap_or_default();
+        let views = plan.views.iter().map(|view| ViewReport {
+            target: view.target.to_string(),
+            strategy: view.strategy,
+            reason: view.reason.clone(),
+            outcome: outcomes.iter().find(|outcome| outcome.view == view.target.to_string()).cloned(),
+            notes: view.notes.clone(),
+        });
+        let views = views.collect();
         let summary = summary(plan, &copies, &validations, &timings);
-        let recovery = Journal::from_events(store.events(&run.id).await?).ok().map(|journal| journal.recover());
-        let position = next::Position {
-            run,
-            summary: &summary,
-            failure: failure.as_ref(),
-            recovery: recovery.as_ref(),
-            is_owned: store.is_owned(&run.id),
-        };
         Ok(Self {
             run: run.id.clone(),
             pipeline: run.pipeline.clone(),
@@ -201,38 +227,19 @@ impl Report {
             updated_at: run.updated_at.clone(),
             source: format!("{} {}", plan.source.dialect, plan.source.version),
             target: format!("{} {}", plan.target.dialect, plan.target.version),
-            next: next::steps(&position),
+            next: next_steps(run, &summary, failure.as_ref()),
             summary,
             failure,
             changes: plan.changes().cloned().collect(),
             not_carried: plan.not_carried.clone(),
             tables,
+            views,
             rejects_in_quarantine: in_quarantine.unwrap_or(rejects.len() as u64),
             rejects,
             switch: store.kept(&run.id, "switch").await?,
             discarded: store.kept(&run.id, DISCARDED).await?.unwrap_or_default(),
             timings,
         })
-    }
-
-    /// One word where the run is done, and another one where it has only planned it.
-    pub(crate) fn said<'a>(&self, done: &'a str, planned: &'a str) -> &'a str {
-        if self.state == RunState::Done.name() { done } else { planned }
-    }
-
-    /// `4 tables created, 1 rebuilt, 0 kept`; what was planned, where the run is not done.
-    pub(crate) fn tables_in_words(&self) -> String {
-        let Summary { created, rebuilt, kept, left, .. } = &self.summary;
-        let words = format!(
-            "{} {}, {rebuilt} {}, {kept} {}",
-            counted(*created as u64, "table"),
-            self.said("created", "to create"),
-            self.said("rebuilt", "to rebuild"),
-            self.said("kept", "to keep"),
-        );
-        let left = if *left > 0 { format!(", {left} only in the target") } else { String::new() };
-        let so_far = self.said("", "; nothing of this is live");
-        format!("{words}{left}{so_far}")
     }
 
     /// How many rows in quarantine are not among those that the report shows.
@@ -287,6 +294,53 @@ fn summary(plan: &Plan, copies: &[CopyOutcome], validations: &[ValidationOutcome
         rows_equal: validations.iter().map(|v| v.validation.rows_equal).sum(),
         consistency: score(validations.iter()),
     }
+}
+
+fn next_steps(run: &RunRecord, summary: &Summary, failure: Option<&Failure>) -> Vec<String> {
+    let id = &run.id;
+    let mut steps = Vec::new();
+    match run.state.as_str() {
+        "done" => {
+            if summary.rebuilt + summary.created > 0 {
+                steps.push(format!(
+                    "If the application is not content: `millrace rollback {id}` brings the old tables back."
+                ));
+                steps.push(format!(
+                    "When it is: `millrace clean {}` removes the old tables once their grace period is over.",
+                    run.origin.display()
+                ));
+            }
+            if !run.plan.not_carried.is_empty() {
+                steps.push("Go through what was not carried over: each entry says what to do.".to_owned());
+            }
+            if summary.rejects > 0 {
+                steps.push("Look at the rows in quarantine: they are not in the target.".to_owned());
+            }
+        }
+        "waiting-approval" => steps.push(format!("Review the plan, then: `millrace approve {id}`.")),
+        "rolled-back" => {
+            steps.push("The old tables are live; the new ones stay beside them until the cleaner has run.".to_owned());
+        }
+        _ => {
+            if let Some(failure) = failure {
+                steps.push(format!("Why it stopped, and what to do: `millrace explain {}`.", failure.code));
+            }
+            steps.push(match failure.filter(|failure| needs_a_new_run(failure)) {
+                Some(_) => format!(
+                    "See which rows: `millrace rejects {id}`. After a change of the source or the pipeline: \
+                     `millrace rollback {id}` and a new run; a run that is resumed would refuse it."
+                ),
+                None => format!("Continue where it stopped: `millrace resume {id}`."),
+            });
+        }
+    }
+    steps
+}
+
+/// Whether what must be changed, rows of the source or the pipeline's configuration, is something that a resumed run
+/// would refuse or not read.
+pub(crate) fn needs_a_new_run(failure: &Failure) -> bool {
+    matches!(failure.code.as_str(), "copy.rejects-exceeded" | "copy.parents-rejected")
 }
 
 /// `12.3 MiB`.

@@ -19,6 +19,7 @@ mod error;
 mod lease;
 pub mod mysql;
 pub mod postgres;
+pub mod small;
 mod tls;
 mod url;
 

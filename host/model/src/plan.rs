@@ -92,15 +92,23 @@ pub struct Plan {
     /// Statements on other tables that follow the rename: foreign keys of kept tables that refer to rebuilt ones.
     #[serde(default)]
     pub after_switch: Vec<Statement>,
+    /// The views that follow the tables, in the order in which they are made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub views: Vec<ViewPlan>,
     /// How writers will be kept off while names are swapped. None: nothing is switched, or the target was not asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fence: Option<FenceOutlook>,
 }
 
 impl Plan {
-    /// Whether a run would do nothing: neither build nor compare.
+    /// Whether a run would do nothing: neither build, nor compare, nor make a view.
     pub fn is_empty(&self) -> bool {
-        !self.tables.iter().any(|t| t.strategy.builds() || t.is_compared())
+        !self.tables.iter().any(|t| t.strategy.builds() || t.is_compared()) && self.made_views().next().is_none()
+    }
+
+    /// The views that a run makes, in their order.
+    pub fn made_views(&self) -> impl DoubleEndedIterator<Item = &ViewPlan> {
+        self.views.iter().filter(|view| view.strategy.builds())
     }
 
     /// The tables that a run leaves as they are, and whose rows it compares.
@@ -239,6 +247,56 @@ impl TablePlan {
     pub fn is_compared(&self) -> bool {
         self.strategy == Strategy::Keep && self.rows == KeptRows::Compare
     }
+}
+
+/// One view of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewPlan {
+    /// The source's name. None: only in the target.
+    pub source: Option<TableName>,
+    /// Its name there.
+    pub target: TableName,
+    /// What becomes of it: `rebuild` replaces what stands under its name.
+    pub strategy: Strategy,
+    /// Why this, in one sentence.
+    pub reason: String,
+    /// Makes it: one CREATE OR REPLACE VIEW. Empty: only in the target.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub statement: String,
+    /// What it gives.
+    #[serde(default)]
+    pub columns: Vec<ViewColumn>,
+    /// The target's tables and views that it reads.
+    #[serde(default)]
+    pub reads: Vec<TableName>,
+    /// The view that it replaces. None: there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<FormerView>,
+    /// What the operator should know.
+    #[serde(default)]
+    pub notes: Vec<String>,
+}
+
+/// A view that an earlier run made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormerView {
+    /// The run.
+    pub run: String,
+    /// What made it.
+    pub statement: String,
+    /// Its query, as the target printed it.
+    pub shown: String,
+}
+
+/// A column of a view.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewColumn {
+    /// Its name, on both sides.
+    pub name: String,
+    /// The logical type of its values.
+    pub kind: String,
+    /// Whether its values are the source's, and not a converter's.
+    pub is_computable: bool,
 }
 
 /// Rows of the target's table that the source has not, or has otherwise: a rebuild leaves them behind in the backup.

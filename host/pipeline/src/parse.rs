@@ -21,7 +21,7 @@ use crate::variable::{Resolver, Template};
 const PIPELINE_KEYS: &[&str] = &["name", "databases", "tables", "stage"];
 pub(crate) const DATABASES_KEYS: &[&str] = &["source", "target"];
 const DATABASE_KEYS: &[&str] = &["url", "dialect", "patience", "tls", "ca"];
-const TABLES_KEYS: &[&str] = &["include", "exclude", "rename", "rows"];
+const TABLES_KEYS: &[&str] = &["include", "exclude", "rename", "rows", "views"];
 const DIALECTS: &[&str] = &["postgres", "oceanbase", "mysql", "mariadb"];
 
 /// Every key that a pipeline may have, by the table in which it stands. What stands in `tables.rename` and in
@@ -258,7 +258,8 @@ fn tables(field: &Field<'_>, report: &mut Report<'_>) -> Option<TableSelection> 
     let exclude = optional(section.get("exclude"), report, patterns);
     let rename = optional(section.get("rename"), report, renames);
     let rows = optional(section.get("rows"), report, kept_rows);
-    let (include, exclude, rename, rows) = (include?, exclude?, rename?, rows?);
+    let views = optional(section.get("views"), report, Field::boolean);
+    let (include, exclude, rename, rows, views) = (include?, exclude?, rename?, rows?, views?);
     if let (Some([]), Some(field)) = (include.as_deref(), section.get("include")) {
         report.add(field.span, "pipeline.bad-pattern", "`include` is empty, so that no table would be migrated");
         return None;
@@ -268,6 +269,7 @@ fn tables(field: &Field<'_>, report: &mut Report<'_>) -> Option<TableSelection> 
         exclude: exclude.unwrap_or_default(),
         rename: rename.unwrap_or_default(),
         rows: rows.unwrap_or_default(),
+        views: views.unwrap_or(true),
     })
 }
 

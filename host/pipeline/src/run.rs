@@ -211,6 +211,11 @@ impl Action {
         Self("repoint".into())
     }
 
+    /// Makes a view on the new tables.
+    pub fn view(view: &TableName) -> Self {
+        Self::on_table("view", view)
+    }
+
     /// Removes a table that a run left. There is no undo.
     pub fn clean(table: &TableName) -> Self {
         Self::on_table("clean", table)
@@ -234,7 +239,7 @@ impl Action {
     /// Whether applications see it: then the order of undoing is the reverse of the order of doing, and a run
     /// with such an action in effect can be finished or rolled back, but not given up.
     pub fn is_visible(&self) -> bool {
-        matches!(self.verb(), "switch" | "repoint")
+        matches!(self.verb(), "switch" | "repoint" | "view")
     }
 
     /// Whether it may be done again after it succeeded, because the second time does no harm. The steps of a switch

@@ -230,13 +230,15 @@ pub struct TableSelection {
     pub rename: Vec<Rename>,
     /// What becomes of the rows of tables whose schema did not change.
     pub rows: KeptRows,
+    /// Whether views of these tables are carried over.
+    pub views: bool,
 }
 
 impl Default for TableSelection {
     /// All tables under their own names.
     fn default() -> Self {
         let all = TablePattern { schema: NamePattern::any(), table: NamePattern::any() };
-        Self { include: vec![all], exclude: Vec::new(), rename: Vec::new(), rows: KeptRows::Trust }
+        Self { include: vec![all], exclude: Vec::new(), rename: Vec::new(), rows: KeptRows::Trust, views: true }
     }
 }
 
@@ -244,6 +246,11 @@ impl TableSelection {
     /// Whether a table of the source is migrated.
     pub fn selects(&self, table: &TableName) -> bool {
         self.include.iter().any(|p| p.matches(table)) && !self.exclude.iter().any(|p| p.matches(table))
+    }
+
+    /// Whether a view of the source is carried over, where what it reads is: views need not be included.
+    pub fn selects_view(&self, view: &TableName) -> bool {
+        self.views && !self.exclude.iter().any(|p| p.matches(view))
     }
 
     /// A table's name in the target: another one where the pipeline says so, else its own without its schema.
@@ -275,6 +282,7 @@ mod tests {
             exclude: patterns(exclude),
             rename: rename.iter().map(|(a, b)| Rename::parse(a, b).expect(a)).collect(),
             rows: KeptRows::Trust,
+            views: true,
         }
     }
 

@@ -25,6 +25,8 @@ pub enum Failpoint {
     ChunkGap,
     /// A chunk ends behind the first row of the next one.
     ChunkOverlap,
+    /// A view of the target gives one row, however many it should.
+    ViewAlters,
 }
 
 /// The row to damage among so many that have come to the place. None: none of them.
@@ -67,6 +69,7 @@ mod armed {
             "encoder-alters" => Failpoint::EncoderAlters,
             "chunk-gap" => Failpoint::ChunkGap,
             "chunk-overlap" => Failpoint::ChunkOverlap,
+            "view-alters" => Failpoint::ViewAlters,
             _ => return None,
         };
         Some((place, at.parse().ok()?))
@@ -75,6 +78,14 @@ mod armed {
 
 #[cfg(debug_assertions)]
 pub use armed::strikes;
+
+/// What makes a view in the target, of the statement that should.
+pub fn of_view(statement: &str) -> String {
+    match (strikes(Failpoint::ViewAlters, 1), statement.split_once(" AS ")) {
+        (Some(_), Some((head, query))) => format!("{head} AS select * from ({query}) `altered` limit 1"),
+        _ => statement.to_owned(),
+    }
+}
 
 /// What the reader makes of a batch.
 pub fn of_reader(batch: Batch) -> Batch {

@@ -13,7 +13,6 @@ mod constraint;
 mod declared;
 mod expression;
 mod index;
-mod partition;
 mod spelling;
 mod table;
 

@@ -21,14 +21,20 @@ macro_rules! users_own {
     };
 }
 
-/// Each gives kind, schema, name, definition.
+/// Each gives kind, schema, name, definition. Views are printed while no schema is looked at by itself, so that every
+/// name in them stands with its own.
 const QUERIES: &[(&str, &str)] = &[
     (
         "views",
         concat!(
-            "select case c.relkind when 'v' then 'view' else 'materialized-view' end, n.nspname::text, c.relname::text,
-                pg_get_viewdef(c.oid)
-           from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+            "with names as materialized (select set_config('search_path', '', true) as path)
+         select case c.relkind when 'v' then 'view' else 'materialized-view' end, n.nspname::text, c.relname::text,
+                format('CREATE%s VIEW %I.%I%s AS %s', case c.relkind when 'm' then ' MATERIALIZED' else '' end,
+                       n.nspname, c.relname,
+                       case when c.relkind = 'v' and c.reloptions is not null
+                            then ' WITH (' || array_to_string(c.reloptions, ', ') || ')' else '' end,
+                       case when names.path is not null then pg_get_viewdef(c.oid) end)
+           from names, pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
           where c.relkind in ('v', 'm') and",
             users_own!("pg_class", "c.oid"),
         ),

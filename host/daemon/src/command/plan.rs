@@ -13,11 +13,9 @@ use crate::cli::PlanArgs;
 use crate::databases::Databases;
 use crate::output::put;
 use crate::planner::{self, Planned};
-use crate::private;
 use crate::report::{definition, mappings};
 use crate::setup::Setup;
 use crate::target_rows;
-use crate::wording;
 
 pub(super) async fn plan(home: &Home, arguments: &PlanArgs) -> Result<Exit, Refusal> {
     let cancel = cancel_on_signal();
@@ -32,7 +30,7 @@ pub(super) async fn plan(home: &Home, arguments: &PlanArgs) -> Result<Exit, Refu
     } else {
         put(format_args!("{}", describe(&planned.plan, Detail::Columns)));
         if let Some(folder) = &arguments.out {
-            say!("\nwritten to {}; carry it out with: millrace apply {}", folder.display(), wording::typed(folder));
+            say!("\nwritten to {}; carry it out with: millrace apply {0}", folder.display());
         }
     }
     Ok(Exit::Done)
@@ -110,6 +108,7 @@ fn write_plan(out: &mut String, plan: &Plan, detail: Detail) -> std::fmt::Result
             }
         }
     }
+    views(out, plan)?;
     if !plan.not_carried.is_empty() {
         writeln!(out, "\nnot carried over:")?;
         for entry in &plan.not_carried {
@@ -129,6 +128,20 @@ fn write_plan(out: &mut String, plan: &Plan, detail: Detail) -> std::fmt::Result
     }
     if plan.is_empty() {
         writeln!(out, "\nnothing to do: source and target have the same schema")?;
+    }
+    Ok(())
+}
+
+/// The views that follow the tables.
+fn views(out: &mut String, plan: &Plan) -> std::fmt::Result {
+    if !plan.views.is_empty() {
+        writeln!(out)?;
+    }
+    for view in &plan.views {
+        writeln!(out, "{:8} view {}: {}", view.strategy.word(), view.target, view.reason)?;
+        for note in view.notes.iter().filter(|_| view.strategy.builds()) {
+            writeln!(out, "      note: {note}")?;
+        }
     }
     Ok(())
 }
@@ -165,6 +178,20 @@ fn sql_files(plan: &Plan) -> Vec<(String, String)> {
         }
         files.push(("after-switch.sql".to_owned(), text));
     }
+    if plan.made_views().next().is_some() {
+        let mut text = "-- on the new tables\n".to_owned();
+        for view in plan.made_views() {
+            let _ = writeln!(
+                text,
+                "\n-- {} view {}: {}\n{};",
+                view.strategy.word(),
+                view.target,
+                view.reason,
+                view.statement
+            );
+        }
+        files.push(("views.sql".to_owned(), text));
+    }
     files
 }
 
@@ -172,8 +199,7 @@ fn write_out(folder: &Path, setup: &Setup, planned: &Planned) -> Result<(), Fail
     let not_writable = |e: std::io::Error| {
         Failure::config("plan.not-writable", format!("the plan cannot be written to {}: {e}", folder.display()))
     };
-    // Its owner's alone: the plan names rows by their keys.
-    private::create_folder(&folder.join("sql")).map_err(not_writable)?;
+    fs::create_dir_all(folder.join("sql")).map_err(not_writable)?;
     let used = fs::read_dir(folder).map_err(not_writable)?.count() > 1;
     let used = used || fs::read_dir(folder.join("sql")).map_err(not_writable)?.next().is_some();
     if used {
@@ -182,7 +208,7 @@ fn write_out(folder: &Path, setup: &Setup, planned: &Planned) -> Result<(), Fail
             format!("{} is not empty: a plan is never written over another", folder.display()),
         ));
     }
-    let write = |name: &str, text: &str| private::write(&folder.join(name), text).map_err(not_writable);
+    let write = |name: &str, text: &str| fs::write(folder.join(name), text).map_err(not_writable);
     write("plan.json", &planned.plan.to_json())?;
     write("plan.md", &format!("```text\n{}```\n", describe(&planned.plan, Detail::Columns)))?;
     write("source-model.json", &document::write(&planned.source))?;

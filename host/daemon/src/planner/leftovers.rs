@@ -3,15 +3,11 @@
 use millrace_model::plan::NotCarried;
 use millrace_model::schema::DatabaseModel;
 
-/// The advice for a kind of object. None: it has no meaning of its own in the target (types become columns').
+/// The advice for a kind of object. None: it has no meaning of its own in the target (types become columns'), or is
+/// planned for itself (views).
 fn advice(kind: &str) -> Option<(&'static str, &'static str)> {
     Some(match kind {
-        "enum" | "domain" | "extension" => return None,
-        "view" => ("a view's SQL is of its dialect", "write the view anew in the target, against the new tables"),
-        "materialized-view" => (
-            "OceanBase's materialised views differ",
-            "make a table and fill it by a job, or write a materialised view anew",
-        ),
+        "enum" | "domain" | "extension" | "view" | "materialized-view" => return None,
         "sequence" => (
             "a sequence that no column owns has no counterpart here",
             "let the application number, or keep a table with a counter",

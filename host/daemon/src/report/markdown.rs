@@ -6,7 +6,6 @@ use millrace_model::comparison::{Verdict, percent};
 use millrace_model::quantity::{counted, grouped};
 
 use super::{Report, TableReport, byte_size};
-use crate::wording;
 
 /// The whole report.
 pub(super) fn render(report: &Report) -> String {
@@ -22,7 +21,7 @@ fn cell(text: &str) -> String {
 
 fn write(out: &mut String, report: &Report) -> std::fmt::Result {
     let summary = &report.summary;
-    writeln!(out, "# Run {} of {}: {}\n", report.run, report.pipeline, wording::state(&report.state))?;
+    writeln!(out, "# Run {} of {}: {}\n", report.run, report.pipeline, report.state)?;
     writeln!(
         out,
         "From {} to {}, begun {}, last changed {}.\n",
@@ -30,8 +29,11 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
     )?;
     writeln!(
         out,
-        "{}. {} ({}) in {:.1} s, copied at {:.0} rows/s; {} rejected.\n",
-        report.tables_in_words(),
+        "{} created, {} rebuilt, {} kept, {} left. {} ({}) in {:.1} s, copied at {:.0} rows/s; {} rejected.\n",
+        counted(summary.created as u64, "table"),
+        summary.rebuilt,
+        summary.kept,
+        summary.left,
         counted(summary.rows, "row"),
         byte_size(summary.bytes),
         summary.seconds,
@@ -63,15 +65,23 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
         for change in &report.changes {
             writeln!(
                 out,
-                "| {} | {} {} {} | {} | {} | {} |",
+                "| {} | {} {:?} {} | {} | {} | {} |",
                 cell(&change.table.to_string()),
                 change.subject,
-                format!("{:?}", change.kind).to_lowercase(),
+                change.kind,
                 cell(&change.name),
                 cell(change.before.as_deref().unwrap_or("")),
                 cell(change.after.as_deref().unwrap_or("")),
                 if change.destructive { "yes" } else { "" },
             )?;
+        }
+        writeln!(out)?;
+    }
+    if !report.views.is_empty() {
+        writeln!(out, "## Views\n\n| view | strategy | what became of it | why |\n|---|---|---|---|")?;
+        for view in &report.views {
+            let (state, message) = view.words();
+            writeln!(out, "| {} | {} | {state} | {} |", cell(&view.target), view.strategy.word(), cell(&message))?;
         }
         writeln!(out)?;
     }
@@ -138,7 +148,7 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
     }
     writeln!(out, "## Timings\n\n| stage | seconds |\n|---|---:|")?;
     for timing in &report.timings {
-        writeln!(out, "| {} | {:.2} |", wording::phase(&timing.stage), timing.seconds)?;
+        writeln!(out, "| {} | {:.2} |", timing.stage, timing.seconds)?;
     }
     writeln!(out)?;
     for table in report.tables.iter().filter(|t| !t.mappings.is_empty()) {
@@ -150,7 +160,7 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
 fn tables(out: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(
         out,
-        "## Tables\n\n| table | strategy | rows | size | rows/s | checksum of the rows | validated |\n|---|---|---:|---:|---:|---|---|"
+        "## Tables\n\n| table | strategy | rows | size | rows/s | digest | validated |\n|---|---|---:|---:|---:|---|---|"
     )?;
     for table in &report.tables {
         let copy = table.copy.as_ref();

@@ -198,11 +198,15 @@ impl Cutover {
         });
         let lives: Vec<TableName> = sides.iter().map(|side| side.live.clone()).collect();
         let (before, after) = target::expected(run).await?;
+        // What this run makes, or has made, is not what the old tables had.
+        let own = |view: &str| run.record.plan.made_views().any(|made| made.target.name == view);
+        let mut views = run.target.views_on(&lives).await?;
+        views.retain(|(_, view)| !own(view));
         let inner = Inner {
             before,
             after,
             admin: Mutex::new(admin),
-            views: run.target.views_on(&lives).await?,
+            views,
             sides,
             source: run.source.clone(),
             target: run.target.clone(),
@@ -256,9 +260,8 @@ impl Cutover {
         Ok(match tails {
             0 => format!("{} wholly", counted(wholes as u64, "table")),
             _ => format!(
-                "{} wholly, the last {} of {}",
+                "{} wholly, the last {TAIL_ROWS} rows of {}",
                 counted(wholes as u64, "table"),
-                counted(TAIL_ROWS.into(), "row"),
                 counted(tails as u64, "table")
             ),
         })
@@ -279,9 +282,9 @@ impl Cutover {
         } else if changed.doubtful > 0 {
             let keys = changed.keys.join("; ");
             what.push(format!(
-                "of {}, such as {keys}, nobody can tell whether the copy has seen what was written while other transactions \
-                 were at work",
-                counted(changed.doubtful, "row")
+                "of {} rows, such as {keys}, nobody can tell whether the copy has seen them: they were written while other \
+                 transactions were at work",
+                changed.doubtful
             ));
         }
         if let Some(count) = changed.count {
@@ -372,13 +375,6 @@ impl Cutover {
 
     async fn set_number(&self, side: &Side) -> Result<(), Failure> {
         let Some(column) = side.desired.columns.iter().find(|c| c.identity) else { return Ok(()) };
-        let target = &self.inner.target;
-        if !target.table_exists(&side.shadow).await? {
-            // The names are swapped: the old table is to come back, and has not given what the new one has.
-            let Some(backup) = &side.backup else { return Ok(()) };
-            let given = target.next_number(&side.live).await?.unwrap_or(0);
-            return self.number_on(side, backup, given).await;
-        }
         let largest = self.inner.target.max_value(&side.shadow, &column.name).await?.unwrap_or(0);
         let mut given = 0;
         for source in side.source.columns.iter().filter(|c| c.properties.contains_key("sequence-last-value")) {
@@ -388,15 +384,10 @@ impl Cutover {
         let next = u64::try_from(largest.max(given).max(0) + 1).unwrap_or(u64::MAX);
         // What the table that is replaced has given is not given twice, though the rows that had it are gone.
         let next = next.max(self.inner.target.next_number(&side.live).await?.unwrap_or(0));
-        self.number_on(side, &side.shadow, next).await
-    }
-
-    /// Lets a table number on from here, where it does not from further on. One that does not number is left alone.
-    async fn number_on(&self, side: &Side, table: &TableName, next: u64) -> Result<(), Failure> {
-        if self.inner.target.next_number(table).await?.is_none_or(|now| now >= next) {
+        if self.inner.target.next_number(&side.shadow).await?.is_some_and(|now| now >= next) {
             return Ok(());
         }
-        match dialect::auto_increment(&side.desired, table, next) {
+        match dialect::auto_increment(&side.desired, &side.shadow, next) {
             Some(statement) => self.inner.target.execute(&statement.sql).await.map(|_| ()),
             None => Ok(()),
         }

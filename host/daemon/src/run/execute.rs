@@ -17,7 +17,7 @@ use super::context::{End, RunContext};
 use super::rollback::{self, NewRows};
 use super::switch::{self, Switched};
 use super::world::{self, shadows, target};
-use super::{clean, copy, health, hooks, parents, retract, validate};
+use super::{clean, copy, health, hooks, parents, retract, validate, view_rows, views};
 use crate::planner::KEY_OF_LIVE;
 use crate::preflight;
 
@@ -42,9 +42,8 @@ pub(crate) async fn execute(run: &RunContext, approval: Approval) -> Result<End,
 async fn forward(run: &RunContext, approval: Approval) -> Result<End, Failure> {
     let next = run.recorder.recovery().next;
     let is_over = next == NextStep::Nothing && run.recorder.state() != RunState::RolledBack;
-    // Time has passed, and the live tables may be others by now. So it is with a run that has not begun: its process may
-    // have ended before.
-    if !is_over && next != NextStep::ContinueRollback {
+    // Time has passed, and the live tables may be others by now. A run that begins was planned just now.
+    if !is_over && !matches!(next, NextStep::Start | NextStep::ContinueRollback) {
         target::require_planned(run).await?;
     }
     match next {
@@ -100,8 +99,15 @@ async fn phases(run: &RunContext, approval: Approval) -> Result<End, Stopped> {
     } else {
         run.phase(Copier, "complete", shadows::note_complete).await.map_err(stopped(Copier))?;
     }
-    // A run that only compares has no names to swap.
+    // A run that only compares, or only makes views, has no names to swap.
     let builds = run.record.plan.builds().next().is_some();
+    let makes = builds || run.record.plan.made_views().next().is_some();
+    if makes && !builds && run.setup.optional_stage(Switcher).is_some() {
+        if !approved(run, approval).await? {
+            return Ok(End::WaitingApproval);
+        }
+        run.phase(Switcher, "views", views::make).await.map_err(stopped(Switcher))?;
+    }
     if builds && run.setup.optional_stage(Switcher).is_some() {
         if !approved(run, approval).await? {
             return Ok(End::WaitingApproval);
@@ -130,6 +136,10 @@ async fn phases(run: &RunContext, approval: Approval) -> Result<End, Stopped> {
         if let Some(problem) = health::problem(run).await? {
             return Err(stopped(Switcher)(Failure::data("switch.unhealthy", problem)));
         }
+    }
+    if makes && run.setup.optional_stage(Switcher).is_some() {
+        // What fails here leaves the switch as it is.
+        run.phase(Validator, "views", view_rows::compare).await?;
     }
     if run.setup.optional_stage(Cleaner).is_some()
         && let Err(failure) = run.phase(Cleaner, "clean", clean::expired).await

@@ -10,7 +10,7 @@ use super::context::{End, RunContext};
 use super::cutover::Mark;
 use super::switch::{self, WayBack};
 use super::world::target;
-use super::{hooks, retract};
+use super::{hooks, retract, views};
 use crate::attempts::attempted;
 use crate::outcome::{DISCARDED, DiscardedRows};
 use crate::target_rows::KEYS_NAMED;
@@ -46,6 +46,7 @@ async fn may_go_back(run: &RunContext, new_rows: NewRows) -> Result<(), Failure>
     run.claim().await?;
     run.target.end_renames(run.id()).await?;
     target::require_own(run, new_rows, "nothing was rolled back").await?;
+    views::require_own(run, "nothing was rolled back").await?;
     if new_rows == NewRows::Keep { refuse_new_rows(run).await } else { Ok(()) }
 }
 
@@ -81,6 +82,10 @@ async fn undo_all(run: &RunContext, new_rows: NewRows) -> Result<End, Failure> {
             let way = WayBack::open(run).await?;
             let result = undo_each(run, &way, &visible(run), new_rows).await;
             way.close(run, result).await
+        };
+        let undo = || async {
+            undo().await?;
+            views::restore(run).await
         };
         let undoing = attempted("undoing", retries, &run.cancel, undo);
         if visible(run).is_empty() {

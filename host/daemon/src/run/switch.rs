@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use millrace_database::dialect::mysql::{quote_name, quote_table};
-use millrace_database::mysql::{ForeignKeyFound, LiveMark, RENAME_IN_DOUBT, TableRole};
+use millrace_database::mysql::{ForeignKeyFound, RENAME_IN_DOUBT, TableRole};
 use millrace_model::plan::Statement;
 use millrace_model::schema::TableName;
 use millrace_model::switching::{FenceBefore, Step, Swap};
@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use super::context::RunContext;
 use super::cutover::{Cutover, Depth, Mark, Named};
 use super::execute::{add, is_there_already, several};
+use super::views;
 use super::world::target;
 use crate::clock;
 use crate::outcome::{DISCARDED, DiscardedRows, SwitchOutcome};
@@ -54,7 +55,7 @@ fn backups(plan: &Plan) -> impl Iterator<Item = (&TableName, &TableName)> {
 /// Whether everything of the switch was done before: then nobody need be stopped for it again.
 pub(super) fn is_done(run: &RunContext) -> bool {
     let repointed = run.record.plan.after_switch.is_empty() || run.recorder.succeeded(&Action::repoint()).is_some();
-    steps_are_done(run) && repointed && run.recorder.succeeded(&Action::mark()).is_some()
+    steps_are_done(run) && repointed && views::are_made(run) && run.recorder.succeeded(&Action::mark()).is_some()
 }
 
 /// Whether names are swapped and nobody is kept off any more.
@@ -97,19 +98,18 @@ pub(super) async fn switch(run: &RunContext) -> Result<Switched, Failure> {
         return Ok(Switched::Done);
     }
     if !steps_are_done(run) {
-        let existing = match cut_over(run, &swaps).await {
-            Ok(existing) => existing,
-            Err(failure) if failure.code == RENAME_IN_DOUBT => return Err(failure),
-            Err(failure) => {
-                let for_good = matches!(failure.fault, Fault::Data | Fault::Unsupported | Fault::Internal);
-                if for_good && is_swapped(run, &swaps).await? {
-                    return Ok(Switched::GoBack(failure));
-                }
-                let attempts = failure.field("attempts").is_some();
-                return if attempts { Ok(Switched::GivenUp(failure)) } else { Err(failure) };
+        if let Err(failure) = cut_over(run, &swaps).await {
+            if failure.code == RENAME_IN_DOUBT {
+                return Err(failure);
             }
-        };
-        if let Some(failure) = left_undone(&existing, &swaps) {
+            let for_good = matches!(failure.fault, Fault::Data | Fault::Unsupported | Fault::Internal);
+            if for_good && is_swapped(run, &swaps).await? {
+                return Ok(Switched::GoBack(failure));
+            }
+            let attempts = failure.field("attempts").is_some();
+            return if attempts { Ok(Switched::GivenUp(failure)) } else { Err(failure) };
+        }
+        if let Some(failure) = left_undone(run, &swaps).await? {
             return failure;
         }
         run.again(&Action::switched(), async || Ok(Value::Null)).await?;
@@ -121,6 +121,7 @@ pub(super) async fn switch(run: &RunContext) -> Result<Switched, Failure> {
     discarded.retain(|rows| !swaps.iter().any(|swap| swap.shadow.to_string() == rows.kept_in));
     run.store.keep(run.id(), DISCARDED, &discarded).await?;
     repoint(run).await?;
+    views::make(run).await?;
     run.again(&Action::mark(), async || {
         let mark = |(live, backup)| run.target.mark_backup(backup, live, run.id()).boxed();
         several(backups(plan).map(mark).collect()).await?;
@@ -132,27 +133,23 @@ pub(super) async fn switch(run: &RunContext) -> Result<Switched, Failure> {
 }
 
 /// A switcher may say that it has swapped names, and not have done it. None: it has.
-fn left_undone(existing: &HashSet<TableName>, swaps: &[Swap]) -> Option<Result<Switched, Failure>> {
-    let undone = swaps.iter().find(|swap| !swap_is_done(existing, swap))?;
+async fn left_undone(run: &RunContext, swaps: &[Swap]) -> Result<Option<Result<Switched, Failure>>, Failure> {
+    let existing = existing(run, swaps).await?;
+    let is_done = |swap: &&Swap| existing.contains(&swap.live) && !existing.contains(&swap.shadow);
+    let Some(undone) = swaps.iter().find(|swap| !is_done(swap)) else { return Ok(None) };
     let failure = Failure::internal(
         "switch.not-swapped",
         format!("the switcher says that it is done, and {} is not in the place of {}", undone.shadow, undone.live),
     )
     .with("table", undone.live.to_string());
-    let any = swaps.iter().any(|swap| swap_is_done(existing, swap));
-    Some(if any { Ok(Switched::GoBack(failure)) } else { Err(failure) })
+    Ok(Some(if swaps.iter().any(|swap| is_done(&swap)) { Ok(Switched::GoBack(failure)) } else { Err(failure) }))
 }
 
 /// Records what the tables held that are live now.
 async fn record_marks(run: &RunContext) -> Result<(), Failure> {
     let Some(mark) = run.store.kept::<Mark>(run.id(), "switch-mark").await? else { return Ok(()) };
-    let lives: Vec<TableName> = run.record.plan.builds().map(|table| table.target.clone()).collect();
-    let ids = run.target.table_ids(&lives).await?;
-    let marks: Vec<LiveMark> = lives
-        .into_iter()
-        .map(|live| LiveMark { run: run.id().to_owned(), id: ids.get(&live).cloned(), mark: mark.of(&live), live })
-        .collect();
-    run.books.record_marks(&marks).await
+    let marks: Vec<_> = run.record.plan.builds().map(|table| (table.target.clone(), mark.of(&table.target))).collect();
+    run.books.record_marks(run.id(), &marks).await
 }
 
 /// Which of the names of the swaps exist.
@@ -164,16 +161,10 @@ pub(super) async fn existing(run: &RunContext, swaps: &[Swap]) -> Result<HashSet
 /// Whether the new tables have the live names.
 async fn is_swapped(run: &RunContext, swaps: &[Swap]) -> Result<bool, Failure> {
     let existing = existing(run, swaps).await?;
-    Ok(swaps.iter().all(|swap| swap_is_done(&existing, swap)))
+    Ok(swaps.iter().all(|swap| existing.contains(&swap.live) && !existing.contains(&swap.shadow)))
 }
 
-/// Whether the new table of a swap has the live name, where these names exist.
-fn swap_is_done(existing: &HashSet<TableName>, swap: &Swap) -> bool {
-    existing.contains(&swap.live) && !existing.contains(&swap.shadow)
-}
-
-/// Swaps names, and gives those that exist afterwards.
-async fn cut_over(run: &RunContext, swaps: &[Swap]) -> Result<HashSet<TableName>, Failure> {
+async fn cut_over(run: &RunContext, swaps: &[Swap]) -> Result<(), Failure> {
     let plan = &run.record.plan;
     let stage = run.setup.stage(StageKind::Switcher)?;
     let settings = &stage.declaration.cutover;
@@ -225,16 +216,14 @@ async fn cut_over(run: &RunContext, swaps: &[Swap]) -> Result<HashSet<TableName>
     outcome.blocked_ms = milliseconds(cutover.take_blocked());
     // Nobody writes to the backups any more, and nobody is kept off: they are read to their ends. A switcher that did
     // not do what it says has left none.
-    let existing = existing(run, swaps).await?;
-    if swaps.iter().all(|swap| swap_is_done(&existing, swap)) {
+    if is_swapped(run, swaps).await? {
         outcome.left_behind.extend(cutover.target_rows(Named::Backup, Depth::Whole).await?);
     }
     for written in &outcome.left_behind {
         tracing::warn!(run = run.id(), "{written}; that is in the backup only");
     }
     run.store.keep(run.id(), "switch", &outcome).await?;
-    run.store.keep(run.id(), "fence-before", &None::<FenceBefore>).await?;
-    Ok(existing)
+    run.store.keep(run.id(), "fence-before", &None::<FenceBefore>).await
 }
 
 fn milliseconds(duration: Duration) -> f64 {
@@ -489,6 +478,7 @@ impl WayBack {
             let result = match action.verb() {
                 "switch" => self.undo_step(run, action, state).await,
                 "repoint" => undo_repoint(run).await,
+                "view" => views::undo(run, &TableName::bare(action.subject().unwrap_or_default())).await,
                 _ => Ok(()),
             };
             let Err(failure) = result else {

@@ -1,11 +1,11 @@
 //! What runs left on this target, kept on the target itself.
 //!
-//! Seven tables. `millrace_tables` lists every shadow and backup before it exists, so that nothing is ever dropped that
+//! Eight tables. `millrace_tables` lists every shadow and backup before it exists, so that nothing is ever dropped that
 //! a run did not make. `millrace_chunks` has one row for each committed chunk, claimed first and completed last in the
 //! chunk's own transaction: whether a chunk is done has one answer, whatever broke. `millrace_rejects` holds the rows
 //! that were left out, `millrace_runs` which run wrote here and where it stands, `millrace_live` which run made which
 //! table live, `millrace_claims` which process works on which table now, `millrace_marks` what live tables held when a
-//! run made them live.
+//! run made them live, `millrace_views` which views runs made.
 //!
 //! Reading never creates them: where they are missing, they are empty.
 
@@ -20,7 +20,7 @@ use crate::dialect::mysql::quote_text;
 use crate::error::mysql_number;
 
 /// The tables of the books, which are no part of anybody's model.
-pub const BOOKKEEPING_TABLES: [&str; 7] = [
+pub const BOOKKEEPING_TABLES: [&str; 8] = [
     "millrace_runs",
     "millrace_tables",
     "millrace_chunks",
@@ -28,10 +28,11 @@ pub const BOOKKEEPING_TABLES: [&str; 7] = [
     "millrace_live",
     "millrace_claims",
     "millrace_marks",
+    "millrace_views",
 ];
 
 /// In the order of [`BOOKKEEPING_TABLES`].
-const CREATE: [&str; 7] = [
+const CREATE: [&str; 8] = [
     "CREATE TABLE IF NOT EXISTS millrace_runs (
         run VARCHAR(64) NOT NULL, pipeline VARCHAR(255) NOT NULL, state VARCHAR(32) NOT NULL,
         changed_at DATETIME(6) NOT NULL, PRIMARY KEY (run)
@@ -65,15 +66,20 @@ const CREATE: [&str; 7] = [
     "CREATE TABLE IF NOT EXISTS millrace_marks (
         table_name VARCHAR(128) NOT NULL, run VARCHAR(64) NOT NULL, scn BIGINT UNSIGNED,
         row_count BIGINT UNSIGNED NOT NULL, checksum VARCHAR(64), marked_at DATETIME(6) NOT NULL,
-        table_id VARCHAR(128), PRIMARY KEY (table_name, run)
+        PRIMARY KEY (table_name, run)
+    ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin",
+    "CREATE TABLE IF NOT EXISTS millrace_views (
+        view_name VARCHAR(128) NOT NULL, run VARCHAR(64) NOT NULL, pipeline VARCHAR(255) NOT NULL,
+        statement LONGTEXT NOT NULL, shown LONGTEXT NOT NULL, refused LONGTEXT NOT NULL,
+        made_at DATETIME(6) NOT NULL, PRIMARY KEY (view_name)
     ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin",
 ];
 
 /// How many tables one statement lists, or takes off the list.
 pub(super) const TABLES_A_STATEMENT: usize = 500;
 
-/// Between why a row is in quarantine and why it could not be tried again, or was refused again.
-const NOTES: [&str; 2] = ["; not tried again: ", "; refused again: "];
+/// Between why a row is in quarantine and why it could not be tried again.
+const NOTE: &str = "; not tried again: ";
 
 /// MySQL's "no such table".
 const NO_SUCH_TABLE: u16 = 1146;
@@ -201,10 +207,6 @@ pub struct Bookkeeping {
 impl Bookkeeping {
     pub(super) fn new(target: MySql) -> Self {
         Self { target, values: RejectValues::Keep }
-    }
-
-    pub(super) fn target(&self) -> &MySql {
-        &self.target
     }
 
     /// The same books, which keep this of rejected values.
@@ -455,30 +457,33 @@ impl Bookkeeping {
             .collect()
     }
 
-    /// Adds to what is known of a row in quarantine that it was refused again, and why; what it was kept for stays.
+    /// Writes what keeps a row in quarantine after it was tried again.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn note_refused(&self, stored: &StoredReject, reject: Reject) -> Result<(), Failure> {
-        let Reject { column, code, reason, .. } = self.kept(reject);
-        let at = column.map(|column| format!(" in column {column}")).unwrap_or_default();
-        self.note(stored, NOTES[1], &format!("{code}{at}: {reason}")).await
+    pub async fn revise_reject(&self, stored: &StoredReject, reject: Reject) -> Result<(), Failure> {
+        let reject = self.kept(reject);
+        let optional = |text: &Option<String>| text.as_deref().map_or("NULL".to_owned(), quote_text);
+        let sql = format!(
+            "UPDATE millrace_rejects SET column_name = {}, value = {}, code = {}, reason = {} WHERE {}",
+            optional(&reject.column),
+            optional(&reject.value),
+            quote_text(&reject.code),
+            quote_text(&reject.reason),
+            stored.condition()
+        );
+        self.write(&format!("revise a reject of {}", stored.table), &sql).await
     }
 
-    /// The same, where it could not even be tried.
+    /// Adds to what is known of a row in quarantine that it could not be tried again, and why; what it was kept for stays.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn note_untried(&self, stored: &StoredReject, why: &str) -> Result<(), Failure> {
-        self.note(stored, NOTES[0], why).await
-    }
-
-    async fn note(&self, stored: &StoredReject, separator: &str, note: &str) -> Result<(), Failure> {
-        let reason = &stored.reject.reason;
-        let end = NOTES.iter().filter_map(|separator| reason.find(separator)).min().unwrap_or(reason.len());
+    pub async fn note_reject(&self, stored: &StoredReject, note: &str) -> Result<(), Failure> {
+        let first = stored.reject.reason.split(NOTE).next().unwrap_or_default();
         let sql = format!(
             "UPDATE millrace_rejects SET reason = {} WHERE {}",
-            quote_text(&format!("{}{separator}{note}", &reason[..end])),
+            quote_text(&format!("{first}{NOTE}{note}")),
             stored.condition()
         );
         self.write(&format!("note what became of a reject of {}", stored.table), &sql).await

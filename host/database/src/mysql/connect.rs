@@ -17,7 +17,7 @@ use super::session::MySqlSession;
 use super::sink::MySqlSink;
 use super::{Admin, AdminOptions, Bookkeeping, Origin, read_rows};
 use crate::bridge::Bridge;
-use crate::catalog::{Asker, CatalogLimits};
+use crate::catalog::{Asker, CatalogLimits, too_slow};
 use crate::dialect::mysql::{one_statement, quote_name, quote_table, quote_text};
 use crate::error::{Place, is_disconnect, mysql_number};
 use crate::lease::{Activity, Lease, PATIENCE, Watch};
@@ -403,6 +403,17 @@ impl MySql {
         let rows = reading.map_err(|e| self.place.failure(doing, &e))?;
         connection.give_back();
         Ok(rows)
+    }
+
+    /// All rows of a query of something small, within a time.
+    pub(crate) async fn small_rows(
+        &self,
+        statement: String,
+        patience: Duration,
+    ) -> Result<Vec<Vec<Option<String>>>, Failure> {
+        let reading = tokio::time::timeout(patience, self.rows_for("read small rows", statement));
+        let reading = async { reading.await.unwrap_or_else(|_| Err(too_slow(patience, "a query of small rows"))) };
+        self.bridge.run(reading).await
     }
 
     async fn verify_settings(&self) -> Result<(), Failure> {

@@ -73,6 +73,17 @@ pub(crate) async fn each_batch(
     Ok(())
 }
 
+/// Rows that were read as text, as these columns.
+pub(crate) fn batch_of_texts(columns: &[Column], rows: &[Vec<Option<String>>]) -> Batch {
+    let mut readers: Vec<Reader> = columns.iter().map(Reader::new).collect();
+    for row in rows {
+        for (reader, value) in readers.iter_mut().zip(row) {
+            reader.push(value.as_deref().map(str::as_bytes));
+        }
+    }
+    finish(&mut readers, rows.len())
+}
+
 fn finish(readers: &mut [Reader], rows: usize) -> Batch {
     Batch { rows, columns: readers.iter_mut().map(|reader| reader.builder.finish()).collect() }
 }

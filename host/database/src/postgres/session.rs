@@ -98,6 +98,14 @@ pub(super) async fn query(
     }
 }
 
+impl Postgres {
+    /// All rows of a query of something small, as text, within a time.
+    pub(crate) async fn small_rows(&self, statement: &str, limit: Duration) -> Result<TextRows, Failure> {
+        let answer = Answer::new(CatalogLimits::default().answer_bytes);
+        self.bridge.run(query(self, statement, &[], Some(limit), answer, "read small rows")).await
+    }
+}
+
 /// Runs statements that return nothing.
 pub(super) async fn command(connection: &mut Lease<sqlx::Postgres>, statements: &str) -> Result<(), sqlx::Error> {
     let watch = connection.watch();

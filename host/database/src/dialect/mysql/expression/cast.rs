@@ -2,9 +2,9 @@
 
 use sqlparser::ast::{DataType, Expr};
 
-use super::Untranslatable;
 use super::scope::Kind;
 use super::translate::{Printed, Translation, refuse, text_literal};
+use super::{Untranslatable, certain};
 use crate::dialect::mysql::name::quote_text;
 
 /// `expression::data_type`.
@@ -14,13 +14,18 @@ pub(super) fn cast(
     data_type: &DataType,
 ) -> Result<Printed, Untranslatable> {
     let (kind, sized) = wanted(data_type);
+    if translation.is_exact()
+        && let Some(answer) = certain::cast(translation, expression, data_type, kind, sized)?
+    {
+        return Ok(answer);
+    }
     if let Expr::Value(_) | Expr::Nested(_) = expression
         && let Some(text) = bare_text(expression)
     {
         return literal(&text, kind, data_type);
     }
     let value = translation.value(expression)?;
-    let dropped = Printed::new(value.sql.clone(), kind);
+    let dropped = Printed { kind, ..value.clone() };
     match (value.kind, kind) {
         (Kind::Any, _) => Ok(dropped),
         (Kind::Text, Kind::Text) | (Kind::Decimal, Kind::Decimal) if sized && text_literal(expression).is_none() => {
@@ -45,7 +50,7 @@ pub(super) fn cast(
 }
 
 /// A text literal in brackets at most: a cast below would say what it is.
-fn bare_text(expression: &Expr) -> Option<String> {
+pub(super) fn bare_text(expression: &Expr) -> Option<String> {
     match expression {
         Expr::Nested(inner) => bare_text(inner),
         Expr::Value(_) => text_literal(expression),
@@ -77,7 +82,7 @@ fn wanted(data_type: &DataType) -> (Kind, bool) {
     (kind, sized)
 }
 
-fn literal(text: &str, kind: Kind, data_type: &DataType) -> Result<Printed, Untranslatable> {
+pub(super) fn literal(text: &str, kind: Kind, data_type: &DataType) -> Result<Printed, Untranslatable> {
     let unclear = || refuse(format!("the literal {} of type {data_type} has no counterpart", quote_text(text)));
     let sql = match kind {
         Kind::Text | Kind::Enum | Kind::Any => quote_text(text),
@@ -138,7 +143,7 @@ fn is_named(data_type: &DataType) -> bool {
         )
 }
 
-fn is_number(text: &str) -> bool {
+pub(super) fn is_number(text: &str) -> bool {
     let digits = text.trim().strip_prefix('-').unwrap_or(text.trim());
     let mut parts = digits.splitn(2, '.');
     let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());

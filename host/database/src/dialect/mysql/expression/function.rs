@@ -2,9 +2,9 @@
 
 use sqlparser::ast::{DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident};
 
-use super::Untranslatable;
 use super::scope::Kind;
 use super::translate::{Printed, Translation, comparable, refuse, text_literal};
+use super::{Untranslatable, aggregate, certain};
 
 /// A function call.
 pub(super) fn call(translation: &mut Translation<'_>, called: &Function) -> Result<Printed, Untranslatable> {
@@ -15,6 +15,15 @@ pub(super) fn call(translation: &mut Translation<'_>, called: &Function) -> Resu
         .and_then(|part| part.as_ident())
         .map(|ident| ident.value.to_ascii_lowercase())
         .unwrap_or_default();
+    if translation.is_exact() {
+        if let Some(answer) = aggregate::call(translation, called, &name)? {
+            return Ok(answer);
+        }
+        let arguments = arguments(called, &name)?;
+        if let Some(answer) = certain::call(translation, &name, &arguments)? {
+            return Ok(answer);
+        }
+    }
     let arguments = arguments(called, &name)?;
     match (name.as_str(), arguments.as_slice()) {
         ("lower" | "upper" | "reverse" | "md5", [text]) => {
@@ -157,7 +166,7 @@ pub(super) fn call(translation: &mut Translation<'_>, called: &Function) -> Resu
     }
 }
 
-fn arguments(called: &Function, name: &str) -> Result<Vec<Expr>, Untranslatable> {
+pub(super) fn arguments(called: &Function, name: &str) -> Result<Vec<Expr>, Untranslatable> {
     if called.over.is_some() || called.filter.is_some() || !called.within_group.is_empty() {
         return refuse(format!("{name} is called as an aggregate"));
     }
@@ -178,15 +187,17 @@ fn arguments(called: &Function, name: &str) -> Result<Vec<Expr>, Untranslatable>
 
 fn one_number(translation: &mut Translation<'_>, name: &str, number: &Expr) -> Result<Printed, Untranslatable> {
     let number = translation.number(number)?;
-    Ok(Printed::new(format!("{name}({})", number.sql), number.kind))
+    Ok(Printed::new(format!("{name}({})", number.sql), number.kind).with_scale(number.scale))
 }
 
 /// A function that gives one of its arguments, which must be of one kind.
 fn alike(translation: &mut Translation<'_>, name: &str, arguments: &[Expr]) -> Result<Printed, Untranslatable> {
     let mut kind = Kind::Any;
+    let mut scale = Some(0);
     let mut parts = Vec::with_capacity(arguments.len());
     for argument in arguments {
         let value = translation.value(argument)?;
+        scale = certain::wider(scale, &value);
         if kind == Kind::Any {
             kind = value.kind;
         } else if !comparable(kind, value.kind) {
@@ -194,7 +205,7 @@ fn alike(translation: &mut Translation<'_>, name: &str, arguments: &[Expr]) -> R
         }
         parts.push(value.sql);
     }
-    Ok(Printed::new(format!("{name}({})", parts.join(",")), kind))
+    Ok(Printed::new(format!("{name}({})", parts.join(",")), kind).with_scale(scale))
 }
 
 fn null_test(argument: &Expr, test: &str) -> Expr {

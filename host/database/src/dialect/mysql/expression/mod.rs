@@ -5,12 +5,22 @@
 //! that means something else is worse than none. What is printed is spelled as OceanBase prints it back (lower case,
 //! `(a > 1)`, `case … else NULL end`), so that a migrated table compares equal.
 
+//!
+//! Queries of views are translated by the same rules and stricter ones ([`certain`]): nobody sees what a view mistakes,
+//! so that only what gives exactly the source's rows is carried.
+
+mod aggregate;
 mod cast;
+mod certain;
+mod from;
 mod function;
+mod order;
+mod query;
 mod scope;
 mod translate;
 
-pub(super) use scope::{Kind, Scope};
+pub(super) use query::{Met, Place, Said, said};
+pub(super) use scope::{Entry, Kind, Named, Scope, columns_of_table};
 pub(super) use translate::{Position, text_literal, translate};
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
-//! Which columns an expression may name, and what they became.
+//! Which columns an expression may name, and what they became: those of one table, or those of all relations that a query
+//! reads, each under its alias, and beyond them those of the queries around it.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use millrace_model::{Column, LogicalType, Mapping, Table};
+use millrace_model::{Column, Layout, LogicalType, Mapping, Table};
 
 use super::Untranslatable;
 
@@ -48,6 +49,26 @@ impl Kind {
         }
     }
 
+    /// The name of the logical type.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Boolean => "boolean",
+            Self::Integer => "integer",
+            Self::Decimal => "decimal",
+            Self::Float => "float",
+            Self::Text | Self::Any => "text",
+            Self::Enum => "enum",
+            Self::Uuid => "uuid",
+            Self::Bytes => "bytes",
+            Self::Date => "date",
+            Self::Time => "time",
+            Self::Timestamp => "timestamp",
+            Self::TimestampTz => "timestamp-tz",
+            Self::Json => "json",
+            Self::Other => "other",
+        }
+    }
+
     pub(crate) fn is_number(self) -> bool {
         matches!(self, Self::Integer | Self::Decimal | Self::Float | Self::Any)
     }
@@ -59,35 +80,121 @@ impl Kind {
 
 /// The target column of a source column, and how an expression may use it.
 #[derive(Clone, Debug)]
-pub(crate) struct Named<'a> {
-    pub(crate) target: &'a Column,
+pub(crate) struct Named {
+    pub(crate) target: Column,
     pub(crate) kind: Kind,
     /// Values are written otherwise than at the source: only `IS NULL` means the same. Says how.
     pub(crate) changed: Option<String>,
 }
 
-/// The columns of one table, by their source names.
-pub(crate) struct Scope<'a> {
-    columns: BTreeMap<&'a str, Result<Named<'a>, String>>,
+/// A column by its source name, or why it has no counterpart.
+pub(crate) type Entry = (String, Result<Named, String>);
+
+/// What a query reads under one name: a table, a view, or another query.
+#[derive(Clone, Debug)]
+pub(crate) struct Relation {
+    /// None: the only table there is, whose columns need no prefix.
+    pub(crate) alias: Option<String>,
+    pub(crate) columns: Vec<Entry>,
 }
 
-impl<'a> Scope<'a> {
-    pub(crate) fn new(source: &'a Table, mappings: &'a [Mapping]) -> Self {
-        let columns = source.columns.iter().map(|column| (column.name.as_str(), named(column, mappings))).collect();
-        Self { columns }
+/// Where a name leads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found<'s> {
+    pub(crate) alias: Option<&'s str>,
+    pub(crate) named: &'s Named,
+    /// It is a column of a query around this one.
+    pub(crate) is_outer: bool,
+}
+
+/// The columns that can be named, by their source names.
+#[derive(Debug, Default)]
+pub(crate) struct Scope<'a> {
+    pub(crate) relations: Vec<Relation>,
+    /// Of the query around this one.
+    pub(crate) outer: Option<&'a Scope<'a>>,
+}
+
+impl Scope<'_> {
+    /// Of the expressions of a table.
+    pub(crate) fn new(source: &Table, mappings: &[Mapping]) -> Self {
+        let columns = source.columns.iter().map(|column| (column.name.clone(), named(column, mappings))).collect();
+        Self { relations: vec![Relation { alias: None, columns }], outer: None }
     }
 
     /// What a source column became.
-    pub(crate) fn get(&self, name: &str) -> Result<&Named<'a>, Untranslatable> {
-        match self.columns.get(name) {
-            None => Err(Untranslatable(format!("there is no column {name}"))),
-            Some(Ok(named)) => Ok(named),
-            Some(Err(reason)) => Err(Untranslatable(reason.clone())),
+    pub(crate) fn get(&self, name: &str) -> Result<&Named, Untranslatable> {
+        self.find(None, name).map(|found| found.named)
+    }
+
+    /// Where a name leads, with the alias that stands before it, if one does.
+    pub(crate) fn find(&self, qualifier: Option<&str>, name: &str) -> Result<Found<'_>, Untranslatable> {
+        let meant = |relation: &&Relation| qualifier.is_none_or(|q| relation.alias.as_deref() == Some(q));
+        let mut entries = self.relations.iter().filter(meant).flat_map(|relation| {
+            relation.columns.iter().filter(|(n, _)| n == name).map(|(_, entry)| (relation.alias.as_deref(), entry))
+        });
+        match (entries.next(), entries.next()) {
+            (Some((alias, Ok(named))), None) => Ok(Found { alias, named, is_outer: false }),
+            (Some((_, Err(reason))), None) => Err(Untranslatable(reason.clone())),
+            (Some(_), Some(_)) => Err(Untranslatable(format!("{name} may be a column of several tables"))),
+            (None, _) => match self.outer {
+                Some(outer) => outer.find(qualifier, name).map(|found| Found { is_outer: true, ..found }),
+                None => Err(Untranslatable(format!("there is no column {name}"))),
+            },
         }
     }
 }
 
-fn named<'a>(column: &'a Column, mappings: &'a [Mapping]) -> Result<Named<'a>, String> {
+/// The columns of a table that a view reads. There more must be known of a column before anything is computed from it:
+/// what a view gives is not written by anybody, and nobody is turned away by what is mistaken. `target`: the table as it
+/// will be; `altered`: the source columns of which a vendor's converter makes other values.
+pub(crate) fn columns_of_table(
+    source: &Table,
+    mappings: &[Mapping],
+    target: &Table,
+    altered: &BTreeSet<String>,
+) -> Vec<Entry> {
+    let entry = |column: &Column| -> Result<Named, String> {
+        let mut found = named(column, mappings)?;
+        let Some(kept) = target.column(&found.target.name) else {
+            return Err(format!("column {} is dropped", column.name));
+        };
+        found.target = kept.clone();
+        let limit = limit(column, &found).or_else(|| {
+            altered.contains(&column.name).then(|| format!("a converter makes other values of column {}", column.name))
+        });
+        found.changed = found.changed.or(limit);
+        Ok(found)
+    };
+    source.columns.iter().map(|column| (column.name.clone(), entry(column))).collect()
+}
+
+/// Why nothing may be computed from a column, although its values are the source's.
+fn limit(source: &Column, named: &Named) -> Option<String> {
+    let name = &source.name;
+    let declared = source.logical.param("domain").unwrap_or(&source.declared);
+    if source.logical.layout == Layout::Float32 {
+        return Some(format!("column {name} (real) is a double there, which compares otherwise"));
+    }
+    if declared == "money" {
+        return Some(format!("column {name} (money) counts otherwise there"));
+    }
+    let fixed = source.logical.param("fixed") == Some("true");
+    if fixed || matches!(declared, "\"char\"" | "name" | "citext") || declared.starts_with("character(") {
+        return Some(format!("column {name} ({declared}) is a plain text there"));
+    }
+    if named.kind.is_text() && named.kind != Kind::Any && !is_bin(&named.target) {
+        return Some(format!("column {name} is not compared letter by letter there"));
+    }
+    None
+}
+
+/// Whether texts of a column are compared by their code points.
+pub(crate) fn is_bin(column: &Column) -> bool {
+    column.collation.as_deref().is_some_and(|collation| collation.ends_with("_bin"))
+}
+
+fn named(column: &Column, mappings: &[Mapping]) -> Result<Named, String> {
     let name = &column.name;
     let mapping = mappings
         .iter()
@@ -115,5 +222,5 @@ fn named<'a>(column: &'a Column, mappings: &'a [Mapping]) -> Result<Named<'a>, S
         _ => kept,
     };
     let changed = (!same).then(|| format!("column {name} ({}) is kept as {}", column.declared, target.declared));
-    Ok(Named { target, kind, changed })
+    Ok(Named { target: target.clone(), kind, changed })
 }

@@ -6,8 +6,9 @@ use sqlparser::ast::{AccessExpr, BinaryOperator, CaseWhen, DateTimeField, Expr, 
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
-use super::scope::{Kind, Scope};
-use super::{Untranslatable, cast, function};
+use super::query::InQuery;
+use super::scope::{Found, Kind, Scope, is_bin};
+use super::{Untranslatable, cast, certain, function, query};
 use crate::dialect::mysql::name::{quote_name, quote_text};
 
 /// What an expression is for. Checks and predicates are conditions; defaults and generated columns are values.
@@ -37,7 +38,7 @@ pub(crate) fn translate(expression: &str, scope: &Scope<'_>, position: Position)
             Ok(parsed)
         })
         .map_err(|e| Untranslatable(format!("it is not understood ({e})")))?;
-    let mut translation = Translation { scope, columns: BTreeSet::new() };
+    let mut translation = Translation { scope, columns: BTreeSet::new(), query: None };
     let printed = match position {
         Position::Condition => Printed::new(translation.condition(&parsed)?, Kind::Boolean),
         Position::Value => translation.value(&parsed)?,
@@ -50,11 +51,19 @@ pub(crate) fn translate(expression: &str, scope: &Scope<'_>, position: Position)
 pub(super) struct Printed {
     pub(super) sql: String,
     pub(super) kind: Kind,
+    /// Of a text: it is compared by its code points, whatever it is compared with.
+    pub(super) bin: bool,
+    /// Of a number: its digits after the point, at most. None: nobody knows.
+    pub(super) scale: Option<u32>,
 }
 
 impl Printed {
     pub(super) fn new(sql: impl Into<String>, kind: Kind) -> Self {
-        Self { sql: sql.into(), kind }
+        Self { sql: sql.into(), kind, bin: false, scale: None }
+    }
+
+    pub(super) fn with_scale(self, scale: Option<u32>) -> Self {
+        Self { scale, ..self }
     }
 }
 
@@ -63,11 +72,18 @@ pub(super) fn refuse<T>(reason: impl Into<String>) -> Result<T, Untranslatable> 
 }
 
 pub(super) struct Translation<'a> {
-    scope: &'a Scope<'a>,
-    columns: BTreeSet<String>,
+    pub(super) scope: &'a Scope<'a>,
+    pub(super) columns: BTreeSet<String>,
+    /// The query whose expression it is. None: a table's.
+    pub(super) query: Option<InQuery<'a>>,
 }
 
 impl Translation<'_> {
+    /// Whether an expression must give exactly the source's values, and is refused otherwise: those of views are.
+    pub(super) fn is_exact(&self) -> bool {
+        self.query.is_some()
+    }
+
     /// An expression where a truth value is wanted: bare columns are refused there.
     pub(super) fn condition(&mut self, expression: &Expr) -> Result<String, Untranslatable> {
         match expression {
@@ -121,14 +137,23 @@ impl Translation<'_> {
 
     /// An expression where a value is wanted; truth values are 1 and 0.
     pub(super) fn value(&mut self, expression: &Expr) -> Result<Printed, Untranslatable> {
+        if let Expr::Nested(inner) = expression {
+            return self.value(inner);
+        }
+        if let Some(key) = self.query.as_ref().and_then(|query| query.group_key(expression)) {
+            return Ok(key);
+        }
+        let printed = self.any_value(expression)?;
+        Ok(if self.is_exact() { certain::bound(expression, printed) } else { printed })
+    }
+
+    fn any_value(&mut self, expression: &Expr) -> Result<Printed, Untranslatable> {
         match expression {
-            Expr::Nested(inner) => self.value(inner),
-            Expr::Identifier(name) => self.column(&name.value),
-            Expr::CompoundIdentifier(names) => match names.last() {
-                Some(name) => self.column(&name.value),
-                None => refuse("a name is empty"),
-            },
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => self.column(expression),
             Expr::Value(value) => literal(&value.value),
+            Expr::Exists { subquery, negated } => query::exists(self, subquery, *negated),
+            Expr::InSubquery { expr, subquery, negated } => query::one_of(self, expr, subquery, *negated),
+            Expr::Subquery(subquery) => query::scalar(self, subquery),
             Expr::TypedString(typed) => {
                 let text = Expr::Value(typed.value.clone());
                 cast::cast(self, &text, &typed.data_type)
@@ -153,10 +178,10 @@ impl Translation<'_> {
             }
             Expr::InList { expr, list, negated } => self.one_of(expr, list, *negated),
             Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => {
-                self.one_of(left, &elements(right)?, false)
+                self.one_of(left, &self.elements(right)?, false)
             }
             Expr::AllOp { left, compare_op: BinaryOperator::NotEq, right } => {
-                self.one_of(left, &elements(right)?, true)
+                self.one_of(left, &self.elements(right)?, true)
             }
             Expr::Between { expr, negated, low, high } => {
                 let (low, high) = (self.compare(expr, ">=", low)?, self.compare(expr, "<=", high)?);
@@ -185,6 +210,9 @@ impl Translation<'_> {
                 Ok(Printed::new(format!("locate({part},{whole})"), Kind::Integer))
             }
             Expr::Substring { expr, substring_from: Some(from), substring_for, .. } => {
+                if self.is_exact() {
+                    certain::require_places(std::iter::once(from).chain(substring_for).map(AsRef::as_ref))?;
+                }
                 let mut arguments = vec![self.text(expr)?, self.number(from)?.sql];
                 if let Some(count) = substring_for {
                     arguments.push(self.number(count)?.sql);
@@ -205,20 +233,57 @@ impl Translation<'_> {
         }
     }
 
-    fn column(&mut self, name: &str) -> Result<Printed, Untranslatable> {
-        let named = self.scope.get(name)?;
+    /// Where the name of a column leads; in a table's expressions, what stands before it is the table itself.
+    pub(super) fn found(&self, expression: &Expr) -> Result<Found<'_>, Untranslatable> {
+        match expression {
+            Expr::Identifier(name) => self.scope.find(None, &name.value),
+            Expr::CompoundIdentifier(names) => match names.as_slice() {
+                [.., name] if !self.is_exact() => self.scope.find(None, &name.value),
+                [alias, name] => self.scope.find(Some(&alias.value), &name.value),
+                _ => refuse(format!("the name {expression} is not understood")),
+            },
+            _ => refuse(format!("{expression} is no column")),
+        }
+    }
+
+    fn column(&mut self, expression: &Expr) -> Result<Printed, Untranslatable> {
+        let named = self.found(expression)?.named;
         if let Some(changed) = &named.changed {
             return refuse(changed.clone());
         }
-        self.columns.insert(named.target.name.clone());
-        Ok(Printed::new(quote_name(&named.target.name), named.kind))
+        let target = &named.target;
+        let scale = match named.kind {
+            Kind::Integer => Some(0),
+            Kind::Decimal => target.logical.number("scale"),
+            _ => None,
+        };
+        let printed = Printed { kind: named.kind, bin: is_bin(target), scale, sql: String::new() };
+        Ok(Printed { sql: self.name_column(expression)?, ..printed })
+    }
+
+    /// Prints the name of a column, whatever its values are.
+    pub(super) fn name_column(&mut self, expression: &Expr) -> Result<String, Untranslatable> {
+        let found = self.found(expression)?;
+        let (name, is_outer) = (found.named.target.name.clone(), found.is_outer);
+        let sql = match found.alias {
+            Some(alias) => format!("{}.{}", quote_name(alias), quote_name(&name)),
+            None => quote_name(&name),
+        };
+        self.columns.insert(name);
+        if let Some(query) = self.query.as_mut().filter(|_| !is_outer) {
+            query.note_column(&sql);
+        }
+        Ok(sql)
     }
 
     /// Whether an argument is a literal or a column that is NOT NULL.
     pub(super) fn never_null(&self, expression: &Expr) -> bool {
         match unwrap_casts(expression) {
             Expr::Value(value) => value.value != Value::Null,
-            Expr::Identifier(name) => self.scope.get(&name.value).is_ok_and(|named| !named.target.nullable),
+            column @ Expr::Identifier(_) => self.found(column).is_ok_and(|found| !found.named.target.nullable),
+            column @ Expr::CompoundIdentifier(_) if self.is_exact() => {
+                self.found(column).is_ok_and(|found| !found.named.target.nullable)
+            }
             _ => false,
         }
     }
@@ -243,10 +308,11 @@ impl Translation<'_> {
     fn null_test(&mut self, expression: &Expr, test: &str) -> Result<Printed, Untranslatable> {
         // Whether a value is there does not depend on how it is written.
         let sql = match unwrap_casts(expression) {
-            Expr::Identifier(name) => {
-                let named = self.scope.get(&name.value)?;
-                self.columns.insert(named.target.name.clone());
-                quote_name(&named.target.name)
+            column @ (Expr::Identifier(_) | Expr::CompoundIdentifier(_)) => {
+                if self.is_exact() {
+                    certain::require_presence(self.found(column)?.named)?;
+                }
+                self.name_column(column)?
             }
             _ => self.value(expression)?.sql,
         };
@@ -261,7 +327,7 @@ impl Translation<'_> {
         Ok(Printed::new(format!("({} {test})", value.sql), Kind::Boolean))
     }
 
-    fn compare(&mut self, left: &Expr, operator: &str, right: &Expr) -> Result<Printed, Untranslatable> {
+    pub(super) fn compare(&mut self, left: &Expr, operator: &str, right: &Expr) -> Result<Printed, Untranslatable> {
         let (first, second) = (self.value(left)?, self.value(right)?);
         let ordered = !matches!(operator, "=" | "<>" | "<=>");
         if ordered && (first.kind == Kind::Enum || second.kind == Kind::Enum) {
@@ -273,11 +339,23 @@ impl Translation<'_> {
         if !comparable(first.kind, second.kind) {
             return refuse(format!("{left} and {right} are not of one type"));
         }
+        if self.is_exact() && (first.kind == Kind::Text || second.kind == Kind::Text) {
+            return certain::compare_texts((left, &first), operator, (right, &second));
+        }
         Ok(Printed::new(format!("({} {operator} {})", first.sql, second.sql), Kind::Boolean))
     }
 
     fn one_of(&mut self, left: &Expr, list: &[Expr], negated: bool) -> Result<Printed, Untranslatable> {
         let first = self.value(left)?;
+        if self.is_exact() && first.kind.is_text() {
+            let each: Result<Vec<_>, _> =
+                list.iter().map(|element| Ok(self.compare(left, "=", element)?.sql)).collect();
+            let any = match each? {
+                each if each.is_empty() => return refuse("a list of values is empty"),
+                each => format!("({})", each.join(" or ")),
+            };
+            return Ok(Printed::new(if negated { format!("(not({any}))") } else { any }, Kind::Boolean));
+        }
         let mut values = Vec::with_capacity(list.len());
         for element in list {
             let value = self.value(element)?;
@@ -295,6 +373,21 @@ impl Translation<'_> {
         Ok(Printed::new(sql, Kind::Boolean))
     }
 
+    /// The elements of `ARRAY[…]`, below brackets and casts, each with the casts that PostgreSQL printed.
+    fn elements(&self, expression: &Expr) -> Result<Vec<Expr>, Untranslatable> {
+        match unwrap_casts(expression) {
+            Expr::Array(array) => Ok(array.elem.clone()),
+            Expr::Value(_) if self.is_exact() => {
+                refuse(format!("the types of the values in {expression} are not known"))
+            }
+            Expr::Value(_) => match text_literal(expression).as_deref().and_then(plain_array) {
+                Some(texts) => Ok(texts.into_iter().map(|text| Expr::value(Value::SingleQuotedString(text))).collect()),
+                None => refuse("its list of values is not understood"),
+            },
+            _ => refuse("its list of values is no literal"),
+        }
+    }
+
     fn like(
         &mut self,
         left: &Expr,
@@ -302,6 +395,9 @@ impl Translation<'_> {
         escape: Option<&Expr>,
         negated: bool,
     ) -> Result<Printed, Untranslatable> {
+        if self.is_exact() {
+            certain::require_pattern(&self.value(left)?, pattern)?;
+        }
         let (value, pattern) = (self.text(left)?, self.text(pattern)?);
         let escape = match escape {
             None => quote_text("\\"),
@@ -312,6 +408,9 @@ impl Translation<'_> {
     }
 
     fn matches(&mut self, left: &Expr, pattern: &Expr, flags: &str, negated: bool) -> Result<Printed, Untranslatable> {
+        if self.is_exact() {
+            return refuse("regular expressions are read otherwise there");
+        }
         let value = self.text(left)?;
         let Some(pattern) = text_literal(pattern) else {
             return refuse("its regular expression is no literal");
@@ -326,9 +425,11 @@ impl Translation<'_> {
         match operator {
             UnaryOperator::Plus => Ok(number),
             UnaryOperator::Minus if number.sql.starts_with(|c: char| c.is_ascii_digit()) => {
-                Ok(Printed::new(format!("-{}", number.sql), number.kind))
+                Ok(Printed::new(format!("-{}", number.sql), number.kind).with_scale(number.scale))
             }
-            UnaryOperator::Minus => Ok(Printed::new(format!("-({})", number.sql), number.kind)),
+            UnaryOperator::Minus => {
+                Ok(Printed::new(format!("-({})", number.sql), number.kind).with_scale(number.scale))
+            }
             other => refuse(format!("there is no operator {other}")),
         }
     }
@@ -380,6 +481,10 @@ impl Translation<'_> {
 
     fn arithmetic(&mut self, left: &Expr, operator: &BinaryOperator, right: &Expr) -> Result<Printed, Untranslatable> {
         let (first, second) = (self.number(left)?, self.number(right)?);
+        let scale = match self.is_exact() {
+            true => certain::scale(&first, operator, right, &second)?,
+            false => None,
+        };
         let kind = match (first.kind, second.kind) {
             (Kind::Float, _) | (_, Kind::Float) => Kind::Float,
             (Kind::Decimal, _) | (_, Kind::Decimal) => Kind::Decimal,
@@ -394,7 +499,7 @@ impl Translation<'_> {
             BinaryOperator::Divide if kind == Kind::Float => "/",
             _ => return refuse("quotients of decimals are rounded otherwise there"),
         };
-        Ok(Printed::new(format!("({} {word} {})", first.sql, second.sql), kind))
+        Ok(Printed::new(format!("({} {word} {})", first.sql, second.sql), kind).with_scale(scale))
     }
 
     fn case(
@@ -405,7 +510,10 @@ impl Translation<'_> {
     ) -> Result<Printed, Untranslatable> {
         let mut sql = String::from("(case");
         let mut kind = Kind::Any;
-        if let Some(operand) = operand {
+        let mut scale = Some(0);
+        // Where texts are compared letter by letter it is a comparison in each branch.
+        let compared = operand.filter(|_| self.is_exact());
+        if let Some(operand) = operand.filter(|_| !self.is_exact()) {
             sql.push(' ');
             sql.push_str(&self.value(operand)?.sql);
         }
@@ -415,12 +523,14 @@ impl Translation<'_> {
             } else if !comparable(kind, result.kind) {
                 return refuse("the branches of a CASE are not of one type");
             }
+            scale = certain::wider(scale, &result);
             Ok(result.sql)
         };
         for branch in branches {
-            let when = match operand {
-                None => self.condition(&branch.condition)?,
-                Some(_) => self.value(&branch.condition)?.sql,
+            let when = match (compared, operand) {
+                (Some(operand), _) => self.compare(operand, "=", &branch.condition)?.sql,
+                (None, None) => self.condition(&branch.condition)?,
+                (None, Some(_)) => self.value(&branch.condition)?.sql,
             };
             let then = join(self.value(&branch.result)?)?;
             sql.push_str(&format!(" when {when} then {then}"));
@@ -430,7 +540,7 @@ impl Translation<'_> {
             Some(otherwise) => join(self.value(otherwise)?)?,
         };
         sql.push_str(&format!(" else {otherwise} end)"));
-        Ok(Printed::new(sql, kind))
+        Ok(Printed::new(sql, kind).with_scale(scale))
     }
 
     pub(super) fn extract(&mut self, field: &DateTimeField, expression: &Expr) -> Result<Printed, Untranslatable> {
@@ -513,18 +623,6 @@ pub(crate) fn text_literal(expression: &Expr) -> Option<String> {
     }
 }
 
-/// The elements of `ARRAY[…]`, below brackets and casts, each with the casts that PostgreSQL printed.
-fn elements(expression: &Expr) -> Result<Vec<Expr>, Untranslatable> {
-    match unwrap_casts(expression) {
-        Expr::Array(array) => Ok(array.elem.clone()),
-        Expr::Value(_) => match text_literal(expression).as_deref().and_then(plain_array) {
-            Some(texts) => Ok(texts.into_iter().map(|text| Expr::value(Value::SingleQuotedString(text))).collect()),
-            None => refuse("its list of values is not understood"),
-        },
-        _ => refuse("its list of values is no literal"),
-    }
-}
-
 /// The elements of `{a,b}` where none is quoted.
 fn plain_array(text: &str) -> Option<Vec<String>> {
     let inner = text.strip_prefix('{')?.strip_suffix('}')?;
@@ -539,7 +637,9 @@ fn literal(value: &Value) -> Result<Printed, Untranslatable> {
     match value {
         Value::Number(number, _) => {
             let kind = if number.bytes().all(|b| b.is_ascii_digit()) { Kind::Integer } else { Kind::Decimal };
-            Ok(Printed::new(number.clone(), kind))
+            let scale = number.split_once('.').map_or(0, |(_, digits)| digits.len());
+            let plain = number.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+            Ok(Printed::new(number.clone(), kind).with_scale(u32::try_from(scale).ok().filter(|_| plain)))
         }
         Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) | Value::UnicodeStringLiteral(text) => {
             Ok(Printed::new(quote_text(text), Kind::Any))
