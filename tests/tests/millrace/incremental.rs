@@ -123,7 +123,7 @@ async fn reports_tell_of_a_run_in_three_forms() -> Result<()> {
             assert!(text.contains(&table.target), "no {}", table.target);
             assert!(text.contains(&table.copy.as_ref().unwrap().digest[..8]), "no digest of {}", table.target);
         }
-        assert!(text.contains("unfinished_order"), "the view that was not carried over is missing");
+        assert!(text.contains("unfinished_order"), "the view is missing");
     }
     assert!(!html.contains("src=\"http") && !html.contains("href=\"http"), "the page must stand by itself");
     let shown = shop.millrace.run(&["show", "last"]).await?.expect(0)?;

@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod advice;
 mod archives;
 mod building;
 mod clusters;
@@ -20,13 +19,11 @@ mod kills;
 mod leftovers;
 mod losses;
 mod mariadb;
-mod meanwhile;
 mod mutations;
 mod networks;
 mod newcomers;
 mod outputs;
 mod overlaps;
-mod partitions;
 mod permissions;
 mod plans;
 mod policies;
@@ -41,6 +38,7 @@ mod states;
 mod transport;
 mod validating;
 mod values;
+mod views;
 mod whole;
 
 use anyhow::Result;
