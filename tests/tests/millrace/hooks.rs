@@ -11,6 +11,7 @@ use crate::{QUICKSTART, millrace};
 
 /// A table that is to be rebuilt, and a file that is there while the application is stopped.
 struct Stoppable {
+    source: Database,
     target: Database,
     millrace: Millrace,
     pipeline: String,
@@ -34,7 +35,7 @@ impl Stoppable {
             .replace("plugin = \"switch-rename\"", &format!("plugin = \"switch-rename\"\n{switcher}"))
             .replace("config = { grace = \"24h\" }", &format!("config = {{ grace = \"0s\" }}\n{cleaner}"));
         let pipeline = millrace.write("pipelines/hooks.toml", &text);
-        Ok(Self { target, millrace, pipeline, stopped })
+        Ok(Self { source, target, millrace, pipeline, stopped })
     }
 
     async fn run(&self) -> Result<Outcome> {
@@ -95,6 +96,26 @@ async fn an_application_that_a_killed_run_has_stopped_is_started_by_whoever_ends
         }
         assert!(!found.is_stopped(), "{command}");
         assert_eq!(found.is_switched().await?, command == "resume");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_application_that_a_killed_run_has_stopped_is_started_when_the_run_may_not_go_on() -> Result<()> {
+    for (is_source, change, code) in [
+        (false, "CREATE TABLE item (id int PRIMARY KEY)", "switch.tables-changed"),
+        (true, "ALTER TABLE item ADD COLUMN more integer", "switch.source-changed"),
+    ] {
+        let found = Stoppable::open(STOPPED_AND_STARTED, "").await?;
+        found.kill_at("action-succeeded@hook:before", &["run", &found.pipeline, "--yes"]).await?;
+        assert!(found.is_stopped());
+        if is_source {
+            found.source.run_sql(change).await?
+        } else {
+            found.target.run_sql(change).await?
+        }
+        found.millrace.run(&["resume", "last", "--yes", "--json"]).await?.expect(1)?.fails_with(code)?;
+        assert!(!found.is_stopped(), "it stays stopped after {change}");
     }
     Ok(())
 }

@@ -35,8 +35,23 @@ pub(crate) enum Approval {
 
 /// Carries a run out from where it stands: a new one from its beginning, another from where it ended.
 pub(crate) async fn execute(run: &RunContext, approval: Approval) -> Result<End, Failure> {
+    let stopped_before = hooks::last_called(&run.recorder).filter(|_| hooks::is_open(&run.recorder));
     let result = forward(run, approval).await;
+    if result.is_err() && stopped_before.is_some() && hooks::last_called(&run.recorder) == stopped_before {
+        start_application(run).await;
+    }
     run.conclude(result).await
+}
+
+/// Starts the application that an earlier process has stopped, where the run does not get as far as doing so itself.
+async fn start_application(run: &RunContext) {
+    let starting = async {
+        run.recorder.run(EventKind::RunResumed).await?;
+        hooks::close(&run.setup, &run.recorder).await
+    };
+    if let Err(failure) = starting.await {
+        tracing::error!(run = run.id(), "the application may be stopped still: {failure}");
+    }
 }
 
 async fn forward(run: &RunContext, approval: Approval) -> Result<End, Failure> {

@@ -42,12 +42,13 @@ pub(super) async fn around<T>(run: &RunContext, work: impl Future<Output = Resul
 /// Whether the application may be down still: the `before` hook was begun, or the `after` hook, and no `after` hook has
 /// ended well since.
 pub(crate) fn is_open(recorder: &Recorder) -> bool {
-    let recovery = recorder.recovery();
-    // In the order in which they were last begun.
-    let last = recovery.actions.iter().rev().find(|(action, _)| action.verb() == "hook");
-    last.is_some_and(|(action, outcome)| {
-        *action != Action::hook(AFTER) || !matches!(outcome, Outcome::Succeeded { .. })
-    })
+    last_called(recorder)
+        .is_some_and(|(action, outcome)| action != Action::hook(AFTER) || !matches!(outcome, Outcome::Succeeded { .. }))
+}
+
+/// The hook that was called last (actions are in the order in which they were last begun), and what became of it. None: none was.
+pub(super) fn last_called(recorder: &Recorder) -> Option<(Action, Outcome)> {
+    recorder.recovery().actions.into_iter().rev().find(|(action, _)| action.verb() == "hook")
 }
 
 /// Calls the `after` hook where the application may be down still: its run ends without anything to do between the
