@@ -10,6 +10,7 @@ mod bookkeeping;
 mod claims;
 mod collation;
 mod connect;
+mod definition;
 mod encode;
 mod fence;
 mod floor;

@@ -69,6 +69,12 @@ impl Changed {
         Ok(columns.len() == 4)
     }
 
+    /// Whether the live table has the source's rows, as far as these columns go.
+    async fn has_the_rows(&self, columns: &str) -> Result<bool> {
+        let query = format!("SELECT {columns} FROM item ORDER BY id");
+        Ok(self.target.query_text(&query).await? == self.source.query_text(&query).await?)
+    }
+
     async fn name_like(&self, part: &str) -> Result<String> {
         let names = names_of_tables(&self.target).await?;
         names.iter().find(|name| name.contains(part)).cloned().with_context(|| format!("no {part} in {names:?}"))
@@ -277,10 +283,10 @@ async fn resumes_from(entry: &str) -> Result<()> {
     let changed = Changed::open("", "").await?;
     changed.kill_at(entry).await?;
     changed.millrace.run(&["resume", "last", "--yes"]).await?.expect(0)?;
-    assert!(changed.is_switched().await?, "{entry}");
+    assert!(changed.is_switched().await? && changed.has_the_rows("id, name, n, note").await?, "{entry}");
     changed.target.run_sql("UPDATE item SET n = 1 WHERE id = 1").await?;
     changed.millrace.run(&["rollback", "last", "--discard-new-rows"]).await?.expect(0)?;
-    assert!(!changed.is_switched().await?, "{entry}");
+    assert!(!changed.is_switched().await? && changed.has_the_rows("id, name, n").await?, "{entry}");
     Ok(())
 }
 
@@ -434,6 +440,8 @@ async fn switches_under_load(target: Database, switcher: &str, count: usize) -> 
     let run = ["run", &changed.pipeline, "--yes", "--discard-target-rows", "--json"];
     let mut ran = changed.millrace.run(&run).await?.expect(0)?;
     loop {
+        // What the writers change is `n`.
+        assert!(changed.is_switched().await? && changed.has_the_rows("id, name, note").await?);
         let report: Value = ran.json()?;
         let switch = &report["report"]["switch"];
         blocked.push(switch["blocked_ms"].as_f64().with_context(|| format!("{report:#}"))?);

@@ -19,6 +19,7 @@ mod kills;
 mod leftovers;
 mod losses;
 mod mariadb;
+mod moments;
 mod mutations;
 mod networks;
 mod newcomers;

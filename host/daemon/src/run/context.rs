@@ -1,6 +1,7 @@
 //! What every phase of a run works with.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -82,6 +83,8 @@ pub(crate) struct RunContext {
     proven: Mutex<HashMap<TableName, Instant>>,
     /// What this process has claimed at the target.
     claimed: tokio::sync::Mutex<Option<Claimed>>,
+    /// Whether this process is the one that swaps the names.
+    switching: AtomicBool,
     /// Why the run was turned round, when a failure did it.
     turned_by: Mutex<Option<Failure>>,
     _owned: OwnedRun,
@@ -118,6 +121,7 @@ impl RunContext {
             timings: Mutex::new(timings),
             proven: Mutex::default(),
             claimed: tokio::sync::Mutex::default(),
+            switching: AtomicBool::new(false),
             turned_by: Mutex::new(None),
             _owned: owned,
         })
@@ -234,6 +238,16 @@ impl RunContext {
     /// How long ago this process has proven the shadow of a table. None: it did not.
     pub(crate) fn proven_since(&self, live: &TableName) -> Option<Duration> {
         self.proven.lock().unwrap_or_else(PoisonError::into_inner).get(live).map(Instant::elapsed)
+    }
+
+    /// Remembers that this process has found the names not swapped, and is about to swap them.
+    pub(crate) fn note_switching(&self) {
+        self.switching.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has.
+    pub(crate) fn is_switching(&self) -> bool {
+        self.switching.load(Ordering::Relaxed)
     }
 
     /// Remembers the failure because of which the run is rolled back.

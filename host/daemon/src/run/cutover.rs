@@ -2,7 +2,7 @@
 //!
 //! One [`Cutover`] lives for a whole switch, or a whole rollback: the fence is held by its connection, over all steps.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,18 +21,35 @@ use tokio::runtime::Handle;
 
 use super::context::RunContext;
 use super::execute::{several, several_results};
-use super::world::SourceMark;
 use super::world::target::{self, Standings};
+use super::world::{SourceMark, shadows};
 use crate::databases::Databases;
 use crate::outcome::CopyOutcome;
 use crate::setup::Setup;
 use crate::target_rows::{self, BASELINES, Baselines, KEYS_NAMED, TargetRows};
 
-/// Up to so many rows, by the source's estimate, all of a table is compared once more while writers are kept off; of
-/// a larger one its tail.
-const WHOLE_UP_TO_ROWS: u64 = 100_000;
-/// How many rows a tail has.
-const TAIL_ROWS: u32 = 1_000;
+/// What is looked at while writers are kept off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Bounds {
+    /// Up to so many rows, by the source's estimate, all of a table; of a larger one its tail.
+    whole_up_to: u64,
+    /// How many rows a tail has.
+    tail: u32,
+}
+
+impl Bounds {
+    const USUAL: Self = Self { whole_up_to: 100_000, tail: 1_000 };
+
+    /// Only builds with debug assertions look at `MILLRACE_LAST_LOOK=10,3`, by which tests have large tables of few rows.
+    fn get() -> Self {
+        let asked = if cfg!(debug_assertions) { std::env::var("MILLRACE_LAST_LOOK").ok() } else { None };
+        let read = |text: String| {
+            let (whole, tail) = text.split_once(',')?;
+            Some(Self { whole_up_to: whole.parse().ok()?, tail: tail.parse().ok()? })
+        };
+        asked.and_then(read).unwrap_or(Self::USUAL)
+    }
+}
 
 /// How deep the last comparison goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +80,19 @@ struct Side {
     backup: Option<TableName>,
     /// What the old table was when all of its rows were last accounted for. None: nobody looked.
     baseline: Option<TableMark>,
+    /// The target's change number when the new table was proven. None: it has none, or nobody kept it.
+    proven: Option<u64>,
+}
+
+/// What two tables of a side look like, the old one first. None: there is no such table.
+type Definitions = [Option<String>; 2];
+
+/// What this switch has found before anybody is kept off, to compare with while somebody is.
+#[derive(Default)]
+struct Found {
+    mark: Mark,
+    /// By live names.
+    definitions: HashMap<TableName, Definitions>,
 }
 
 struct Inner {
@@ -78,6 +108,10 @@ struct Inner {
     after: Standings,
     /// The rows of the shadows, each counted once: nobody else writes to one.
     counts: Mutex<HashMap<TableName, u64>>,
+    found: Mutex<Found>,
+    /// The target's change number when the last rows were compared. None: they were not, or it has none.
+    compared_at: Mutex<Option<u64>>,
+    bounds: Bounds,
     target_rows: TargetRows,
     handle: Handle,
 }
@@ -169,6 +203,7 @@ impl Cutover {
         run.store.keep(run.id(), "fence-before", &Some(&before)).await?;
         let copies: Vec<CopyOutcome> = run.store.kept(run.id(), "copies").await?.unwrap_or_default();
         let mut baselines: Baselines = run.store.kept(run.id(), BASELINES).await?.unwrap_or_default();
+        let proven = shadows::proven_at(run).await?;
         let sides: Vec<Side> = run
             .record
             .plan
@@ -182,6 +217,7 @@ impl Cutover {
                     desired: table.desired.clone()?,
                     backup: table.backup.clone(),
                     baseline: baselines.remove(&live.to_string()),
+                    proven: proven.get(&live).copied(),
                     live,
                     rejects,
                 })
@@ -212,6 +248,9 @@ impl Cutover {
             target: run.target.clone(),
             read: SourceMark::kept(run).await?,
             counts: Mutex::default(),
+            found: Mutex::default(),
+            compared_at: Mutex::default(),
+            bounds: Bounds::get(),
             target_rows: run.target_rows,
             handle: Handle::current(),
         };
@@ -260,17 +299,22 @@ impl Cutover {
         Ok(match tails {
             0 => format!("{} wholly", counted(wholes as u64, "table")),
             _ => format!(
-                "{} wholly, the last {TAIL_ROWS} rows of {}",
+                "{} wholly, the last {} rows of {}",
                 counted(wholes as u64, "table"),
+                self.inner.bounds.tail,
                 counted(tails as u64, "table")
             ),
         })
     }
 
+    /// Whether all of a table is looked at.
+    fn is_whole(&self, side: &Side, depth: Depth) -> bool {
+        depth == Depth::Whole || side.source.estimated_rows <= self.inner.bounds.whole_up_to
+    }
+
     /// Whether all of the table was compared.
     async fn compare_one(&self, side: &Side, depth: Depth) -> Result<bool, Failure> {
-        let whole = depth == Depth::Whole || side.source.estimated_rows <= WHOLE_UP_TO_ROWS;
-        let tail = (!whole).then_some(TAIL_ROWS);
+        let tail = (!self.is_whole(side, depth)).then_some(self.inner.bounds.tail);
         let read = &self.inner.read;
         let (horizon, seen) = (read.horizon()?, read.seen(&side.source.name));
         let changed = self.inner.source.changed_since(&side.source, horizon, seen, tail).await?;
@@ -336,12 +380,113 @@ impl Cutover {
             Named::Live => &side.live,
             Named::Backup => backup,
         };
-        let written = if depth == Depth::Whole || side.source.estimated_rows <= WHOLE_UP_TO_ROWS {
+        let written = if self.is_whole(side, depth) {
             target.written_since(name, &side.desired, baseline, KEYS_NAMED).await?
         } else {
-            target.written_to_tail(name, &side.desired, baseline, TAIL_ROWS).await?
+            target.written_to_tail(name, &side.desired, baseline, self.inner.bounds.tail).await?
         };
         Ok((!written.is_nothing()).then(|| written.describe(&side.live)))
+    }
+
+    /// Reads what the tables look like that are swapped, to see later that they still do. `bound`: what the new ones
+    /// looked like when they had all their keys, by their live names, where somebody kept it.
+    pub(super) async fn note_definitions(&self, mut bound: BTreeMap<String, String>) -> Result<(), Failure> {
+        let read = self.inner.sides.iter().map(|side| self.definitions(side).boxed()).collect();
+        let read = several_results(read).await?;
+        let noted = self.inner.sides.iter().zip(read).map(|(side, [old, new])| {
+            let new = bound.remove(&side.live.to_string()).or(new);
+            (side.live.clone(), [old, new])
+        });
+        self.found().definitions = noted.collect();
+        Ok(())
+    }
+
+    async fn definitions(&self, side: &Side) -> Result<Definitions, Failure> {
+        let target = &self.inner.target;
+        let old = match &side.backup {
+            Some(_) => target.definition(&side.live).await?,
+            None => None,
+        };
+        Ok([old, target.definition(&side.shadow).await?])
+    }
+
+    fn found(&self) -> MutexGuard<'_, Found> {
+        self.inner.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Refuses tables that do not look as they did before anybody was kept off. Of one that half a rename has moved away
+    /// the names say it.
+    async fn require_definitions(&self, tables: &[TableName]) -> Result<(), Failure> {
+        let look = |side| self.require_definition(side).boxed();
+        several(self.sides(tables).map(look).collect()).await
+    }
+
+    async fn require_definition(&self, side: &Side) -> Result<(), Failure> {
+        let Some(then) = self.found().definitions.get(&side.live).cloned() else { return Ok(()) };
+        let now = self.definitions(side).await?;
+        let moved = |index: usize| then[index].is_some() && now[index].is_some() && then[index] != now[index];
+        let (code, what) = if moved(0) {
+            ("switch.target-changed", format!("{} was changed", side.live))
+        } else if moved(1) {
+            ("switch.shadow-changed", format!("the shadow of {} was changed", side.live))
+        } else {
+            return Ok(());
+        };
+        let message =
+            format!("{what} just before the names were to be swapped: a column, an index, a key or an option of it");
+        Err(Failure::data(code, message).with("table", side.live.to_string()))
+    }
+
+    /// Refuses new tables to which somebody wrote after they were proven.
+    pub(super) async fn require_unwritten(&self, depth: Depth, tables: &[TableName]) -> Result<(), Failure> {
+        let look = |side| self.require_unwritten_one(side, depth).boxed();
+        several(self.sides(tables).map(look).collect()).await
+    }
+
+    async fn require_unwritten_one(&self, side: &Side, depth: Depth) -> Result<(), Failure> {
+        let target = &self.inner.target;
+        // Without change numbers the mark is all that there is, and it was taken just now.
+        if depth == Depth::Whole && side.proven.is_none() {
+            return Ok(());
+        }
+        let mut proven = self.found().mark.of(&side.live);
+        proven.scn = side.proven.or(proven.scn);
+        let written = if self.is_whole(side, depth) {
+            target.written_since(&side.shadow, &side.desired, &proven, KEYS_NAMED).await?
+        } else {
+            target.written_to_tail(&side.shadow, &side.desired, &proven, self.inner.bounds.tail).await?
+        };
+        if written.is_nothing() {
+            return Ok(());
+        }
+        Err(shadow_written(side, &written.describe(&side.shadow)))
+    }
+
+    /// Looks at all of the new tables, live now, and their sources once more: the fence has kept writers off the target
+    /// alone, and of a large table its end alone was looked at behind it.
+    ///
+    /// # Errors
+    /// `switch.source-changed`, `switch.shadow-changed`.
+    pub(super) async fn compare_swapped(&self) -> Result<(), Failure> {
+        let lives: Vec<TableName> = self.inner.sides.iter().map(|side| side.live.clone()).collect();
+        let late = |mut failure: Failure| {
+            failure.message.push_str("; that was found when the new tables were live already");
+            failure
+        };
+        self.compare(Depth::Whole, &lives).await.map_err(late)?;
+        let until = *self.inner.compared_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(until) = until else { return Ok(()) };
+        for side in self.inner.sides.iter().filter(|side| !self.is_whole(side, Depth::Last)) {
+            let Some(proven) = side.proven else { continue };
+            let rows = self.inner.target.written_between(&side.live, proven, until).await?;
+            if rows > 0 {
+                return Err(late(shadow_written(
+                    side,
+                    &format!("{} of it {} inserted or changed", counted(rows, "row"), agreeing(rows, "was", "were")),
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// What the target is like just before names are swapped.
@@ -355,6 +500,7 @@ impl Cutover {
             all.rows.push((side.live.to_string(), mark.rows));
             all.checksums.extend(mark.checksum.map(|sum| (side.live.to_string(), sum)));
         }
+        self.found().mark = all.clone();
         Ok(all)
     }
 
@@ -371,6 +517,14 @@ impl Cutover {
         let count = self.inner.target.row_count(&side.shadow).await?;
         counts().insert(side.shadow.clone(), count);
         Ok(count)
+    }
+
+    /// Takes over how many rows the new tables had before they were swapped, of a process that counted them.
+    pub(super) fn know_rows(&self, mark: &Mark) {
+        let mut counts = self.inner.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        for side in &self.inner.sides {
+            counts.insert(side.shadow.clone(), mark.of(&side.live).rows);
+        }
     }
 
     async fn set_number(&self, side: &Side) -> Result<(), Failure> {
@@ -392,6 +546,14 @@ impl Cutover {
             None => Ok(()),
         }
     }
+}
+
+fn shadow_written(side: &Side, written: &str) -> Failure {
+    Failure::data(
+        "switch.shadow-changed",
+        format!("somebody wrote to the shadow of {} after it was proven: {written}", side.live),
+    )
+    .with("table", side.live.to_string())
 }
 
 impl TableAdmin for Cutover {
@@ -430,6 +592,10 @@ impl TableAdmin for Cutover {
     fn compare_last(&mut self, tables: &[TableName]) -> Result<String, Failure> {
         let compared = self.limited(async {
             target::require_standing(&self.inner.target, &self.inner.before).await?;
+            self.require_definitions(tables).await?;
+            self.require_unwritten(Depth::Last, tables).await?;
+            let moment = self.inner.target.moment().await?;
+            *self.inner.compared_at.lock().unwrap_or_else(PoisonError::into_inner) = moment.scn;
             self.compare(Depth::Last, tables).await
         })?;
         self.refuse_target_rows(tables, Named::Live)?;

@@ -172,7 +172,8 @@ async fn phases(run: &RunContext, approval: Approval) -> Result<End, Stopped> {
 /// Gives the new tables the keys that come last, for which some servers make a table anew.
 async fn bind(run: &RunContext) -> Result<(), Failure> {
     switch::bind(run).await?;
-    target::note_shadows(run).await
+    target::note_shadows(run).await?;
+    shadows::note_bound(run).await
 }
 
 /// How many tables are worked on at once where each waits for an answer of the target, and for the journal.

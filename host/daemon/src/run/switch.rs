@@ -22,7 +22,8 @@ use super::context::RunContext;
 use super::cutover::{Cutover, Depth, Mark, Named};
 use super::execute::{add, is_there_already, several};
 use super::views;
-use super::world::target;
+use super::world::shadows;
+use super::world::target::{self, Standings};
 use crate::clock;
 use crate::outcome::{DISCARDED, DiscardedRows, SwitchOutcome};
 use crate::planner::{KEY_OF_BACKUP, KEY_OF_LIVE};
@@ -180,11 +181,15 @@ async fn cut_over(run: &RunContext, swaps: &[Swap]) -> Result<(), Failure> {
         left_behind: told.collect(),
         ..SwitchOutcome::default()
     };
-    if !is_swapped(run, swaps).await? {
+    if is_swapped(run, swaps).await? {
+        cutover.know_rows(&run.store.kept::<Mark>(run.id(), "switch-mark").await?.unwrap_or_default());
+    } else {
+        run.note_switching();
         refuse_others_keys(run).await?;
         target::require_shapes(run).await?;
         let written = cutover.target_rows(Named::Live, Depth::Whole).await?;
         if run.target_rows == TargetRows::Keep && !written.is_empty() {
+        cutover.note_definitions(shadows::bound(run).await?).await?;
             return Err(target_rows::left_behind(Fault::Data, &written.join("; ")));
         }
         let lives: Vec<TableName> = swaps.iter().map(|swap| swap.live.clone()).collect();
@@ -194,6 +199,7 @@ async fn cut_over(run: &RunContext, swaps: &[Swap]) -> Result<(), Failure> {
         target::record_live(run).await?;
     }
     loop {
+        cutover.require_unwritten(Depth::Whole, &lives).await?;
         outcome.attempts += 1;
         let attempted = attempt(run, swaps, &cutover, &mut outcome).await;
         let Err(failure) = attempted.map_err(in_words) else { break };
@@ -217,7 +223,12 @@ async fn cut_over(run: &RunContext, swaps: &[Swap]) -> Result<(), Failure> {
     // Nobody writes to the backups any more, and nobody is kept off: they are read to their ends. A switcher that did
     // not do what it says has left none.
     if is_swapped(run, swaps).await? {
-        outcome.left_behind.extend(cutover.target_rows(Named::Backup, Depth::Whole).await?);
+        let looked = look_back(run, &cutover, &mut outcome).await;
+        if let Err(failure) = &looked {
+            outcome.failures.push(failure.message.clone());
+        }
+        run.store.keep(run.id(), "switch", &outcome).await?;
+        looked?;
     }
     for written in &outcome.left_behind {
         tracing::warn!(run = run.id(), "{written}; that is in the backup only");
@@ -227,6 +238,29 @@ async fn cut_over(run: &RunContext, swaps: &[Swap]) -> Result<(), Failure> {
 }
 
 fn milliseconds(duration: Duration) -> f64 {
+/// Looks at all of the old tables, the new ones and the source, now that nobody writes to the backups and nobody is kept
+/// off: what could only be looked at in part before the names were swapped takes them back. Of a swap that an earlier
+/// process has made nobody can tell what came before it and what after, so there it is said, and left as it is.
+async fn look_back(run: &RunContext, cutover: &Cutover, outcome: &mut SwitchOutcome) -> Result<(), Failure> {
+    let written = cutover.target_rows(Named::Backup, Depth::Whole).await?;
+    if !run.is_switching() {
+        outcome.left_behind.extend(written);
+        let Err(failure) = cutover.compare_swapped().await else { return Ok(()) };
+        if failure.code != "switch.source-changed" {
+            return Err(failure);
+        }
+        let told = format!("{}, by another process: perhaps it changed only afterwards", failure.message);
+        tracing::warn!(run = run.id(), "{told}");
+        outcome.failures.push(told);
+        return Ok(());
+    }
+    if run.target_rows == TargetRows::Keep && !written.is_empty() {
+        return Err(target_rows::left_behind(Fault::Data, &written.join("; ")));
+    }
+    outcome.left_behind.extend(written);
+    cutover.compare_swapped().await
+}
+
     (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
 }
 

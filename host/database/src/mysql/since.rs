@@ -150,6 +150,16 @@ impl MySql {
         Ok(Written { rows: Some(keys.len() as u64), differs: !keys.is_empty(), deleted: 0, keys })
     }
 
+    /// How many rows of a table were last written after one change number and not after another.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn written_between(&self, table: &TableName, after: u64, until: u64) -> Result<u64, Failure> {
+        let sql =
+            format!("SELECT COUNT(*) FROM {} WHERE ORA_ROWSCN > {after} AND ORA_ROWSCN <= {until}", quote_table(table));
+        Ok(first_number(&self.bridge.run(self.rows_for(&looking(table), sql)).await?))
+    }
+
     async fn keys_since(
         &self,
         table: &TableName,

@@ -8,7 +8,7 @@
 //!
 //! In a run that does not wait, nothing of this costs anything: what this process has proven a moment ago is proven.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -28,7 +28,10 @@ use crate::databases::Databases;
 use crate::outcome::CopyOutcome;
 use crate::planner::{self, ForeignKeys};
 
-/// For so long nobody looks at a shadow again that this process has proven.
+/// Under which name the state keeps what the shadows look like with all their keys.
+const BOUND: &str = "shadow-definitions";
+
+/// For so long nobody looks at the rows of a shadow again that this process has proven.
 const A_MOMENT: Duration = Duration::from_secs(10);
 
 /// A shadow before its rows were read to be proven.
@@ -40,6 +43,9 @@ pub(in crate::run) struct Proof {
     shape: String,
     /// The target's change number. None: it has none.
     scn: Option<u64>,
+    /// The server's own words for what it looked like. None: an earlier version has kept it.
+    #[serde(default)]
+    definition: Option<String>,
 }
 
 /// What became of a shadow since its proof.
@@ -77,13 +83,51 @@ pub(in crate::run) async fn proofs(
 ) -> Result<HashMap<TableName, Proof>, Failure> {
     let names: Vec<TableName> = tables.iter().filter_map(|table| table.shadow.clone()).collect();
     let ids = run.target.table_ids(&names).await?;
+    let mut definitions = definitions(run, tables).await?;
     let scn = run.target.moment().await?.scn;
-    let proof = |table: &&TablePlan| {
+    let mut proof = |table: &&TablePlan| {
         let shadow = table.shadow.as_ref()?;
         let shape = planner::shape(model.table(shadow)?, ForeignKeys::LeftOut);
-        Some((table.target.clone(), Proof { id: ids.get(shadow).map(|id| id.as_str().to_owned()), shape, scn }))
+        let id = ids.get(shadow).map(|id| id.as_str().to_owned());
+        let definition = definitions.remove(&table.target.to_string());
+        Some((table.target.clone(), Proof { id, shape, scn, definition }))
     };
-    Ok(tables.iter().filter_map(proof).collect())
+    Ok(tables.iter().filter_map(&mut proof).collect())
+}
+
+/// What the shadows of these tables look like, in the server's own words, by their live names.
+async fn definitions(run: &RunContext, tables: &[&TablePlan]) -> Result<BTreeMap<String, String>, Failure> {
+    let read = |table: &TablePlan| {
+        let (live, shadow) = (table.target.to_string(), table.shadow.clone());
+        async move {
+            let Some(shadow) = shadow else { return Ok(None) };
+            Ok(run.target.definition(&shadow).await?.map(|definition| (live, definition)))
+        }
+        .boxed()
+    };
+    let read = several_results(tables.iter().map(|table| read(table)).collect()).await?;
+    Ok(read.into_iter().flatten().collect())
+}
+
+/// Keeps what the shadows look like with all their keys.
+pub(in crate::run) async fn note_bound(run: &RunContext) -> Result<(), Failure> {
+    let tables: Vec<&TablePlan> = run.record.plan.builds().collect();
+    run.store.keep(run.id(), BOUND, &definitions(run, &tables).await?).await
+}
+
+/// What the shadows looked like with all their keys, by their live names, as far as it was kept.
+pub(in crate::run) async fn bound(run: &RunContext) -> Result<BTreeMap<String, String>, Failure> {
+    Ok(run.store.kept(run.id(), BOUND).await?.unwrap_or_default())
+}
+
+/// The target's change numbers when the shadows were proven, by their live names, as far as it has any.
+pub(in crate::run) async fn proven_at(run: &RunContext) -> Result<HashMap<TableName, u64>, Failure> {
+    let mut proven = HashMap::new();
+    for table in run.record.plan.builds() {
+        let proof: Option<Proof> = run.store.kept(run.id(), &proof_of(table)).await?;
+        proven.extend(proof.and_then(|proof| proof.scn).map(|scn| (table.target.clone(), scn)));
+    }
+    Ok(proven)
 }
 
 /// Keeps the proof of a table that was found equal.
@@ -161,13 +205,13 @@ async fn refuse_changed_source(run: &RunContext, tables: &[&TablePlan]) -> Resul
 async fn moved_on(run: &RunContext) -> Result<Vec<&TablePlan>, Failure> {
     let names: Vec<TableName> = run.record.plan.builds().filter_map(|table| table.shadow.clone()).collect();
     let existing = run.target.existing_tables(&names).await?;
-    let asked: Vec<&TablePlan> = run
+    let (asked, just_proven): (Vec<&TablePlan>, Vec<&TablePlan>) = run
         .record
         .plan
         .builds()
         .filter(|table| table.shadow.as_ref().is_some_and(|shadow| existing.contains(shadow)))
-        .filter(|table| run.proven_since(&table.target).is_none_or(|since| since > A_MOMENT))
-        .collect();
+        .partition(|table| run.proven_since(&table.target).is_none_or(|since| since > A_MOMENT));
+    require_definitions(run, &just_proven).await?;
     if asked.is_empty() {
         return Ok(Vec::new());
     }
@@ -192,19 +236,34 @@ async fn moved_on(run: &RunContext) -> Result<Vec<&TablePlan>, Failure> {
         match since {
             Since::Unmoved => {}
             Since::Moved => moved.push(table),
-            Since::Reshaped => {
-                return Err(Failure::data(
-                    "switch.shadow-changed",
-                    format!(
-                        "the shadow of {live} has other columns, indexes or checks than when it was validated; nothing \
-                         was switched"
-                    ),
-                )
-                .with("table", live.to_string()));
-            }
+            Since::Reshaped => return Err(reshaped(live)),
         }
     }
     Ok(moved)
+}
+
+fn reshaped(live: &TableName) -> Failure {
+    Failure::data(
+        "switch.shadow-changed",
+        format!(
+            "the shadow of {live} has other columns, indexes or checks than when it was validated; nothing was switched"
+        ),
+    )
+    .with("table", live.to_string())
+}
+
+/// Refuses shadows that this process has just proven and that look otherwise by now; their rows are looked at when writers
+/// are kept off.
+async fn require_definitions(run: &RunContext, tables: &[&TablePlan]) -> Result<(), Failure> {
+    let now = definitions(run, tables).await?;
+    for table in tables {
+        let proof: Option<Proof> = run.store.kept(run.id(), &proof_of(table)).await?;
+        let (then, now) = (proof.and_then(|proof| proof.definition), now.get(&table.target.to_string()));
+        if then.zip(now).is_some_and(|(then, now)| then != *now) {
+            return Err(reshaped(&table.target));
+        }
+    }
+    Ok(())
 }
 
 /// Whether rows of a shadow were written or deleted since its proof. None: the server cannot say.
@@ -244,7 +303,7 @@ mod tests {
     #[test]
     fn what_is_not_known_to_be_as_it_was_has_moved_on() {
         let id = |n: u32| TableId::from_kept(format!("object {n}"));
-        let proof = Proof { id: Some("object 5".to_owned()), shape: "s".to_owned(), scn: Some(7) };
+        let proof = Proof { id: Some("object 5".to_owned()), shape: "s".to_owned(), scn: Some(7), definition: None };
         let known = |id: &TableId, shape, written| since(Some(&proof), Some(id), Some(shape), written);
         assert_eq!(known(&id(5), "s", Some(false)), Since::Unmoved);
         assert_eq!(known(&id(5), "s", Some(true)), Since::Moved);
