@@ -111,6 +111,80 @@ async fn going_back_with_one_pipeline_does_not_take_away_the_table_that_another_
 }
 
 #[tokio::test]
+async fn going_back_with_an_older_run_does_not_take_away_what_a_newer_one_of_its_pipeline_made_live() -> Result<()> {
+    let place = Place::open().await?;
+    let operator = place.operator("first", "")?;
+    operator.run().await?.expect(0)?;
+    let older = operator.last().await?;
+    place.source.run_sql("ALTER TABLE item ADD COLUMN extra integer").await?;
+    operator.run().await?.expect(0)?;
+    let newer = operator.last().await?;
+    operator.refused(&["rollback", &older, "--discard-new-rows", "--json"], &newer).await?;
+    assert_eq!(place.columns().await?, ["id", "name", "n", "extra"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_way_back_that_is_resumed_does_not_go_on_where_another_pipeline_works_by_now() -> Result<()> {
+    let place = Place::open().await?;
+    let (first, second) = (place.operator("first", "")?, place.operator("second", "")?);
+    first.run().await?.expect(0)?;
+    place.source.run_sql("ALTER TABLE item ADD COLUMN extra integer").await?;
+    first.run().await?.expect(0)?;
+    let kill_at = async |operator: &Operator, entry: &str, command: &[&str]| {
+        let mut held = operator.millrace.spawn_with(command, &[("MILLRACE_HOLD_AT", entry)])?;
+        held.says("held at").await?;
+        held.kill().await
+    };
+    kill_at(&first, "rollback-started", &["rollback", "last"]).await?;
+    place.target.run_sql(SILENT).await?;
+    place.source.run_sql("ALTER TABLE item ADD COLUMN more integer").await?;
+    kill_at(&second, "action-started@copy", &["run", &second.pipeline, "--yes"]).await?;
+
+    let refused = first.millrace.run(&["resume", "last", "--json"]).await?.expect(2)?;
+    refused.fails_with("run.tables-claimed")?.says(&second.last().await?)?;
+    assert_eq!(place.columns().await?, ["id", "name", "n", "extra"]);
+    second.millrace.run(&["cancel", "last"]).await?.expect(0)?;
+    place.target.run_sql(SILENT).await?;
+    first.millrace.run(&["resume", "last"]).await?.expect(5)?;
+    assert_eq!(place.columns().await?, ["id", "name", "n"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_new_table_of_another_run_does_not_go_live_with_a_key_to_a_backup() -> Result<()> {
+    let place = Place::open().await?;
+    place
+        .source
+        .run_sql("CREATE TABLE child (id integer PRIMARY KEY, item integer REFERENCES item); INSERT INTO child VALUES (1, 1)")
+        .await?;
+    let of = |name: &str, table: &str| -> Result<Operator> {
+        let operator = place.operator(name, "")?;
+        let text = std::fs::read_to_string(&operator.pipeline)?;
+        std::fs::write(&operator.pipeline, text.replace("public.*", table))?;
+        Ok(operator)
+    };
+    place.operator("first", "")?.run().await?.expect(0)?;
+    let (children, items) = (of("children", "public.child")?, of("items", "public.item")?);
+    place
+        .source
+        .run_sql("ALTER TABLE child ADD COLUMN extra integer; ALTER TABLE item ADD COLUMN extra integer")
+        .await?;
+    let entry = ("MILLRACE_HOLD_AT", "action-succeeded@bind:child");
+    let mut held = children.millrace.spawn_with(&["run", &children.pipeline, "--yes"], &[entry])?;
+    held.says("held at").await?;
+    held.kill().await?;
+
+    items.run().await?.expect(1)?.fails_with("switch.foreign-key-outside")?.says("child_tmp_")?;
+    assert_eq!(place.columns().await?, ["id", "name", "n"]);
+    children.millrace.run(&["resume", "last", "--yes"]).await?.expect(0)?;
+    items.millrace.run(&["resume", "last", "--yes"]).await?.expect(0)?;
+    assert_eq!(place.columns().await?, ["id", "name", "n", "extra"]);
+    place.target.run_sql("INSERT INTO item (id) VALUES (90); INSERT INTO child (id, item) VALUES (2, 90)").await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_older_run_does_not_take_the_place_of_a_newer_one_with_the_rows_that_were_written_to_it() -> Result<()> {
     let place = Place::open().await?;
     let operator = place.operator("first", "approve = true")?;

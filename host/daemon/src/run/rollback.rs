@@ -69,6 +69,7 @@ pub(super) async fn begin(run: &RunContext, reason: &str, new_rows: NewRows) -> 
 
 /// Goes on with a rollback that was begun.
 pub(super) async fn back(run: &RunContext, new_rows: NewRows) -> Result<End, Failure> {
+    run.claim().await?;
     run.recorder.run(EventKind::RunResumed).await?;
     undo_all(run, new_rows).await
 }
@@ -117,16 +118,20 @@ async fn undo_each(
     visible: &[(Action, Option<Value>)],
     new_rows: NewRows,
 ) -> Result<(), Failure> {
-    let mut fenced = false;
+    let (mut fenced, mut old_tables) = (false, None);
     for (action, state) in visible {
         // What undoing the lifting of the fence has done is to raise it: nobody writes from here on.
         if fenced && new_rows == NewRows::Keep && way.is_swapped(run).await? {
             refuse_new_rows(run).await?;
+        // What follows the switch is undone by now: no old table is made anew any more.
+        if action.verb() == "switch" && old_tables.is_none() {
+            old_tables = Some(way.old_tables(run).await?);
+        }
         }
         way.undo(run, action, state.as_ref()).await?;
         fenced = action.verb() == "switch" && !fenced;
     }
-    Ok(())
+    target::require_standing(&run.target, &old_tables.unwrap_or_default()).await
 }
 
 /// Fails when rows were written to the new tables since they were swapped in.

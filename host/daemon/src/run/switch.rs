@@ -564,6 +564,17 @@ mod tests {
         for (attempt, least_ms) in [(1, 200), (2, 400), (3, 800), (40, 10_000)] {
             let least = Duration::from_millis(least_ms);
             let pause = pause(attempt);
+    /// Which tables are to have the live names again, by these. Empty while the names are not swapped.
+    pub(super) async fn old_tables(&self, run: &RunContext) -> Result<Standings, Failure> {
+        if !self.is_swapped(run).await? {
+            return Ok(Standings::new());
+        }
+        let pairs: Vec<_> = backups(&run.record.plan).collect();
+        let names: Vec<TableName> = pairs.iter().map(|(_, backup)| (*backup).clone()).collect();
+        let mut ids = run.target.table_ids(&names).await?;
+        Ok(pairs.into_iter().filter_map(|(live, backup)| Some((live.clone(), ids.remove(backup)?))).collect())
+    }
+
             assert!(pause >= least && pause <= least * 3 / 2, "{attempt}: {pause:?}");
         }
     }

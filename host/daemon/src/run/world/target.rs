@@ -391,7 +391,7 @@ pub(in crate::run) async fn require_standing(target: &MySql, expected: &Standing
         None => Ok(()),
         Some((name, _)) => Err(Failure::data(
             "switch.tables-changed",
-            format!("{name} was exchanged for another table just before the names were swapped"),
+            format!("{name} was exchanged for another table while the names were being swapped"),
         )
         .with("table", name.to_string())),
     }
