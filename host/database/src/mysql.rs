@@ -47,7 +47,7 @@ pub use neighbours::ForeignKeyFound;
 pub use origin::Origin;
 pub use orphans::Orphans;
 pub(crate) use read::{cell, read_rows};
-pub use rename::IN_DOUBT as RENAME_IN_DOUBT;
+pub use rename::{IN_DOUBT as RENAME_IN_DOUBT, Sent};
 pub(crate) use replacement::Replacement;
 pub use retry::Retried;
 pub(crate) use rows::{batch_of_texts, each_batch, select_statement};

@@ -105,6 +105,22 @@ async fn accounts_are_no_fence_where_relayed_nodes_do_not_list_each_others_sessi
 }
 
 #[tokio::test]
+async fn a_rename_of_a_dead_process_may_be_at_the_other_of_two_relayed_nodes_that_does_not_list_it() -> Result<()> {
+    let nodes = TwoNodes::open(ClusterKind::Silent, "budget = \"300ms\"").await?;
+    let entry = ("MILLRACE_HOLD_AT", "action-started@switch:rename");
+    let mut held = nodes.millrace.spawn_with(&["run", &nodes.pipeline, "--yes"], &[entry])?;
+    held.says("held at").await?;
+    held.kill().await?;
+    let refused = nodes.millrace.run(&["rollback", "last", "--json"]).await?;
+    refused.fails_with("switch.rename-in-doubt")?;
+    // Allowed to see the sessions of all nodes, it finds none at it.
+    let telling = Cluster::start(&nodes.target.url, ClusterKind::Direct).await?;
+    let millrace = nodes.millrace.with("MILLRACE_TARGET_URL", &telling.first(&nodes.target.url)?);
+    millrace.run(&["rollback", "last"]).await?.expect(0)?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn accounts_are_no_fence_for_an_account_that_is_not_shown_the_sessions_of_others() -> Result<()> {
     let nodes = TwoNodes::open(ClusterKind::Direct, BY_ACCOUNTS).await?;
     let user = format!("mover_{}", nodes.target.name);

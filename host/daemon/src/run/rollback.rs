@@ -44,7 +44,7 @@ pub(crate) async fn rollback(run: &RunContext, reason: &str, new_rows: NewRows) 
 /// Refuses a way back over what others have made live or work on, or over new rows that are to be kept.
 async fn may_go_back(run: &RunContext, new_rows: NewRows) -> Result<(), Failure> {
     run.claim().await?;
-    run.target.end_renames(run.id()).await?;
+    switch::end_renames(run).await?;
     target::require_own(run, new_rows, "nothing was rolled back").await?;
     views::require_own(run, "nothing was rolled back").await?;
     if new_rows == NewRows::Keep { refuse_new_rows(run).await } else { Ok(()) }

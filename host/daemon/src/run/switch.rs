@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use millrace_database::dialect::mysql::{quote_name, quote_table};
-use millrace_database::mysql::{ForeignKeyFound, RENAME_IN_DOUBT, TableRole};
+use millrace_database::mysql::{ForeignKeyFound, MySql, RENAME_IN_DOUBT, RunRow, Sent, TableRole};
 use millrace_model::plan::Statement;
 use millrace_model::schema::TableName;
 use millrace_model::switching::{FenceBefore, Step, Swap};
@@ -336,6 +336,22 @@ async fn lift(run: &RunContext, cutover: &Cutover, state: Value) -> Result<(), F
 }
 
 /// Lifts what an earlier process, or an earlier attempt, may have left, and says what it found.
+/// Ends what an earlier process, or a lost connection, may have left at the server.
+pub(super) async fn end_renames(run: &RunContext) -> Result<(), Failure> {
+    let unsettled = |(action, outcome): &(Action, Outcome)| {
+        let in_doubt = match outcome {
+            Outcome::Failed { failure } | Outcome::UndoFailed { failure, .. } => failure.code == RENAME_IN_DOUBT,
+            outcome => outcome.must_look(),
+        };
+        action.verb() == "switch" && in_doubt
+    };
+    let sent = match run.recorder.recovery().actions.iter().any(unsettled) {
+        true => Sent::Unsettled { at_most: run.setup.stage(StageKind::Switcher)?.declaration.cutover.budget },
+        false => Sent::Settled,
+    };
+    run.target.end_renames(run.id(), sent).await
+}
+
 async fn lift_left_over(run: &RunContext, cutover: &Cutover, swaps: &[Swap]) -> Result<(), Failure> {
     let recovery = run.recorder.recovery();
     let begun = |(action, outcome): &(Action, Outcome)| action.verb() == "switch" && *outcome != Outcome::Undone;
@@ -345,7 +361,7 @@ async fn lift_left_over(run: &RunContext, cutover: &Cutover, swaps: &[Swap]) -> 
         return Ok(());
     }
     // Nothing is to be renamed any more behind the back of what follows; the fence is lifted in any case.
-    let ended = run.target.end_renames(run.id()).await;
+    let ended = end_renames(run).await;
     let existing = existing(run, swaps).await?;
     let place = |swap: &Swap| {
         let exists = |name| existing.contains(name);
@@ -493,7 +509,7 @@ impl WayBack {
         // What the old tables held when their own runs made them live counts again.
         run.books.forget_marks(run.id()).await?;
         let cutover = Cutover::open(run).await?;
-        let ended = run.target.end_renames(run.id()).await;
+        let ended = end_renames(run).await;
         lift(run, &cutover, json!({ "because": "the run goes back" })).await?;
         ended?;
         Ok(Self { cutover, swaps })

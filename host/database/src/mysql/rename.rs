@@ -33,6 +33,26 @@ const UNSEEN_FOR: Duration = Duration::from_millis(2_500);
 /// How long between two looks.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
+/// What a run knows of the renames that it has sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// Each was answered, or its session was seen to be gone.
+    Settled,
+    /// A process died, or lost its connection, before that: one may be going on.
+    Unsettled {
+        /// How long it may wait for others where a server keeps to what it was told.
+        at_most: Duration,
+    },
+}
+
+/// Whose renames are to be over.
+enum Whose<'a> {
+    /// This session's.
+    Session(&'a OurSession),
+    /// Those of sessions that nobody knows any more.
+    Nobodys(Sent),
+}
+
 /// What is known of a statement that was sent.
 enum Answer {
     /// The server says that it is done.
@@ -73,7 +93,7 @@ pub(super) async fn rename(
     let result = match answer {
         Answer::Done => Ok(()),
         Answer::Refused(failure) => settle(target, renames, &before, failure).await,
-        Answer::Lost(failure) => match over(target, run, Some(&session)).await {
+        Answer::Lost(failure) => match over(target, run, Whose::Session(&session)).await {
             Ok(()) => {
                 // The catalogs that others see may lag behind a statement that has just ended.
                 tokio::time::sleep(LOOK_PAUSE).await;
@@ -147,13 +167,17 @@ async fn end(target: &MySql, run: &str, ending: Ending) -> Option<bool> {
     Some(!found.is_empty())
 }
 
-/// Waits until no session carries out renames of this run any more, and ends those that do. `session` is the one that
-/// was told to, if it is known: as long as it is there it may yet receive what was sent to it.
+/// Waits until no session carries out renames of this run any more, and ends those that do. As long as the session that
+/// was told to is there it may yet receive what was sent to it.
 ///
 /// # Errors
 /// `switch.rename-in-doubt`.
-async fn over(target: &MySql, run: &str, session: Option<&OurSession>) -> Result<(), Failure> {
+async fn over(target: &MySql, run: &str, whose: Whose<'_>) -> Result<(), Failure> {
     let (begun, mut unseen_since) = (Instant::now(), None);
+    let patience = match whose {
+        Whose::Nobodys(Sent::Unsettled { at_most }) => GONE_WITHIN + at_most,
+        _ => GONE_WITHIN,
+    };
     loop {
         let seen = end(target, run, Ending::Session).await;
         let unseen_for = match seen {
@@ -163,19 +187,34 @@ async fn over(target: &MySql, run: &str, session: Option<&OurSession>) -> Result
                 Duration::ZERO
             }
         };
-        if seen == Some(false) && is_over(target, session, unseen_for).await {
+        if seen == Some(false) && is_over(target, &whose, unseen_for).await {
             return Ok(());
         }
-        if begun.elapsed() > GONE_WITHIN {
+        if begun.elapsed() > patience {
             return Err(in_doubt(target, run).await);
         }
         tokio::time::sleep(LOOK_PAUSE).await;
     }
 }
 
-/// Whether the session is gone, where nothing that it says was seen for so long.
-async fn is_over(target: &MySql, session: Option<&OurSession>, unseen_for: Duration) -> bool {
-    let Some(session) = session else { return unseen_for >= UNSEEN_AFTER_DEATH };
+/// Whether the statement of a session that nobody knows is over, where it was not seen for so long.
+async fn is_unknown_over(target: &MySql, sent: Sent, unseen_for: Duration) -> bool {
+    let Sent::Unsettled { at_most } = sent else { return unseen_for >= UNSEEN_AFTER_DEATH };
+    match processlist::extent(target).await {
+        // It may be at a server whose sessions are not listed. OceanBase's waits there for as long as it has to; another
+        // server's gives up when it has waited for locks as long as it was told to.
+        Ok(Extent::OneOfMany) => target.dialect() != "oceanbase" && unseen_for >= at_most + UNSEEN_FOR,
+        Ok(_) => unseen_for >= UNSEEN_AFTER_DEATH,
+        Err(_) => false,
+    }
+}
+
+/// Whether a statement is over, and its session gone, where nothing that it says was seen for so long.
+async fn is_over(target: &MySql, whose: &Whose<'_>, unseen_for: Duration) -> bool {
+    let session = match whose {
+        Whose::Session(session) => session,
+        Whose::Nobodys(sent) => return is_unknown_over(target, *sent, unseen_for).await,
+    };
     match processlist::extent(target).await {
         // The proxy numbers our session, so that the list does not have its number.
         Ok(Extent::BehindProxy) => return unseen_for >= UNSEEN_FOR,
@@ -227,8 +266,8 @@ impl MySql {
     ///
     /// # Errors
     /// `switch.rename-in-doubt`, and what the database says.
-    pub async fn end_renames(&self, run: &str) -> Result<(), Failure> {
-        self.bridge.run(over(self, run, None)).await
+    pub async fn end_renames(&self, run: &str, sent: Sent) -> Result<(), Failure> {
+        self.bridge.run(over(self, run, Whose::Nobodys(sent))).await
     }
 }
 
