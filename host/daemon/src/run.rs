@@ -41,6 +41,6 @@ pub(crate) use recorder::Recorder;
 pub(crate) use retry::retry;
 pub(crate) use rollback::{NewRows, rollback};
 pub(crate) use rows::TableRows;
-pub(crate) use switch::may_be_switched;
+pub(crate) use switch::{may_be_switched, release_shadows};
 pub(crate) use tuning::{MOST_WORKERS, Tuned, TuningChange, tune};
 pub(crate) use world::target::keep_planned;

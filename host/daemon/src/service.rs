@@ -282,6 +282,7 @@ pub(crate) async fn give_up(runtime: &Runtime, store: &Store, run: &RunRecord) -
 async fn tell_cancelled(runtime: &Runtime, record: &RunRecord) -> Result<(), Failure> {
     let setup = setup_of(runtime, record)?;
     let Some(target) = Databases::open_target(&setup, &Cancel::new()).await? else { return Ok(()) };
+    run::release_shadows(&target, &record.plan).await?;
     let books = target.bookkeeping();
     if books.runs().await?.iter().any(|run| run.run == record.id) {
         books.record_run(&record.id, &record.pipeline, RunState::Cancelled.name()).await?;

@@ -232,6 +232,37 @@ const FAMILY: &str =
     INSERT INTO p SELECT generate_series(1, 9); INSERT INTO c VALUES (1, 1), (3, 3)";
 
 #[tokio::test]
+async fn a_new_table_of_a_run_that_was_killed_or_stopped_keeps_no_rows_of_a_live_parent_from_being_deleted()
+-> Result<()> {
+    for way in ["rollback", "cancel", "Ctrl-C"] {
+        let lane = Lane::migrated(FAMILY).await?;
+        lane.source
+            .run_sql("ALTER TABLE c ADD COLUMN extra integer; DELETE FROM c WHERE id = 3; INSERT INTO c VALUES (5, 5)")
+            .await?;
+        let file = |name: &str| lane.millrace.folder().join(name);
+        let (stopped, go) = (file("stopped"), file("go"));
+        let script = format!("touch {}; while ! test -e {}; do sleep 0.02; done", stopped.display(), go.display());
+        let pipeline = lane.pipeline(&format!("before = [\"sh\", \"-c\", \"{script}\"]"))?;
+        let running = lane.millrace.spawn(&["run", &pipeline, "--yes"])?;
+        while !stopped.exists() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        assert!(lane.target.run_sql("DELETE FROM p WHERE id = 5").await.is_err(), "the new child has its key");
+        if way == "Ctrl-C" {
+            running.interrupt().await?;
+            std::fs::write(&go, "")?;
+            running.finish().await?.expect(1)?;
+        } else {
+            running.kill().await?;
+            std::fs::write(&go, "")?;
+            lane.millrace.run(&[way, "last"]).await?.expect(0)?;
+        }
+        lane.target.run_sql("DELETE FROM p WHERE id = 5").await.with_context(|| format!("after {way}"))?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn neither_a_waiting_nor_an_old_table_keeps_rows_of_a_live_parent_from_being_deleted() -> Result<()> {
     let lane = Lane::migrated(FAMILY).await?;
     lane.source

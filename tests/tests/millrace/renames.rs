@@ -21,7 +21,13 @@ struct Held {
 impl Held {
     async fn open() -> Result<Self> {
         let source = postgres18().fresh_database("held").await?;
-        source.run_sql("CREATE TABLE item (id integer PRIMARY KEY); INSERT INTO item VALUES (1)").await?;
+        source
+            .run_sql(
+                "CREATE TABLE maker (id integer PRIMARY KEY); INSERT INTO maker VALUES (1); \
+                 CREATE TABLE item (id integer PRIMARY KEY, maker integer REFERENCES maker); \
+                 INSERT INTO item VALUES (1, 1)",
+            )
+            .await?;
         let target = oceanbase().fresh_database("held").await?;
         let proxy = Proxy::start(&target.url, 0).await?;
         let millrace = millrace().between(&source, &target).with("MILLRACE_TARGET_URL", &proxy.url(&target.url)?);
@@ -60,6 +66,11 @@ impl Held {
         Ok(rows.first().and_then(|row| row[0].clone()).context("a number")?.parse()?)
     }
 
+    /// Whether the live table refers to its parent, as the old one and the new one did.
+    async fn has_its_key(&self) -> bool {
+        self.target.run_sql("DELETE FROM maker WHERE id = 1").await.is_err()
+    }
+
     async fn is_switched(&self) -> Result<bool> {
         Ok(self.target.query_text("SELECT name FROM item").await.is_ok())
     }
@@ -95,9 +106,10 @@ async fn a_rename_that_cannot_be_stopped_is_not_given_up_as_if_it_were() -> Resu
     // What it waits for ends, and it happens.
     held.let_go().await?;
     assert!(held.is_switched().await?);
+    assert!(held.has_its_key().await, "the new table went live without its foreign key");
     held.proxy.disarm();
     held.millrace.run(&["resume", "last", "--yes"]).await?.expect(0)?;
-    assert!(held.is_switched().await?);
+    assert!(held.is_switched().await? && held.has_its_key().await);
     Ok(())
 }
 
@@ -108,9 +120,9 @@ async fn a_rename_whose_answer_is_lost_does_not_happen_after_the_run_went_back()
     held.millrace.run(&["run", &held.pipeline, "--yes", "--json"]).await?.expect(5)?.fails_with("switch.in-the-way")?;
     assert_eq!(held.renames().await?, 0, "its session is gone");
     held.let_go().await?;
-    assert!(!held.is_switched().await?);
+    assert!(!held.is_switched().await? && held.has_its_key().await);
     held.millrace.run(&["resume", "last", "--yes"]).await?.expect(0)?;
-    assert!(held.is_switched().await?);
+    assert!(held.is_switched().await? && held.has_its_key().await);
     Ok(())
 }
 

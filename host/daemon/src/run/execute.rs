@@ -141,7 +141,10 @@ async fn phases(run: &RunContext, approval: Approval) -> Result<End, Stopped> {
                 Ok(Switched::Done) => {}
                 Ok(Switched::GoBack(failure)) => return Err(stopped(Switcher)(failure)),
                 Ok(Switched::GivenUp(failure)) | Err(failure) => {
-                    if let Err(releasing) = switch::release(run).await {
+                    // New tables that may go live at any moment must have all their keys then.
+                    if failure.code != RENAME_IN_DOUBT
+                        && let Err(releasing) = switch::release(run).await
+                    {
                         tracing::warn!(run = run.id(), "new tables still refer to live ones: {releasing}");
                     }
                     return Err(stopped(Switcher)(failure));
@@ -332,7 +335,7 @@ async fn complete(run: &RunContext) -> Result<(), Failure> {
     for table in run.record.plan.builds().filter(|table| statements(table, true).next().is_some()) {
         refer(run, table).await?;
     }
-    for table in switch::waiting(run).await? {
+    for table in switch::waiting(&run.target, &run.record.plan).await? {
         require_parents(run, table).await?;
     }
     Ok(())

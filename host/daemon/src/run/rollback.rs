@@ -96,6 +96,9 @@ async fn undo_all(run: &RunContext, new_rows: NewRows) -> Result<End, Failure> {
         }
         // By now nobody writes to the new tables any more.
         set_apart(run, &new_rows_of(run, Named::Shadow).await?).await?;
+    }
+    // A process that died before its switch was begun has left nothing that is visible, and the keys all the same.
+    if run.recorder.recovery().actions.iter().any(|(action, _)| action.verb() == "bind") {
         switch::release(run).await?;
     }
     // Of a run that ended between its hooks nothing may be visible, and the application is down all the same.
@@ -120,13 +123,13 @@ async fn undo_each(
 ) -> Result<(), Failure> {
     let (mut fenced, mut old_tables) = (false, None);
     for (action, state) in visible {
-        // What undoing the lifting of the fence has done is to raise it: nobody writes from here on.
-        if fenced && new_rows == NewRows::Keep && way.is_swapped(run).await? {
-            refuse_new_rows(run).await?;
         // What follows the switch is undone by now: no old table is made anew any more.
         if action.verb() == "switch" && old_tables.is_none() {
             old_tables = Some(way.old_tables(run).await?);
         }
+        // What undoing the lifting of the fence has done is to raise it: nobody writes from here on.
+        if fenced && new_rows == NewRows::Keep && way.is_swapped(run).await? {
+            refuse_new_rows(run).await?;
         }
         way.undo(run, action, state.as_ref()).await?;
         fenced = action.verb() == "switch" && !fenced;

@@ -14,8 +14,8 @@ use millrace_database::mysql::{ForeignKeyFound, MySql, RENAME_IN_DOUBT, RunRow, 
 use millrace_model::plan::Statement;
 use millrace_model::schema::TableName;
 use millrace_model::switching::{FenceBefore, Step, Swap};
-use millrace_model::{Failure, Fault, Plan, StageKind, TablePlan};
-use millrace_pipeline::{Action, EventKind, Journal, Outcome, Recovery};
+use millrace_model::{Cancel, Failure, Fault, Plan, StageKind, TablePlan};
+use millrace_pipeline::{Action, EventKind, Journal, Outcome, Recovery, RunState};
 use serde_json::{Value, json};
 
 use super::context::RunContext;
@@ -32,6 +32,8 @@ use crate::target_rows::{self, TargetRows};
 
 /// The wait before the second attempt; it doubles with each one.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// How long the target has to take keys from new tables that are not live.
+const RELEASED_WITHIN: Duration = Duration::from_secs(10);
 /// The longest wait between attempts, chance left out.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -113,6 +115,7 @@ pub(super) async fn switch(run: &RunContext) -> Result<Switched, Failure> {
         if let Some(failure) = left_undone(run, &swaps).await? {
             return failure;
         }
+        bind_live(run).await?;
         run.again(&Action::switched(), async || Ok(Value::Null)).await?;
     }
     let shadows: Vec<&TableName> = swaps.iter().map(|swap| &swap.shadow).collect();
@@ -186,20 +189,20 @@ async fn cut_over(run: &RunContext, swaps: &[Swap]) -> Result<(), Failure> {
     } else {
         run.note_switching();
         refuse_others_keys(run).await?;
+        cutover.note_definitions(shadows::bound(run).await?).await?;
         target::require_shapes(run).await?;
         let written = cutover.target_rows(Named::Live, Depth::Whole).await?;
         if run.target_rows == TargetRows::Keep && !written.is_empty() {
-        cutover.note_definitions(shadows::bound(run).await?).await?;
             return Err(target_rows::left_behind(Fault::Data, &written.join("; ")));
         }
         let lives: Vec<TableName> = swaps.iter().map(|swap| swap.live.clone()).collect();
         let whole = cutover.compare(Depth::Whole, &lives).await?;
         tracing::info!(run = run.id(), compared = whole, "compared once more");
         run.store.keep(run.id(), "switch-mark", &cutover.mark().await?).await?;
+        cutover.require_unwritten(Depth::Whole, &lives).await?;
         target::record_live(run).await?;
     }
     loop {
-        cutover.require_unwritten(Depth::Whole, &lives).await?;
         outcome.attempts += 1;
         let attempted = attempt(run, swaps, &cutover, &mut outcome).await;
         let Err(failure) = attempted.map_err(in_words) else { break };
@@ -220,8 +223,7 @@ async fn cut_over(run: &RunContext, swaps: &[Swap]) -> Result<(), Failure> {
         }
     }
     outcome.blocked_ms = milliseconds(cutover.take_blocked());
-    // Nobody writes to the backups any more, and nobody is kept off: they are read to their ends. A switcher that did
-    // not do what it says has left none.
+    // A switcher that did not do what it says has left no backups.
     if is_swapped(run, swaps).await? {
         let looked = look_back(run, &cutover, &mut outcome).await;
         if let Err(failure) = &looked {
@@ -233,11 +235,9 @@ async fn cut_over(run: &RunContext, swaps: &[Swap]) -> Result<(), Failure> {
     for written in &outcome.left_behind {
         tracing::warn!(run = run.id(), "{written}; that is in the backup only");
     }
-    run.store.keep(run.id(), "switch", &outcome).await?;
     run.store.keep(run.id(), "fence-before", &None::<FenceBefore>).await
 }
 
-fn milliseconds(duration: Duration) -> f64 {
 /// Looks at all of the old tables, the new ones and the source, now that nobody writes to the backups and nobody is kept
 /// off: what could only be looked at in part before the names were swapped takes them back. Of a swap that an earlier
 /// process has made nobody can tell what came before it and what after, so there it is said, and left as it is.
@@ -261,6 +261,7 @@ async fn look_back(run: &RunContext, cutover: &Cutover, outcome: &mut SwitchOutc
     cutover.compare_swapped().await
 }
 
+fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
 }
 
@@ -335,7 +336,6 @@ async fn lift(run: &RunContext, cutover: &Cutover, state: Value) -> Result<(), F
     }
 }
 
-/// Lifts what an earlier process, or an earlier attempt, may have left, and says what it found.
 /// Ends what an earlier process, or a lost connection, may have left at the server.
 pub(super) async fn end_renames(run: &RunContext) -> Result<(), Failure> {
     let unsettled = |(action, outcome): &(Action, Outcome)| {
@@ -352,6 +352,7 @@ pub(super) async fn end_renames(run: &RunContext) -> Result<(), Failure> {
     run.target.end_renames(run.id(), sent).await
 }
 
+/// Lifts what an earlier process, or an earlier attempt, may have left, and says what it found.
 async fn lift_left_over(run: &RunContext, cutover: &Cutover, swaps: &[Swap]) -> Result<(), Failure> {
     let recovery = run.recorder.recovery();
     let begun = |(action, outcome): &(Action, Outcome)| action.verb() == "switch" && *outcome != Outcome::Undone;
@@ -384,7 +385,10 @@ async fn refuse_others_keys(run: &RunContext) -> Result<(), Failure> {
     let built = |name: &str| {
         plan.builds().any(|t| t.target.name == name || t.shadow.as_ref().is_some_and(|shadow| shadow.name == name))
     };
-    let made = run.books.all_made().await?;
+    // Another run's new table goes live one day, and its key would go on referring to what is a backup then.
+    let over: Vec<String> = run.books.runs().await?.into_iter().filter(is_over).map(|other| other.run).collect();
+    let mut made = run.books.all_made().await?;
+    made.retain(|made| made.role != TableRole::Shadow || made.run == run.id() || over.contains(&made.run));
     for key in run.target.foreign_keys_to(&rebuilt).await? {
         let ForeignKeyFound { table, key } = key;
         let is_own = table.schema.is_empty();
@@ -404,6 +408,11 @@ async fn refuse_others_keys(run: &RunContext) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Whether a run will make nothing live any more.
+fn is_over(run: &RunRow) -> bool {
+    [RunState::Done, RunState::Cancelled].iter().any(|state| run.state == state.name())
 }
 
 async fn repoint(run: &RunContext) -> Result<(), Failure> {
@@ -428,7 +437,7 @@ async fn repoint(run: &RunContext) -> Result<(), Failure> {
 /// Gives the new tables their references to tables that stay as they are. Before anybody is kept off: all rows are looked
 /// at once more.
 pub(super) async fn bind(run: &RunContext) -> Result<(), Failure> {
-    for table in waiting(run).await? {
+    for table in waiting(&run.target, &run.record.plan).await? {
         run.again(&Action::bind(&table.target), async || {
             for statement in keys_of_live(table) {
                 add(run, statement, true).await?;
@@ -440,11 +449,22 @@ pub(super) async fn bind(run: &RunContext) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Takes those references from new tables that are not live: a table that waits keeps nobody from deleting rows.
+/// Takes those references from new tables that are not live, also of a run that was asked to stop.
 pub(super) async fn release(run: &RunContext) -> Result<(), Failure> {
-    for table in waiting(run).await? {
+    let target = run.target.with_cancel(&Cancel::new());
+    let releasing = release_shadows(&target, &run.record.plan);
+    let released = tokio::time::timeout(RELEASED_WITHIN, releasing).await;
+    released.unwrap_or_else(|_| {
+        let message = format!("the target did not take keys from new tables within {RELEASED_WITHIN:?}");
+        Err(Failure::transient("switch.keys-stay", message))
+    })
+}
+
+/// The same of a plan, at its target: a table that waits keeps nobody from deleting rows.
+pub(crate) async fn release_shadows(target: &MySql, plan: &Plan) -> Result<(), Failure> {
+    for table in waiting(target, plan).await? {
         for undo in keys_of_live(table).filter_map(|statement| statement.undo.as_ref()) {
-            match run.target.execute(undo).await {
+            match target.execute(undo).await {
                 Err(failure) if is_there_already(&failure) => {}
                 other => drop(other?),
             }
@@ -453,11 +473,39 @@ pub(super) async fn release(run: &RunContext) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Gives the new tables, live by now, what they lack of those references: a rename of which nobody knew whether it would
+/// happen may have happened to tables that had none.
+async fn bind_live(run: &RunContext) -> Result<(), Failure> {
+    let plan = &run.record.plan;
+    let is_built = |name: &TableName| plan.builds().any(|built| built.target == *name);
+    for table in plan.builds().filter(|table| keys_of_live(table).next().is_some()) {
+        let (Some(desired), Some(shadow)) = (&table.desired, &table.shadow) else { continue };
+        let keys: Vec<_> = desired.foreign_keys.iter().filter(|key| !is_built(&key.references)).collect();
+        let parents: Vec<TableName> = keys.iter().map(|key| key.references.clone()).collect();
+        let present = run.target.foreign_keys_to(&parents).await?;
+        for (statement, key) in keys_of_live(table).zip(keys) {
+            let is_it = |found: &&ForeignKeyFound| {
+                let same = found.key.references == key.references && found.key.columns == key.columns;
+                same && found.table == table.target
+            };
+            if present.iter().find(is_it).is_none() {
+                tracing::warn!(run = run.id(), table = %table.target, "it had lost its key to {}", key.references);
+                let sql = statement.sql.replacen(&quote_table(shadow), &quote_table(&table.target), 1);
+                add(run, &Statement { sql, ..statement.clone() }, true).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The new tables with such references that have their shadows' names.
-pub(super) async fn waiting(run: &RunContext) -> Result<Vec<&TablePlan>, Failure> {
-    let bound: Vec<&TablePlan> = run.record.plan.builds().filter(|t| keys_of_live(t).next().is_some()).collect();
+pub(super) async fn waiting<'a>(target: &MySql, plan: &'a Plan) -> Result<Vec<&'a TablePlan>, Failure> {
+    let bound: Vec<&TablePlan> = plan.builds().filter(|t| keys_of_live(t).next().is_some()).collect();
+    if bound.is_empty() {
+        return Ok(bound);
+    }
     let shadows: Vec<TableName> = bound.iter().filter_map(|table| table.shadow.clone()).collect();
-    let existing = run.target.existing_tables(&shadows).await?;
+    let existing = target.existing_tables(&shadows).await?;
     let waits = |table: &&TablePlan| table.shadow.as_ref().is_some_and(|shadow| existing.contains(shadow));
     Ok(bound.into_iter().filter(waits).collect())
 }
@@ -513,6 +561,17 @@ impl WayBack {
         lift(run, &cutover, json!({ "because": "the run goes back" })).await?;
         ended?;
         Ok(Self { cutover, swaps })
+    }
+
+    /// Which tables are to have the live names again, by these. Empty while the names are not swapped.
+    pub(super) async fn old_tables(&self, run: &RunContext) -> Result<Standings, Failure> {
+        if !self.is_swapped(run).await? {
+            return Ok(Standings::new());
+        }
+        let pairs: Vec<_> = backups(&run.record.plan).collect();
+        let names: Vec<TableName> = pairs.iter().map(|(_, backup)| (*backup).clone()).collect();
+        let mut ids = run.target.table_ids(&names).await?;
+        Ok(pairs.into_iter().filter_map(|(live, backup)| Some((live.clone(), ids.remove(backup)?))).collect())
     }
 
     /// Whether the new tables have the live names still.
@@ -580,17 +639,6 @@ mod tests {
         for (attempt, least_ms) in [(1, 200), (2, 400), (3, 800), (40, 10_000)] {
             let least = Duration::from_millis(least_ms);
             let pause = pause(attempt);
-    /// Which tables are to have the live names again, by these. Empty while the names are not swapped.
-    pub(super) async fn old_tables(&self, run: &RunContext) -> Result<Standings, Failure> {
-        if !self.is_swapped(run).await? {
-            return Ok(Standings::new());
-        }
-        let pairs: Vec<_> = backups(&run.record.plan).collect();
-        let names: Vec<TableName> = pairs.iter().map(|(_, backup)| (*backup).clone()).collect();
-        let mut ids = run.target.table_ids(&names).await?;
-        Ok(pairs.into_iter().filter_map(|(live, backup)| Some((live.clone(), ids.remove(backup)?))).collect())
-    }
-
             assert!(pause >= least && pause <= least * 3 / 2, "{attempt}: {pause:?}");
         }
     }
