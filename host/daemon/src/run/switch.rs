@@ -484,11 +484,11 @@ async fn bind_live(run: &RunContext) -> Result<(), Failure> {
         let parents: Vec<TableName> = keys.iter().map(|key| key.references.clone()).collect();
         let present = run.target.foreign_keys_to(&parents).await?;
         for (statement, key) in keys_of_live(table).zip(keys) {
-            let is_it = |found: &&ForeignKeyFound| {
+            let is_it = |found: &ForeignKeyFound| {
                 let same = found.key.references == key.references && found.key.columns == key.columns;
                 same && found.table == table.target
             };
-            if present.iter().find(is_it).is_none() {
+            if !present.iter().any(is_it) {
                 tracing::warn!(run = run.id(), table = %table.target, "it had lost its key to {}", key.references);
                 let sql = statement.sql.replacen(&quote_table(shadow), &quote_table(&table.target), 1);
                 add(run, &Statement { sql, ..statement.clone() }, true).await?;
