@@ -19,6 +19,7 @@ use crate::output::{self, Logs};
 use crate::report::byte_size;
 use crate::run::{Event, PaceSnapshot, Snapshot, Watch};
 use crate::setup::SetupError;
+use crate::wording;
 
 /// Sends logs to standard error, as the command line says.
 pub(crate) fn start_logging(global: &Global) {
@@ -206,10 +207,11 @@ fn progress_line(snapshot: &Snapshot) -> String {
 /// What is said of a switcher's step.
 fn switch_line(step: &str, state: &str) -> Option<String> {
     match step {
-        "fence" => Some(format!("  fence: {state}")),
+        // The plan has said why it is this and nothing stronger.
+        "fence" => Some(format!("  keeping writers off: {}", state.split_once(": ").map_or(state, |(means, _)| means))),
         "rename" => Some("  switched".to_owned()),
         "compare" | "number" | "verify" | "lift" => None,
-        other => Some(format!("  switched: {other}")),
+        other => Some(format!("  done: the switcher's step {other}")),
     }
 }
 
@@ -234,7 +236,7 @@ fn describe(event: &Event) -> Option<String> {
                 counted(state["rows"].as_u64().unwrap_or(0), "row"),
                 left_out(state, "rejected")
             )),
-            "complete" => Some(format!("  completed {subject}")),
+            "complete" => Some(format!("  added indexes to {subject}")),
             "validate" => {
                 let (rows, equal) = (state["rows"].as_u64().unwrap_or(0), state["equal"].as_u64().unwrap_or(0));
                 let left_out = left_out(state, "left out");
@@ -245,14 +247,17 @@ fn describe(event: &Event) -> Option<String> {
                 ))
             }
             "switch" => switch_line(subject, state.as_str().unwrap_or_default()),
-            "lift" => state["found"].as_str().map(|found| format!("  found: {found}")),
+            "lift" => state["found"].as_str().map(|found| format!("  looked at the names: {found}")),
             "view" if state["made"] == true => Some(format!("  made the view {subject}")),
             "hook" => Some(format!("  called the {subject} hook")),
             _ => None,
         },
-        EventKind::ActionFailed { failure } => Some(format!("  failed: {action}: {}", failure.message)),
+        EventKind::ActionFailed { failure } => {
+            let doing = event.action.as_ref().map(wording::action).unwrap_or_default();
+            Some(format!("  failed while {doing}: {}", failure.message))
+        }
         EventKind::RollbackStarted { reason } => Some(format!("rolling back: {reason}")),
-        EventKind::Undone => Some(format!("  undone: {action}")),
+        EventKind::Undone => event.action.as_ref().and_then(wording::undone).map(|words| format!("  {words}")),
         _ => None,
     }
 }

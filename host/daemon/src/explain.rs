@@ -41,7 +41,10 @@ mod tests {
     use std::fs;
     use std::path::{Path, PathBuf};
 
+    use clap::{CommandFactory as _, Parser as _};
+
     use super::*;
+    use crate::cli::Cli;
 
     /// The one literal of this shape that is no code.
     const KEY_OF_PIPELINES: &str = "tables.rename";
@@ -108,6 +111,61 @@ mod tests {
         }
         let missing: Vec<_> = codes.iter().filter(|code| page(code).is_none()).collect();
         assert!(missing.is_empty(), "codes without a page in src/explain: {missing:#?}");
+    }
+
+    /// The commands in a text: what stands in backquotes or begins a line, and begins with the program's name.
+    fn commands_in(text: &str) -> Vec<String> {
+        let quoted = text.split('`').skip(1).step_by(2).map(str::to_owned);
+        let lines = text.lines().map(|line| line.trim_start_matches([' ', '$']).to_owned());
+        quoted.chain(lines).filter(|command| command.starts_with("millrace ")).collect()
+    }
+
+    /// What a person would type: placeholders are replaced, what may be left out is typed as well.
+    fn typed(command: &str) -> Vec<String> {
+        let command = command.split(['|', '#']).next().unwrap_or_default().replace(['[', ']', '"'], "");
+        let word = |word: &str| match word {
+            "NUMBER" => "2".to_owned(),
+            "…" => "x".to_owned(),
+            "L" => "basic".to_owned(),
+            other => other.to_owned(),
+        };
+        command.split_whitespace().map(word).collect()
+    }
+
+    #[test]
+    fn every_command_that_pages_and_the_readme_name_is_one() {
+        let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md"));
+        let readme = readme.expect("the README is readable");
+        let texts = pages().iter().map(|(code, text)| (*code, *text)).chain([("README.md", readme.as_str())]);
+        let mut wrong = Vec::new();
+        for (place, text) in texts {
+            for command in commands_in(text) {
+                let words = typed(&command);
+                let root = Cli::command();
+                let is_name = words[1..].iter().try_fold(&root, |at, word| at.find_subcommand(word)).is_some();
+                if let (false, Err(error)) = (is_name, Cli::try_parse_from(&words)) {
+                    wrong.push(format!("{place}: {command}: {}", error.to_string().lines().next().unwrap_or_default()));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
+    #[test]
+    fn commands_stand_in_backquotes_on_every_page() {
+        for (code, text) in pages() {
+            let outside: String = text.split('`').step_by(2).collect();
+            assert!(!outside.contains("millrace "), "{code}: {outside}");
+        }
+    }
+
+    #[test]
+    fn no_page_uses_a_name_that_only_the_journal_has() {
+        for (code, text) in pages() {
+            for name in ["waiting-approval", "rolled-back", "switch:", "repoint", "refer:", "create-shadow:"] {
+                assert!(!text.contains(name), "{code}: {name}");
+            }
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod views;
 use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_database::dialect::mysql as dialect;
+use millrace_database::dialect::mysql::Referenced;
 use millrace_model::plan::{MappingDecision, PLAN_FORMAT, Server, Statement};
 use millrace_model::quantity::counted;
 use millrace_model::schema::{DatabaseModel, Table, TableName};
@@ -90,8 +91,13 @@ async fn plan_once(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Res
         assembled.push(made);
     }
     dialect::settle_references(&mut assembled);
+    let referenced = referenced(&assembled, &current);
+    let server = dialect::Server::of(&current.dialect);
     let mut tables = Vec::with_capacity(source.tables.len());
-    for ((table, (mappings, queries)), made) in source.tables.iter().zip(decisions).zip(assembled) {
+    for ((table, (mappings, queries)), mut made) in source.tables.iter().zip(decisions).zip(assembled) {
+        let carried: Vec<_> = mappings.iter().map(|decision| decision.mapping.clone()).collect();
+        let to_it = if referenced.contains(&made.table.name) { Referenced::Yes } else { Referenced::No };
+        dialect::settle_partitions(table, &carried, &mut made, server, to_it);
         not_carried.extend(made.not_carried);
         desired.tables.push(made.table.clone());
         tables.push(TablePlan {
@@ -152,6 +158,13 @@ async fn plan_once(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Res
         source,
         current,
     })
+}
+
+/// The tables to which foreign keys refer, those of the target's other tables among them.
+fn referenced(assembled: &[dialect::Assembled], current: &DatabaseModel) -> BTreeSet<TableName> {
+    let desired = assembled.iter().map(|made| &made.table);
+    let left = current.tables.iter().filter(|table| !assembled.iter().any(|made| made.table.name == table.name));
+    desired.chain(left).flat_map(|table| &table.foreign_keys).map(|key| key.references.clone()).collect()
 }
 
 /// Names the converter that gave the column which a failure is about.

@@ -10,6 +10,7 @@ mod keys;
 mod leftovers;
 mod names;
 mod privileges;
+mod rights;
 mod rows;
 mod settings;
 mod slots;
@@ -155,6 +156,7 @@ async fn look(subject: &Subject<'_>) -> Result<Vec<Finding>, Failure> {
     findings.extend(versions::check(subject));
     findings.extend(transport::check(subject));
     findings.extend(privileges::check(subject).await?);
+    findings.extend(rights::check(subject).await?);
     findings.extend(space::check(subject).await?);
     findings.extend(settings::check(subject).await?);
     findings.extend(transactions::check(subject).await?);

@@ -3,10 +3,13 @@
 pub(crate) mod definition;
 pub(crate) mod html;
 mod markdown;
+pub(crate) mod next;
 
 use millrace_model::comparison::consistency;
 use millrace_model::plan::NotCarried;
+use millrace_model::quantity::counted;
 use millrace_model::{Change, Failure, Plan, Strategy};
+use millrace_pipeline::{Journal, RunState};
 use serde::Serialize;
 
 use crate::outcome::{
@@ -219,6 +222,14 @@ impl Report {
         });
         let views = views.collect();
         let summary = summary(plan, &copies, &validations, &timings);
+        let recovery = Journal::from_events(store.events(&run.id).await?).ok().map(|journal| journal.recover());
+        let position = next::Position {
+            run,
+            summary: &summary,
+            failure: failure.as_ref(),
+            recovery: recovery.as_ref(),
+            is_owned: store.is_owned(&run.id),
+        };
         Ok(Self {
             run: run.id.clone(),
             pipeline: run.pipeline.clone(),
@@ -227,7 +238,7 @@ impl Report {
             updated_at: run.updated_at.clone(),
             source: format!("{} {}", plan.source.dialect, plan.source.version),
             target: format!("{} {}", plan.target.dialect, plan.target.version),
-            next: next_steps(run, &summary, failure.as_ref()),
+            next: next::steps(&position),
             summary,
             failure,
             changes: plan.changes().cloned().collect(),
@@ -240,6 +251,26 @@ impl Report {
             discarded: store.kept(&run.id, DISCARDED).await?.unwrap_or_default(),
             timings,
         })
+    }
+
+    /// One word where the run is done, and another one where it has only planned it.
+    pub(crate) fn said<'a>(&self, done: &'a str, planned: &'a str) -> &'a str {
+        if self.state == RunState::Done.name() { done } else { planned }
+    }
+
+    /// `4 tables created, 1 rebuilt, 0 kept`; what was planned, where the run is not done.
+    pub(crate) fn tables_in_words(&self) -> String {
+        let Summary { created, rebuilt, kept, left, .. } = &self.summary;
+        let words = format!(
+            "{} {}, {rebuilt} {}, {kept} {}",
+            counted(*created as u64, "table"),
+            self.said("created", "to create"),
+            self.said("rebuilt", "to rebuild"),
+            self.said("kept", "to keep"),
+        );
+        let left = if *left > 0 { format!(", {left} only in the target") } else { String::new() };
+        let so_far = self.said("", "; nothing of this is live");
+        format!("{words}{left}{so_far}")
     }
 
     /// How many rows in quarantine are not among those that the report shows.
@@ -294,53 +325,6 @@ fn summary(plan: &Plan, copies: &[CopyOutcome], validations: &[ValidationOutcome
         rows_equal: validations.iter().map(|v| v.validation.rows_equal).sum(),
         consistency: score(validations.iter()),
     }
-}
-
-fn next_steps(run: &RunRecord, summary: &Summary, failure: Option<&Failure>) -> Vec<String> {
-    let id = &run.id;
-    let mut steps = Vec::new();
-    match run.state.as_str() {
-        "done" => {
-            if summary.rebuilt + summary.created > 0 {
-                steps.push(format!(
-                    "If the application is not content: `millrace rollback {id}` brings the old tables back."
-                ));
-                steps.push(format!(
-                    "When it is: `millrace clean {}` removes the old tables once their grace period is over.",
-                    run.origin.display()
-                ));
-            }
-            if !run.plan.not_carried.is_empty() {
-                steps.push("Go through what was not carried over: each entry says what to do.".to_owned());
-            }
-            if summary.rejects > 0 {
-                steps.push("Look at the rows in quarantine: they are not in the target.".to_owned());
-            }
-        }
-        "waiting-approval" => steps.push(format!("Review the plan, then: `millrace approve {id}`.")),
-        "rolled-back" => {
-            steps.push("The old tables are live; the new ones stay beside them until the cleaner has run.".to_owned());
-        }
-        _ => {
-            if let Some(failure) = failure {
-                steps.push(format!("Why it stopped, and what to do: `millrace explain {}`.", failure.code));
-            }
-            steps.push(match failure.filter(|failure| needs_a_new_run(failure)) {
-                Some(_) => format!(
-                    "See which rows: `millrace rejects {id}`. After a change of the source or the pipeline: \
-                     `millrace rollback {id}` and a new run; a run that is resumed would refuse it."
-                ),
-                None => format!("Continue where it stopped: `millrace resume {id}`."),
-            });
-        }
-    }
-    steps
-}
-
-/// Whether what must be changed, rows of the source or the pipeline's configuration, is something that a resumed run
-/// would refuse or not read.
-pub(crate) fn needs_a_new_run(failure: &Failure) -> bool {
-    matches!(failure.code.as_str(), "copy.rejects-exceeded" | "copy.parents-rejected")
 }
 
 /// `12.3 MiB`.

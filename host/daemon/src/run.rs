@@ -29,6 +29,7 @@ mod view_rows;
 mod views;
 mod world;
 
+pub(crate) use claim::{Claimant, Claimed};
 pub(crate) use clean::{Cleaning, Removals, removals, remove};
 pub(crate) use context::{End, Event, RunContext, Watch};
 pub(crate) use copy::{Factory, chunking, cutting, uncommitted_rejects};
@@ -43,4 +44,4 @@ pub(crate) use rollback::{NewRows, rollback};
 pub(crate) use rows::TableRows;
 pub(crate) use switch::{may_be_switched, release_shadows};
 pub(crate) use tuning::{MOST_WORKERS, Tuned, TuningChange, tune};
-pub(crate) use world::target::keep_planned;
+pub(crate) use world::target::planned_target;

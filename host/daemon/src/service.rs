@@ -19,7 +19,7 @@ use crate::databases::Databases;
 use crate::planner::{self, Planned};
 use crate::run::{self, Approval, End, NewRows, Recorder, RunContext, Watch};
 use crate::setup::Setup;
-use crate::store::{OwnedRun, Ownership, RunRecord, Store};
+use crate::store::{Artefact, OwnedRun, Ownership, RunRecord, Store};
 use crate::target_rows::{self, BASELINES, Baselines, TargetRows};
 use crate::wording;
 
@@ -105,24 +105,25 @@ pub(crate) async fn start(
         return Ok((planned, None));
     }
     let baselines = accepted(setup, databases, &planned.current, &mut planned.plan, target_rows, cancel).await?;
-    let owned = keep(setup, store, pipeline, planned.run.as_str(), planned.plan.clone(), &baselines).await?;
-    store.keep(&owned.record.id, "source-model", &planned.source).await?;
-    keep_target(databases, store, &owned.record, &planned.current).await?;
+    let mut planned_on = planned_on(databases, &planned.plan, &planned.current, &baselines, cancel).await?;
+    planned_on.push(Artefact::new("source-model", &planned.source));
+    let owned = keep(setup, store, pipeline, planned.run.as_str(), planned.plan.clone(), &planned_on).await?;
     Ok((planned, Some(owned)))
 }
 
-/// Keeps what the target was when a run's plan was made, or was found to fit.
-pub(crate) async fn keep_target(
+/// What the target was when a run's plan was made, or was found to fit: all that is to be kept with the run.
+pub(crate) async fn planned_on(
     databases: &Databases,
-    store: &Store,
-    record: &RunRecord,
+    plan: &Plan,
     current: &DatabaseModel,
-) -> Result<(), Failure> {
-    store.keep(&record.id, "target-model", current).await?;
-    match &databases.target {
-        Some(target) => run::keep_planned(store, target, &record.id, &record.plan, current).await,
-        None => Ok(()),
+    baselines: &Baselines,
+    cancel: &Cancel,
+) -> Result<Vec<Artefact>, Failure> {
+    let mut kept = vec![Artefact::new("target-model", current), Artefact::new(BASELINES, baselines)];
+    if let Some(target) = &databases.target {
+        kept.push(run::planned_target(&target.with_cancel(cancel), plan, current).await?);
     }
+    Ok(kept)
 }
 
 /// Looks what applications wrote to the tables that a plan replaces, and refuses what nobody gave up. `current`: the
@@ -145,14 +146,14 @@ pub(crate) async fn accepted(
     Ok(baselines)
 }
 
-/// Keeps a plan as a run that has not begun, in the hands of the pipeline's owner.
+/// Keeps a plan as a run that has not begun, in the hands of the pipeline's owner, with what it was planned on.
 pub(crate) async fn keep(
     setup: &Setup,
     store: &Store,
     pipeline: Ownership,
     id: &str,
     plan: Plan,
-    baselines: &Baselines,
+    planned_on: &[Artefact],
 ) -> Result<OwnedRun, Failure> {
     let now = clock::now_text();
     let record = RunRecord {
@@ -165,8 +166,7 @@ pub(crate) async fn keep(
         created_at: now.clone(),
         updated_at: now,
     };
-    store.create_run(&record).await?;
-    store.keep(&record.id, BASELINES, baselines).await?;
+    store.create_run(&record, planned_on).await?;
     OwnedRun::new(store, record, pipeline)
 }
 

@@ -265,8 +265,8 @@ impl Store {
         self.folder.join("plugins")
     }
 
-    /// Keeps a new run.
-    pub(crate) async fn create_run(&self, run: &RunRecord) -> Result<(), Failure> {
+    /// Keeps a new run with what it was planned on, all or nothing: a run without that could not tell what has moved on.
+    pub(crate) async fn create_run(&self, run: &RunRecord, planned_on: &[Artefact]) -> Result<(), Failure> {
         let failure = |e| failure("keep the run", &e);
         let mut transaction = self.pool.begin().await.map_err(failure)?;
         sqlx::query("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?)")
@@ -287,6 +287,9 @@ impl Store {
             .execute(&mut *transaction)
             .await
             .map_err(failure)?;
+        for artefact in planned_on {
+            artefact.keep(&run.id, &mut transaction).await?;
+        }
         transaction.commit().await.map_err(failure)
     }
 
@@ -561,7 +564,7 @@ mod tests {
     async fn left_open(folder: &Path, events: u64) -> PathBuf {
         let store = Store::open(folder).await.expect("the folder is writable");
         let run = RunRecord { declaration: "x".repeat(20_000), ..RunRecord::example("r1") };
-        store.create_run(&run).await.expect("it is writable");
+        store.create_run(&run, &[]).await.expect("it is writable");
         for sequence in 1..=events {
             store.append("r1", &[event(sequence)], &[], "running").await.expect("it is writable");
         }
@@ -625,6 +628,21 @@ mod tests {
         fs::write(left.join("state.db"), b"not a database at all, but long enough to be looked at").expect("writable");
         let damaged = Store::open(&left).await.expect_err("it is no database");
         assert_eq!(damaged.code, "state.damaged", "{damaged}");
+    }
+
+    #[tokio::test]
+    async fn a_run_is_kept_with_what_it_was_planned_on_or_not_at_all() {
+        let outer = Temporary::new();
+        let store = Store::open(&outer.0.join("state")).await.expect("the folder is writable");
+        let full = "CREATE TRIGGER full BEFORE INSERT ON artefacts WHEN NEW.name = 'world' \
+                    BEGIN SELECT RAISE(ABORT, 'disk is full'); END";
+        sqlx::raw_sql(full).execute(&store.pool).await.expect("it is writable");
+        let planned_on = ["baselines", "world"].map(|name| Artefact::new(name, &1));
+        let refused = store.create_run(&RunRecord::example("r1"), &planned_on).await.expect_err("the disk is full");
+        assert_eq!(refused.code, "state.disk-full");
+        assert!(store.listed(None, MOST_LISTED).await.expect("it is readable").is_empty(), "it could be resumed");
+        store.create_run(&RunRecord::example("r1"), &planned_on[..1]).await.expect("it is writable");
+        assert_eq!(store.kept::<u32>("r1", "baselines").await, Ok(Some(1)));
     }
 
     #[tokio::test]

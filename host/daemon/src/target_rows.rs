@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use millrace_database::comparison::table_pair;
-use millrace_database::mysql::{LiveMark, Moment, MySql, Written};
+use millrace_database::mysql::{LiveMark, MySql, Written};
 use millrace_database::postgres::Postgres;
 use millrace_model::comparison::{Reading, RowDifferences};
 use millrace_model::plan::WrittenRows;
@@ -58,11 +58,12 @@ pub(crate) async fn look(
     if plan.tables.iter().all(|table| table.strategy != Strategy::Rebuild) {
         return Ok(baselines);
     }
-    let marks = target.bookkeeping().live_marks().await?;
+    let names: Vec<TableName> = plan.tables.iter().map(|table| table.target.clone()).collect();
+    let marks = target.bookkeeping().live_marks(&names).await?;
     for table in plan.tables.iter_mut().filter(|table| table.strategy == Strategy::Rebuild) {
         let Some(present) = current.table(&table.target) else { continue };
         let looking = Looking { setup, source: &source, target: &target, table, present, cancel };
-        let (written, baseline) = looking.look(marks.iter().find(|mark| mark.live == table.target)).await?;
+        let (written, baseline) = looking.look(marks.get(&table.target)).await?;
         baselines.insert(table.target.to_string(), baseline);
         table.written = written;
     }
@@ -214,25 +215,4 @@ fn comparable(table: &TablePlan, present: &Table) -> Option<TablePlan> {
     some.mappings = mappings;
     some.desired.as_mut()?.columns = kept;
     Some(some)
-}
-
-/// After Millrace itself has written so many rows to a live table, and nobody else has since `before`: what the table
-/// holds now is what it was made with.
-pub(crate) async fn renew_mark(
-    target: &MySql,
-    known: &LiveMark,
-    table: &TablePlan,
-    before: Moment,
-    written: u64,
-) -> Result<(), Failure> {
-    let Some(shape) = &table.desired else { return Ok(()) };
-    let now = target.moment().await?;
-    let mark = target.table_mark(&table.target, now, None).await?;
-    if before.scn.is_some() {
-        let since = TableMark { scn: before.scn, rows: 0, checksum: None };
-        if target.written_since(&table.target, shape, &since, 0).await?.rows != Some(written) {
-            return Ok(());
-        }
-    }
-    target.bookkeeping().record_marks(&known.run, &[(table.target.clone(), mark)]).await
 }

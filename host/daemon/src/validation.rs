@@ -85,9 +85,12 @@ pub(crate) fn pair_parts(
 
 /// The rows of a live table that the run which built it left out on purpose; none where that run is not known here.
 pub(crate) async fn rejects_of_live(store: &Store, target: &MySql, table: &TablePlan) -> Result<Vec<Reject>, Failure> {
-    for run in store.runs(None, u32::MAX).await? {
+    // Plans are long, and the newest run that is done has most often built the table.
+    let done = store.listed(None, u32::MAX).await?.into_iter().filter(|run| run.state == RunState::Done.name());
+    for summary in done {
+        let run = store.run(&summary.id).await?;
         let built = run.plan.builds().find(|built| built.target == table.target && built.source == table.source);
-        if let (Some(shadow), true) = (built.and_then(|b| b.shadow.as_ref()), run.state == RunState::Done.name()) {
+        if let Some(shadow) = built.and_then(|built| built.shadow.as_ref()) {
             let rejects = target.bookkeeping().rejects(&run.id).await?;
             return Ok(rejects.into_iter().filter(|(name, _)| name == shadow).map(|(_, reject)| reject).collect());
         }

@@ -36,6 +36,7 @@ use millrace_rowcopy::port::{BatchConverter, Chunk, ChunkRecord, Reject};
 use crate::mysql::MySql;
 use crate::postgres::{Postgres, Snapshot};
 
+pub use crate::mysql::ApplicationRows;
 pub use repair::{RepairPart, Repaired, repair, repair_parts};
 
 /// A chunk of the copy.

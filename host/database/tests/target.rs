@@ -356,3 +356,43 @@ async fn a_table_is_claimed_by_one_process_until_it_gives_it_back_or_is_long_sil
     let won = [x, y].into_iter().filter(|in_the_way| in_the_way.as_ref().unwrap().is_empty()).count();
     assert_eq!(won, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_refused_another_table_holds_on_to_those_that_it_has() {
+    let sides = sides("h_claims").await;
+    let books = sides.target.bookkeeping();
+    books.create().await.unwrap();
+    let set = |names: &[&str]| names.iter().map(|name| TableName::bare(*name)).collect();
+    assert!(books.claim("one", "r1", "p", &set(&["a"]), &[]).await.unwrap().is_empty());
+    assert!(books.claim("two", "r2", "p", &set(&["b"]), &[]).await.unwrap().is_empty());
+    let refused = books.claim("one", "r1", "p", &set(&["a", "b", "c"]), &[]).await.unwrap();
+    assert_eq!(refused.iter().map(|claim| claim.holder.as_str()).collect::<Vec<_>>(), ["two"]);
+    let held = books.claims().await.unwrap();
+    let held: Vec<(&str, &str)> = held.iter().map(|c| (c.table.name.as_str(), c.holder.as_str())).collect();
+    assert_eq!(held, [("a", "one"), ("b", "two")], "its own table is taken from it, or it kept a new one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_is_archived_before_it_goes_though_the_cleaner_does_not_ask_for_it() {
+    let sides = sides("h_must_archive").await;
+    sides.target_database.run_sql("CREATE TABLE t_bak_1 (a INT); INSERT INTO t_bak_1 VALUES (1)").await.unwrap();
+    let books = sides.target.bookkeeping();
+    books.create().await.unwrap();
+    let (backup, live) = (TableName::bare("t_bak_1"), TableName::bare("t"));
+    books.record_tables("r", "shop", TableRole::Backup, &[(&backup, &live)]).await.unwrap();
+    sides.target.mark_backup(&backup, &live, "r").await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let options = AdminOptions {
+        pipeline: "shop".to_owned(),
+        run: "r".to_owned(),
+        archive: Some(folder.path().join("kept")),
+        ..AdminOptions::default()
+    };
+    let mut admin = sides.target.admin(options);
+    blocking(move || {
+        admin.remove(&TableName::bare("t_bak_1")).unwrap();
+        assert!(!admin.exists(&TableName::bare("t_bak_1")).unwrap());
+    })
+    .await;
+    assert_eq!(std::fs::read_dir(folder.path().join("kept")).unwrap().count(), 1, "its rows are nowhere");
+}

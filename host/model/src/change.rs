@@ -23,7 +23,7 @@ pub enum ChangeKind {
 pub struct Change {
     /// What happens.
     pub kind: ChangeKind,
-    /// `table`, `column`, `index`, `foreign-key`, `check`, `comment`.
+    /// `table`, `column`, `index`, `foreign-key`, `check`, `partitions` (by what), `partition`, `subpartition`, `comment`.
     pub subject: String,
     /// The target's table.
     pub table: TableName,

@@ -1,10 +1,11 @@
-//! Which columns are in keys, indexes and references: those cannot be large texts in the target.
+//! Which columns are in keys, indexes, references and partition keys: those cannot be large texts in the target.
 
 use std::collections::BTreeSet;
 
 use millrace_plugin_sdk::model::Table;
+use millrace_plugin_sdk::serde_json::{self, Value};
 
-/// The names of columns that some index, key or foreign key of the table holds, also within an expression.
+/// The names of columns that some index, key, foreign key or partition key of the table holds, also within an expression.
 pub(crate) fn columns(table: &Table) -> BTreeSet<&str> {
     let mut found = BTreeSet::new();
     // Only indexes that the target can have.
@@ -25,7 +26,31 @@ pub(crate) fn columns(table: &Table) -> BTreeSet<&str> {
             found.insert(column.name.as_str());
         }
     }
+    // A list names the values that its column has, and rows are spread by values that are like keys. Ranges of texts are
+    // carried rarely: there a longer text matters more.
+    for by in partition_keys(table) {
+        let cut = by.split_once(' ').filter(|(method, _)| matches!(*method, "LIST" | "HASH"));
+        for column in &table.columns {
+            if cut.is_some_and(|(_, key)| mentions(key, &column.name)) {
+                found.insert(column.name.as_str());
+            }
+        }
+    }
     found
+}
+
+/// The keys by which the table and its partitions are cut.
+fn partition_keys(table: &Table) -> BTreeSet<String> {
+    let mut keys: BTreeSet<String> = table.properties.get("partition-by").cloned().into_iter().collect();
+    let listed = table.properties.get("partitions").and_then(|list| serde_json::from_str::<Value>(list).ok());
+    let mut lists: Vec<Value> = listed.into_iter().collect();
+    while let Some(list) = lists.pop() {
+        for partition in list.as_array().into_iter().flatten() {
+            keys.extend(partition["partition-by"].as_str().map(str::to_owned));
+            lists.extend(partition.get("partitions").cloned());
+        }
+    }
+    keys
 }
 
 /// Whether an expression names the column, bare or quoted. A text that contains the name passes for it, which costs nothing

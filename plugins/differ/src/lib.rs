@@ -13,6 +13,7 @@ mod constraint;
 mod declared;
 mod expression;
 mod index;
+mod partition;
 mod spelling;
 mod table;
 

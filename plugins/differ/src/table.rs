@@ -2,7 +2,7 @@
 
 use millrace_plugin_sdk::model::{Change, ChangeKind, Table};
 
-use crate::{change, column, constraint, index};
+use crate::{change, column, constraint, index, partition};
 
 pub(crate) fn added(table: &Table) -> Change {
     Change { after: Some(summary(table)), ..change(ChangeKind::Added, "table", table, &table.name.to_string()) }
@@ -40,6 +40,7 @@ pub(crate) fn compare(desired: &Table, current: &Table, changes: &mut Vec<Change
     index::compare(desired, current, changes);
     constraint::compare_foreign_keys(desired, current, changes);
     constraint::compare_checks(desired, current, changes);
+    partition::compare(desired, current, changes);
     changes.extend(comment(desired, &desired.name.to_string(), &desired.comment, &current.comment));
 }
 

@@ -97,7 +97,7 @@ fn read(catalog: &dyn Catalog, server: Server, dialect: String) -> Result<Databa
     indexes::hang(parts, server, &mut statements, &mut found)?;
     constraints::read_foreign_keys(catalog, &mut found)?;
     constraints::read_checks(catalog, server, &views, &mut found)?;
-    partitions::read(catalog, server, &mut found)?;
+    partitions::read(catalog, server, &views, &mut found)?;
     let mut objects = objects::read(catalog)?;
     objects.sort_by(|a, b| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)));
     Ok(DatabaseModel { dialect, version: catalog.version(), tables: found.into_tables(), objects })

@@ -10,7 +10,7 @@ use millrace_plugin_sdk::row::Row;
 
 const COLUMNS: &str = "select table_name, column_name from information_schema.columns
       where table_schema = 'information_schema'
-        and table_name in ('STATISTICS', 'CHECK_CONSTRAINTS', 'TABLE_CONSTRAINTS')";
+        and table_name in ('STATISTICS', 'CHECK_CONSTRAINTS', 'TABLE_CONSTRAINTS', 'PARTITIONS')";
 
 /// The columns of the views that differ between servers, in capitals.
 #[derive(Debug, Default)]

@@ -4,6 +4,8 @@
 //! `{"schema", "name", "bound"}`; one that is partitioned again has `partition-by` and `partitions` of its own
 //! in there. Its estimates are the sums over the leaves. A table that inherits gets `inherits`, the one that is
 //! inherited from `inherited-by`: JSON lists of `{"schema", "name"}`.
+//!
+//! A partitioned table has `default-collation` (`C`) where the database's own collation orders texts by their bytes.
 
 use std::collections::HashMap;
 
@@ -28,6 +30,13 @@ const CHILDREN: &str = "select p.oid::text, pn.nspname::text, p.relname::text,
        join pg_catalog.pg_namespace cn on cn.oid = c.relnamespace
       where p.relkind in ('r', 'p') and c.relkind in ('r', 'p', 'f')
       order by i.inhparent, cn.nspname, c.relname";
+
+/// The collation of the database where it certainly orders texts by their bytes. Older servers have no providers.
+const DEFAULT_COLLATION: &str = "select 'C'
+       from pg_catalog.pg_database d
+      where d.datname = current_database()
+        and (d.datcollate::text in ('C', 'POSIX') and coalesce(to_jsonb(d) ->> 'datlocprovider', 'c') = 'c'
+             or to_jsonb(d) ->> 'datlocprovider' = 'b')";
 
 /// A table below another.
 #[derive(Clone, Debug)]
@@ -60,6 +69,12 @@ pub(crate) fn read(catalog: &dyn Catalog, found: &mut Found) -> Result<(), Failu
     }
     for (parent, name) in &parents {
         hang(found, *parent, name, &children);
+    }
+    if !found.are_partitioned() {
+        return Ok(());
+    }
+    for values in catalog.query(DEFAULT_COLLATION, &[])? {
+        found.set_default_collation(&Row::new("default collation", values).text()?);
     }
     Ok(())
 }

@@ -62,6 +62,18 @@ impl Found {
         self.places.get(&oid).map(|&place| &mut self.tables[place])
     }
 
+    /// Whether one of them has partitions.
+    pub(crate) fn are_partitioned(&self) -> bool {
+        self.tables.iter().any(|table| table.properties.contains_key("partition-by"))
+    }
+
+    /// What orders the texts of partitioned tables where nothing else is said.
+    pub(crate) fn set_default_collation(&mut self, collation: &str) {
+        for table in self.tables.iter_mut().filter(|table| table.properties.contains_key("partition-by")) {
+            table.properties.insert("default-collation".to_owned(), collation.to_owned());
+        }
+    }
+
     /// All of them.
     pub(crate) fn into_tables(self) -> Vec<Table> {
         self.tables

@@ -10,7 +10,8 @@
 //! A server that stops in the middle of a rename may leave *half* of it: the old table moved away and the new
 //! one not in its place. Half a rename is always taken back, so that the name has exactly one owner.
 //!
-//! Backwards the fence is raised by undoing its lifting, and lifted by undoing its raising.
+//! Backwards the fence is raised by undoing its lifting, and lifted by undoing its raising; the old tables number on from
+//! where the new ones stand.
 
 mod names;
 
@@ -181,6 +182,8 @@ impl SwitchRename {
             )
             .with("table", lost.swap.live.to_string()));
         }
+        // A number that a new table has given is not given again by the old one.
+        target.set_numbers(&live(swaps))?;
         let renames: Vec<_> = seen.iter().flat_map(Seen::backward).collect();
         let outcome = target.rename_all(&renames, self.timeout_ms);
         let after = names::read(swaps, target).map_err(|looking| outcome.clone().err().unwrap_or(looking))?;

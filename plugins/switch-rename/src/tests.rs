@@ -161,7 +161,7 @@ fn writers_are_fenced_while_names_are_swapped_and_while_they_go_back() {
         plugin().undo(step, state, &swaps, &server).unwrap();
     }
     assert_eq!(server.all(), before());
-    assert_eq!(*server.asked.borrow(), ["fence orders+items", "lift"]);
+    assert_eq!(*server.asked.borrow(), ["fence orders+items", "number orders+items", "lift"]);
 }
 
 #[test]

@@ -142,7 +142,12 @@ async fn an_application_is_stopped_started_and_asked_how_it_is() -> Result<()> {
     assert_eq!(application.stopped.load(Ordering::SeqCst), 1);
     assert_eq!(application.started.load(Ordering::SeqCst), 1);
     let shown = changed.millrace.run(&["show", "last"]).await?.expect(0)?;
-    shown.says("hook:before")?.says("switch:fence")?.says("switch:lift")?.says("hook:after")?.says("health")?;
+    shown
+        .says("calling the pipeline's `before` hook")?
+        .says("keeping writers off")?
+        .says("letting writers on again")?
+        .says("calling the pipeline's `after` hook")?
+        .says("asking whether the application is well")?;
     Ok(())
 }
 

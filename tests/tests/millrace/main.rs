@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod advice;
 mod archives;
 mod building;
 mod clusters;
@@ -19,12 +20,14 @@ mod kills;
 mod leftovers;
 mod losses;
 mod mariadb;
+mod meanwhile;
 mod moments;
 mod mutations;
 mod networks;
 mod newcomers;
 mod outputs;
 mod overlaps;
+mod partitions;
 mod permissions;
 mod plans;
 mod policies;

@@ -35,7 +35,7 @@ fn is_closed(folder: &Path) -> Result<()> {
 }
 
 #[tokio::test]
-async fn nobody_else_can_read_the_rows_in_the_state_a_report_or_an_export_whatever_the_umask() -> Result<()> {
+async fn nobody_else_can_read_the_rows_in_the_state_a_report_a_plan_or_an_export_whatever_the_umask() -> Result<()> {
     let shop = Shop::open(20).await?;
     let (millrace, state) = (&shop.millrace, shop.millrace.state());
     // The harness has made it for the link in it: a state of Millrace's own making begins below it.
@@ -53,6 +53,12 @@ async fn nobody_else_can_read_the_rows_in_the_state_a_report_or_an_export_whatev
         millrace.run_after_saying(OPEN, &[arguments, &to].concat()).await?.expect(0)?;
         ensure!(mode(&out)? == 0o640, "{} has mode {:o}", out.display(), mode(&out)?);
     }
+
+    // A plan names rows that applications wrote by their keys.
+    let plan = millrace.folder().join("plan");
+    let out = ["plan", QUICKSTART, "--out", plan.to_str().expect("a temporary path is UTF-8")];
+    millrace.run_after_saying(OPEN, &out).await?.expect(0)?;
+    is_closed(&plan)?;
 
     let elsewhere = millrace.folder().join("new/deep");
     let elsewhere = elsewhere.to_str().expect("a temporary path is UTF-8");

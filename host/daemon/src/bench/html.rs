@@ -37,7 +37,7 @@ fn write(out: &mut String, comparison: &Comparison) -> fmt::Result {
         let ratios: Vec<String> =
             copiers.iter().filter_map(|s| Some(format!("{} {:.2}", s.copier, s.floor_ratio?))).collect();
         let words = format!(
-            "The target takes {} rows a second of statements that are ready. Of that floor: {}.",
+            "The target takes {} rows/s of statements that are ready. Of that floor: {}.",
             grouped(whole(*floor)),
             ratios.join(", ")
         );

@@ -13,9 +13,11 @@ use crate::cli::PlanArgs;
 use crate::databases::Databases;
 use crate::output::put;
 use crate::planner::{self, Planned};
+use crate::private;
 use crate::report::{definition, mappings};
 use crate::setup::Setup;
 use crate::target_rows;
+use crate::wording;
 
 pub(super) async fn plan(home: &Home, arguments: &PlanArgs) -> Result<Exit, Refusal> {
     let cancel = cancel_on_signal();
@@ -30,7 +32,7 @@ pub(super) async fn plan(home: &Home, arguments: &PlanArgs) -> Result<Exit, Refu
     } else {
         put(format_args!("{}", describe(&planned.plan, Detail::Columns)));
         if let Some(folder) = &arguments.out {
-            say!("\nwritten to {}; carry it out with: millrace apply {0}", folder.display());
+            say!("\nwritten to {}; carry it out with: millrace apply {}", folder.display(), wording::typed(folder));
         }
     }
     Ok(Exit::Done)
@@ -199,7 +201,8 @@ fn write_out(folder: &Path, setup: &Setup, planned: &Planned) -> Result<(), Fail
     let not_writable = |e: std::io::Error| {
         Failure::config("plan.not-writable", format!("the plan cannot be written to {}: {e}", folder.display()))
     };
-    fs::create_dir_all(folder.join("sql")).map_err(not_writable)?;
+    // Its owner's alone: the plan names rows by their keys.
+    private::create_folder(&folder.join("sql")).map_err(not_writable)?;
     let used = fs::read_dir(folder).map_err(not_writable)?.count() > 1;
     let used = used || fs::read_dir(folder.join("sql")).map_err(not_writable)?.next().is_some();
     if used {
@@ -208,7 +211,7 @@ fn write_out(folder: &Path, setup: &Setup, planned: &Planned) -> Result<(), Fail
             format!("{} is not empty: a plan is never written over another", folder.display()),
         ));
     }
-    let write = |name: &str, text: &str| fs::write(folder.join(name), text).map_err(not_writable);
+    let write = |name: &str, text: &str| private::write(&folder.join(name), text).map_err(not_writable);
     write("plan.json", &planned.plan.to_json())?;
     write("plan.md", &format!("```text\n{}```\n", describe(&planned.plan, Detail::Columns)))?;
     write("source-model.json", &document::write(&planned.source))?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use millrace_model::quantity::{agreeing, counted};
 use millrace_model::{Between, Cancel, Failure, Plan};
-use millrace_pipeline::{Journal, RunId, RunState};
+use millrace_pipeline::{Action, Journal, Outcome, Recovery, RunId, RunState};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ use crate::databases::Databases;
 use crate::explain;
 use crate::output;
 use crate::planner;
-use crate::report::{Report, Summary, needs_a_new_run};
+use crate::report::{Report, Summary, next};
 use crate::run::{Approval, End, NewRows, Watch, may_be_switched};
 use crate::service::{self, Consent, Purpose};
 use crate::setup::Setup;
@@ -111,8 +111,8 @@ pub(super) async fn apply(home: &Home, arguments: &ApplyArgs) -> Result<Exit, Re
     let consent = consent(arguments.yes, arguments.discard_target_rows);
     let baselines =
         service::accepted(&setup, &databases, &current, &mut approved, consent.target_rows, &cancel).await?;
-    let owned = service::keep(&setup, &home.store, owner, id.as_str(), approved, &baselines).await?;
-    service::keep_target(&databases, &home.store, &owned.record, &current).await?;
+    let planned_on = service::planned_on(&databases, &approved, &current, &baselines, &cancel).await?;
+    let owned = service::keep(&setup, &home.store, owner, id.as_str(), approved, &planned_on).await?;
     if !arguments.json {
         note!("run {}", owned.record.id);
     }
@@ -233,6 +233,20 @@ pub(super) async fn cancel(home: &Home, arguments: &RunSelector) -> Result<Exit,
     Ok(Exit::Done)
 }
 
+async fn recovery(home: &Home, id: &str) -> Result<Recovery, Failure> {
+    Ok(Journal::from_events(home.store.events(id).await?).map_err(Failure::from)?.recover())
+}
+
+/// What a way back has brought.
+async fn gone_back(home: &Home, id: &str, summary: &Summary) -> Result<&'static str, Failure> {
+    let was_live = recovery(home, id).await?.outcome(&Action::switched()) != Outcome::NotStarted;
+    Ok(match (was_live, summary.rebuilt) {
+        (true, 0) => "the tables that it created are not live any more",
+        (true, _) => "the old tables are live again",
+        (false, _) => "none of its new tables is live",
+    })
+}
+
 /// What is said at the end of a run that has left rows out.
 fn left_out(summary: &Summary, id: &str) -> String {
     match summary.rejects {
@@ -318,17 +332,16 @@ async fn settle(
             if let Some(failure) = &report.failure {
                 console::print_failure(failure);
             }
-            say!("rolled back: the old tables are live again");
+            say!("rolled back: {}", gone_back(home, id, summary).await?);
             for rows in &report.discarded {
                 say!("  {}: they are in {} until its grace is over: {}", rows.message, rows.kept_in, rows.query);
             }
         }
         Err(failure) => {
             console::print_failure(&failure);
-            let next = if needs_a_new_run(&failure) { "rejects" } else { "resume" };
-            // What a newer run has taken the place of cannot be continued.
-            if failure.code != "run.superseded" {
-                note!("  next:  millrace {next} {id}");
+            let recovery = recovery(home, id).await?;
+            if let Some(next) = next::command(&record, Some(&recovery), &failure) {
+                note!("  next:  {next}");
             }
         }
     }

@@ -9,6 +9,7 @@ use crate::cli::{ReportArgs, ReportFormat, RunSelector, RunsArgs};
 use crate::console;
 use crate::private;
 use crate::report::Report;
+use crate::wording;
 
 pub(super) async fn list(home: &Home, arguments: &RunsArgs) -> Result<Exit, Refusal> {
     let runs = home.store.listed(arguments.pipeline.as_deref(), arguments.limit).await?;
@@ -37,7 +38,8 @@ fn second(instant: &str) -> String {
 /// A run that says it is running and has no process was interrupted.
 fn shown_state(home: &Home, id: &str, state: &str) -> String {
     let running = state == "running" || state == "rolling-back";
-    if running && !home.store.is_owned(id) { format!("{state}, interrupted") } else { state.to_owned() }
+    let words = wording::state(state);
+    if running && !home.store.is_owned(id) { format!("{words}, interrupted") } else { words }
 }
 
 pub(super) async fn show(home: &Home, arguments: &RunSelector) -> Result<Exit, Refusal> {
@@ -63,8 +65,9 @@ pub(super) async fn show(home: &Home, arguments: &RunSelector) -> Result<Exit, R
     }
     say!("{tables}\n");
     for event in &events {
-        let action = event.action.as_ref().map(millrace_pipeline::Action::as_str).unwrap_or_default();
-        say!("{:4}  {}  {:17} {action}", event.sequence, event.at, event.kind.name());
+        let action = event.action.as_ref().map(wording::action).unwrap_or_default();
+        let line = format!("{:4}  {}  {:18} {action}", event.sequence, event.at, wording::event(&event.kind));
+        say!("{}", line.trim_end());
     }
     Ok(Exit::Done)
 }

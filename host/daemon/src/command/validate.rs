@@ -1,10 +1,12 @@
 //! `millrace validate`: compares the tables that applications use with their source, and mends them when asked.
 
+mod mending;
+
 use std::time::Instant;
 
 use futures::stream::{self, StreamExt as _};
-use millrace_database::comparison::{PairParts, RepairPart, Repaired, repair, repair_parts, table_pair};
-use millrace_database::mysql::{LiveMark, MySql};
+use millrace_database::comparison::{PairParts, table_pair};
+use millrace_database::mysql::MySql;
 use millrace_database::postgres::Postgres;
 use millrace_model::comparison::{Difference, Disparity, Finding, Validation, Verdict, consistency, percent};
 use millrace_model::quantity::{counted, grouped};
@@ -16,13 +18,11 @@ use serde_json::Value;
 
 use super::{Exit, Home, Refusal, cancel_on_signal, print_json};
 use crate::cli::{ValidateArgs, ValidationLevel};
-use crate::console;
 use crate::databases::Databases;
 use crate::outcome::ValidationOutcome;
 use crate::planner::{self, Planned};
 use crate::setup::{Setup, blocking, load_builtin};
 use crate::store::Store;
-use crate::target_rows::{self, KEYS_NAMED};
 use crate::validation::{Whereabouts, pair_parts, rejects_of_live, schema_differences};
 
 /// The first-party validator, for pipelines that have none.
@@ -265,116 +265,6 @@ impl Job<'_> {
     fn level(&self) -> String {
         let config: Value = serde_json::from_str(&self.validator.context.config_json).unwrap_or_default();
         config["level"].as_str().unwrap_or("detailed").to_owned()
-    }
-
-    /// What applications wrote to a table since a run made it live. None: nothing.
-    async fn new_rows(&self, table: &TablePlan, known: Option<&LiveMark>) -> Result<Option<String>, Failure> {
-        let Some(present) = self.planned.current.table(&table.target) else { return Ok(None) };
-        let Some(known) = known else {
-            return Ok(Some(format!(
-                "no run is known to have made {} live, so its rows may be an application's",
-                table.target
-            )));
-        };
-        let written = self.target.written_since(&table.target, present, &known.mark, KEYS_NAMED).await?;
-        let said =
-            || format!("since run {} made {} live, {}", known.run, table.target, written.describe(&table.target));
-        Ok((!written.is_nothing()).then(said))
-    }
-
-    /// Plans the repair, carries it out when that is wanted, and validates again.
-    async fn mend(&self, found: Told, wanted: &[usize], arguments: &ValidateArgs) -> Result<Told, Failure> {
-        let json = arguments.pipeline.json;
-        let mut plans: Vec<(&TablePlan, Vec<RepairPart>)> = Vec::new();
-        for at in wanted {
-            let table = &self.planned.plan.tables[*at];
-            let differs = found.tables.iter().any(|outcome| {
-                outcome.table == table.target.to_string() && outcome.validation.verdict == Verdict::Failed
-            });
-            if !differs || self.not_comparable(table).is_some() {
-                continue;
-            }
-            let parts = self.parts(table).await?;
-            let repairs = blocking(move || repair_parts(parts)).await?;
-            if !repairs.is_empty() {
-                plans.push((table, repairs));
-            }
-        }
-        let marks = self.target.bookkeeping().live_marks().await?;
-        let mut repairs: Vec<TableRepair> = Vec::with_capacity(plans.len());
-        for (table, parts) in &plans {
-            let known = marks.iter().find(|mark| mark.live == table.target);
-            repairs.push(TableRepair {
-                table: table.target.to_string(),
-                parts: parts.iter().map(ToString::to_string).collect(),
-                only_in_target: parts.iter().map(RepairPart::rows_only_in_target).sum(),
-                new_rows: self.new_rows(table, known).await?,
-                done: false,
-                deleted: 0,
-                written: 0,
-                left: Vec::new(),
-            });
-        }
-        if !json {
-            say!("\nplan of the repair: each is deleted and copied from the source again, in one transaction");
-            for repair in &repairs {
-                for part in &repair.parts {
-                    say!("  {}: {part}", repair.table);
-                }
-                if let Some(written) = &repair.new_rows {
-                    say!("  {}: {written}: that is lost, and asks for --discard-new-rows", repair.table);
-                }
-            }
-            if repairs.is_empty() {
-                say!("  nothing: no row differs; what differs otherwise is mended by `millrace run`");
-            }
-        }
-        let new_rows: Vec<&str> = repairs.iter().filter_map(|repair| repair.new_rows.as_deref()).collect();
-        if arguments.yes && !arguments.discard_new_rows && !new_rows.is_empty() {
-            let message = format!("{}; the repair would lose that, and nothing was repaired", new_rows.join("; "));
-            return Err(Failure::config("repair.new-rows", message));
-        }
-        let may_go = arguments.discard_new_rows || new_rows.is_empty();
-        let asked = !plans.is_empty() && may_go;
-        let go = asked && (arguments.yes || (!json && console::ask("Repair?", &self.cancel).await?));
-        if !go {
-            if !json && !plans.is_empty() {
-                say!("nothing repaired: say --yes{}\n", if may_go { "" } else { " and --discard-new-rows" });
-            }
-            return Ok(Told { repairs, ..found });
-        }
-        self.target.require_writable()?;
-        for ((table, parts), told) in plans.into_iter().zip(&mut repairs) {
-            let needed = self.parts(table).await?;
-            let before = self.target.moment().await?;
-            let Repaired { deleted, written, left } = blocking(move || {
-                let mut all = Repaired::default();
-                for part in &parts {
-                    let done = repair(needed.clone(), part)?;
-                    all.deleted += done.deleted;
-                    all.written += done.written;
-                    all.left.extend(done.left);
-                }
-                Ok(all)
-            })
-            .await?;
-            (told.done, told.deleted, told.written) = (true, deleted, written);
-            told.left = left.iter().map(|key| key.join(", ")).collect();
-            if let Some(known) = marks.iter().find(|mark| mark.live == table.target) {
-                target_rows::renew_mark(&self.target, known, table, before, written).await?;
-            }
-            if !json {
-                say!("repaired {}: {} deleted, {} copied", told.table, counted(deleted, "row"), grouped(written));
-                if !told.left.is_empty() {
-                    say!("  left as they are, because they cannot be converted now: {}", told.left.join("; "));
-                }
-            }
-        }
-        if !json {
-            say!("\nvalidated again:");
-        }
-        let again = self.all(wanted, json).await?;
-        Ok(Told { repairs, ..again })
     }
 }
 

@@ -184,7 +184,7 @@ mod tests {
     async fn a_client_that_reads_slowly_misses_no_event() {
         let folder = std::env::temp_dir().join(format!("millrace-events-{:x}", crate::clock::entropy()));
         let store = Store::open(&folder).await.expect("the folder is writable");
-        store.create_run(&RunRecord::example("r1")).await.expect("it is writable");
+        store.create_run(&RunRecord::example("r1"), &[]).await.expect("it is writable");
         let runtime = Runtime::new(RuntimeOptions { cache_dir: None, limits: Limits::default() }).expect("an engine");
         let daemon = Daemon::new(Arc::new(runtime), store.clone(), folder.clone());
         // Nobody keeps more than two events for who reads slowly.

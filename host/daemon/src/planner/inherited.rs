@@ -1,6 +1,7 @@
 //! What the target's own table has that the source knows nothing of: a rebuilt table has it again where it can, and the
 //! plan names the rest.
 
+use millrace_database::dialect::mysql::partition_clause;
 use millrace_database::mysql::MySql;
 use millrace_model::plan::NotCarried;
 use millrace_model::schema::{DatabaseModel, IndexKind, Table};
@@ -91,8 +92,16 @@ pub(super) async fn options(
         };
         let Some(shown) = Shown::read(&shown) else { continue };
         let (Some(desired), Some(create)) = (&table.desired, table.create.first_mut()) else { continue };
+        // Options stand before partitions.
+        let own = partition_clause(desired);
+        let head = create.sql.strip_suffix(own.as_deref().unwrap_or_default()).map(str::trim_end).map(str::len);
+        create.sql.truncate(head.unwrap_or(create.sql.len()));
         for option in &shown.options {
             create.sql.push_str(&format!(" {option}"));
+        }
+        if let Some(own) = own {
+            create.sql.push_str(&format!("\n{own}"));
+            continue;
         }
         let Some(partitions) = &shown.partitions else { continue };
         match obstacle(partitions, now, desired) {

@@ -4,7 +4,7 @@ use millrace_database::CatalogLimits;
 use millrace_model::capability::CatalogSession;
 use millrace_model::schema::{DatabaseModel, TableName};
 use millrace_model::{Cancel, Failure, Fault, SourceIdentity, StageKind};
-use millrace_pipeline::{DatabaseName, PluginReference};
+use millrace_pipeline::DatabaseName;
 
 use crate::databases::Databases;
 use crate::setup::{Setup, blocking};
@@ -22,18 +22,14 @@ pub(crate) async fn load_model(
         )?;
     let document = stage.document(setup)?;
     let limits = CatalogLimits::default();
-    // What came with the command asks the host's own questions; anybody else's are looked at.
-    let ours = matches!(stage.declaration.plugin, PluginReference::Builtin(_));
     let session: Option<Box<dyn CatalogSession>> = match (&document, database) {
         (Some(_), _) => None,
-        (None, DatabaseName::Source) => databases.source.as_ref().map(|d| {
-            let d = d.with_cancel(cancel);
-            if ours { d.session() } else { d.plugin_session(limits) }
-        }),
-        (None, DatabaseName::Target) => databases.target.as_ref().map(|d| {
-            let d = d.with_cancel(cancel);
-            if ours { d.session() } else { d.plugin_session(limits) }
-        }),
+        (None, DatabaseName::Source) => {
+            databases.source.as_ref().map(|source| source.with_cancel(cancel).plugin_session(limits))
+        }
+        (None, DatabaseName::Target) => {
+            databases.target.as_ref().map(|target| target.with_cancel(cancel).plugin_session(limits))
+        }
     };
     let mut source = stage.plugin.model_source(&stage.context(cancel))?;
     blocking(move || source.load(session, document)).await

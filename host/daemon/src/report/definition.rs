@@ -1,6 +1,7 @@
 //! What a table will be, for people who read a plan: what its columns do besides holding values, and its keys.
 
 use millrace_model::schema::{Column, ForeignKey, Index, IndexKind, Table};
+use serde_json::Value;
 
 /// `id bigint(20) not null auto_increment`.
 pub(crate) fn column(column: &Column) -> String {
@@ -20,12 +21,40 @@ pub(crate) fn column(column: &Column) -> String {
     text
 }
 
-/// The keys, indexes, foreign keys and checks of a table, a line each.
+/// As many partitions as people read; a statement has all of them.
+const PARTITIONS_SHOWN: usize = 20;
+
+/// The keys, indexes, foreign keys, checks and partitions of a table, a line each.
 pub(crate) fn constraints(table: &Table) -> Vec<String> {
     let indexes = table.indexes.iter().map(index);
     let keys = table.foreign_keys.iter().map(foreign_key);
     let checks = table.checks.iter().map(|check| format!("check {}: {}", check.name, check.expression));
-    indexes.chain(keys).chain(checks).collect()
+    indexes.chain(keys).chain(checks).chain(partitions(table)).collect()
+}
+
+/// What the table is partitioned by, and its partitions.
+fn partitions(table: &Table) -> Vec<String> {
+    let of = |name: &str| table.properties.get(name).map(String::as_str);
+    let Some(by) = of("partition-by") else { return Vec::new() };
+    let listed: Vec<Value> = of("partitions").and_then(|list| serde_json::from_str(list).ok()).unwrap_or_default();
+    let below = of("subpartition-by").map(|by| format!(", each by {by}")).unwrap_or_default();
+    let mut lines = vec![format!("partitions by {by}{below}").replace('`', "")];
+    for partition in listed.iter().take(PARTITIONS_SHOWN) {
+        let subpartitions = partition["subpartitions"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let inner: Vec<String> = subpartitions.iter().take(PARTITIONS_SHOWN).map(spelled).collect();
+        let more = if subpartitions.len() > inner.len() { ", …" } else { "" };
+        let inner = if inner.is_empty() { String::new() } else { format!(": {}{more}", inner.join(", ")) };
+        lines.push(format!("  partition {}{inner}", spelled(partition)));
+    }
+    if listed.len() > PARTITIONS_SHOWN {
+        lines.push(format!("  and {} more", listed.len() - PARTITIONS_SHOWN));
+    }
+    lines
+}
+
+fn spelled(partition: &Value) -> String {
+    let text = |field: &str| partition[field].as_str().unwrap_or_default();
+    format!("{} {}", text("name"), text("bound")).trim_end().to_owned()
 }
 
 fn index(index: &Index) -> String {
@@ -105,6 +134,15 @@ mod tests {
                 deferrable: false,
             }],
             checks: vec![Check { name: "positive".into(), expression: "n > 0".into() }],
+            properties: [
+                ("partition-by".to_owned(), "LIST COLUMNS (`n`)".to_owned()),
+                ("subpartition-by".to_owned(), "KEY (`id`)".to_owned()),
+                (
+                    "partitions".to_owned(),
+                    r#"[{"name":"one","bound":"VALUES IN (1)","subpartitions":[{"name":"a","bound":""}]}]"#.to_owned(),
+                ),
+            ]
+            .into(),
             ..Table::default()
         };
         assert_eq!(
@@ -114,6 +152,8 @@ mod tests {
                 "index by_n (n desc)",
                 "foreign key of_maker (n) references maker (id) on delete cascade",
                 "check positive: n > 0",
+                "partitions by LIST COLUMNS (n), each by KEY (id)",
+                "  partition one VALUES IN (1): a",
             ]
         );
     }

@@ -6,6 +6,7 @@ use millrace_model::comparison::{Verdict, percent};
 use millrace_model::quantity::grouped;
 
 use super::{Report, byte_size};
+use crate::wording;
 
 pub(crate) const STYLE: &str = "
 :root { color-scheme: light dark; --line: #8884; --weak: #888; --good: #2a7d46; --bad: #b3261e; }
@@ -101,7 +102,7 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
          <title>{}</title><style>{STYLE}</style></head><body>\n<h1>{} <span class=\"{mood}\">{}</span></h1>\n",
         Escaped(&title),
         Escaped(&title),
-        Escaped(&report.state),
+        Escaped(&wording::state(&report.state)),
     )?;
     writeln!(
         out,
@@ -123,10 +124,10 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
         (byte_size(summary.bytes), "copied"),
         (format!("{:.1} s", summary.seconds), "in all"),
         (grouped(summary.rows_per_second.max(0.0).round() as u64), "rows/s"),
-        (summary.created.to_string(), "created"),
-        (summary.rebuilt.to_string(), "rebuilt"),
-        (summary.kept.to_string(), "kept"),
-        (summary.left.to_string(), "left"),
+        (summary.created.to_string(), report.said("created", "to create")),
+        (summary.rebuilt.to_string(), report.said("rebuilt", "to rebuild")),
+        (summary.kept.to_string(), report.said("kept", "to keep")),
+        (summary.left.to_string(), "only in the target"),
         (grouped(summary.rejects), "rejected"),
     ] {
         writeln!(out, "<span><b>{value}</b>{name}</span>")?;
@@ -215,7 +216,8 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
         .map(|rows| vec![rows.message.clone(), rows.kept_in.clone(), rows.query.clone()])
         .collect();
     table(out, "Rows that were taken back", &["what", "they are in", "`to read them"], &discarded)?;
-    let timings: Vec<_> = report.timings.iter().map(|t| vec![t.stage.clone(), format!("{:.2}", t.seconds)]).collect();
+    let timings: Vec<_> =
+        report.timings.iter().map(|t| vec![wording::phase(&t.stage).to_owned(), format!("{:.2}", t.seconds)]).collect();
     table(out, "Timings", &["stage", "#seconds"], &timings)?;
     writeln!(out, "<h2>Mapping decisions</h2>")?;
     for entry in report.tables.iter().filter(|t| !t.mappings.is_empty()) {
@@ -271,7 +273,7 @@ fn tables(out: &mut String, report: &Report) -> fmt::Result {
     table(
         out,
         "Tables",
-        &["table", "strategy", "#rows", "#size", "#rows/s", "`digest", "validated", "`the old table"],
+        &["table", "strategy", "#rows", "#size", "#rows/s", "`checksum of the rows", "validated", "`the old table"],
         &rows,
     )?;
     for entry in &report.tables {

@@ -6,6 +6,7 @@ use millrace_model::comparison::{Verdict, percent};
 use millrace_model::quantity::{counted, grouped};
 
 use super::{Report, TableReport, byte_size};
+use crate::wording;
 
 /// The whole report.
 pub(super) fn render(report: &Report) -> String {
@@ -21,7 +22,7 @@ fn cell(text: &str) -> String {
 
 fn write(out: &mut String, report: &Report) -> std::fmt::Result {
     let summary = &report.summary;
-    writeln!(out, "# Run {} of {}: {}\n", report.run, report.pipeline, report.state)?;
+    writeln!(out, "# Run {} of {}: {}\n", report.run, report.pipeline, wording::state(&report.state))?;
     writeln!(
         out,
         "From {} to {}, begun {}, last changed {}.\n",
@@ -29,11 +30,8 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
     )?;
     writeln!(
         out,
-        "{} created, {} rebuilt, {} kept, {} left. {} ({}) in {:.1} s, copied at {:.0} rows/s; {} rejected.\n",
-        counted(summary.created as u64, "table"),
-        summary.rebuilt,
-        summary.kept,
-        summary.left,
+        "{}. {} ({}) in {:.1} s, copied at {:.0} rows/s; {} rejected.\n",
+        report.tables_in_words(),
         counted(summary.rows, "row"),
         byte_size(summary.bytes),
         summary.seconds,
@@ -65,10 +63,10 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
         for change in &report.changes {
             writeln!(
                 out,
-                "| {} | {} {:?} {} | {} | {} | {} |",
+                "| {} | {} {} {} | {} | {} | {} |",
                 cell(&change.table.to_string()),
                 change.subject,
-                change.kind,
+                format!("{:?}", change.kind).to_lowercase(),
                 cell(&change.name),
                 cell(change.before.as_deref().unwrap_or("")),
                 cell(change.after.as_deref().unwrap_or("")),
@@ -148,7 +146,7 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
     }
     writeln!(out, "## Timings\n\n| stage | seconds |\n|---|---:|")?;
     for timing in &report.timings {
-        writeln!(out, "| {} | {:.2} |", timing.stage, timing.seconds)?;
+        writeln!(out, "| {} | {:.2} |", wording::phase(&timing.stage), timing.seconds)?;
     }
     writeln!(out)?;
     for table in report.tables.iter().filter(|t| !t.mappings.is_empty()) {
@@ -160,7 +158,7 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
 fn tables(out: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(
         out,
-        "## Tables\n\n| table | strategy | rows | size | rows/s | digest | validated |\n|---|---|---:|---:|---:|---|---|"
+        "## Tables\n\n| table | strategy | rows | size | rows/s | checksum of the rows | validated |\n|---|---|---:|---:|---:|---|---|"
     )?;
     for table in &report.tables {
         let copy = table.copy.as_ref();

@@ -18,7 +18,7 @@ use crate::store::Store;
 /// On whose behalf tables are claimed.
 #[derive(Clone, Debug)]
 pub(crate) struct Claimant {
-    /// The run. Empty: who cleans.
+    /// The run. Empty: who cleans or repairs.
     pub(crate) run: String,
     /// The pipeline.
     pub(crate) pipeline: String,
@@ -86,7 +86,7 @@ impl Drop for Claimed {
 
 fn claimed_by(claim: &Claim) -> Failure {
     let who = match claim.run.as_str() {
-        "" => format!("a clean of pipeline {}", claim.pipeline),
+        "" => format!("a clean or a repair of pipeline {}", claim.pipeline),
         run => format!("run {run} of pipeline {}", claim.pipeline),
     };
     Failure::config(

@@ -299,9 +299,9 @@ impl Cutover {
         Ok(match tails {
             0 => format!("{} wholly", counted(wholes as u64, "table")),
             _ => format!(
-                "{} wholly, the last {} rows of {}",
+                "{} wholly, the last {} of {}",
                 counted(wholes as u64, "table"),
-                self.inner.bounds.tail,
+                counted(self.inner.bounds.tail.into(), "row"),
                 counted(tails as u64, "table")
             ),
         })
@@ -326,9 +326,9 @@ impl Cutover {
         } else if changed.doubtful > 0 {
             let keys = changed.keys.join("; ");
             what.push(format!(
-                "of {} rows, such as {keys}, nobody can tell whether the copy has seen them: they were written while other \
-                 transactions were at work",
-                changed.doubtful
+                "of {}, such as {keys}, nobody can tell whether the copy has seen what was written while other transactions \
+                 were at work",
+                counted(changed.doubtful, "row")
             ));
         }
         if let Some(count) = changed.count {
@@ -529,6 +529,13 @@ impl Cutover {
 
     async fn set_number(&self, side: &Side) -> Result<(), Failure> {
         let Some(column) = side.desired.columns.iter().find(|c| c.identity) else { return Ok(()) };
+        let target = &self.inner.target;
+        if !target.table_exists(&side.shadow).await? {
+            // The names are swapped: the old table is to come back, and has not given what the new one has.
+            let Some(backup) = &side.backup else { return Ok(()) };
+            let given = target.next_number(&side.live).await?.unwrap_or(0);
+            return self.number_on(side, backup, given).await;
+        }
         let largest = self.inner.target.max_value(&side.shadow, &column.name).await?.unwrap_or(0);
         let mut given = 0;
         for source in side.source.columns.iter().filter(|c| c.properties.contains_key("sequence-last-value")) {
@@ -538,10 +545,15 @@ impl Cutover {
         let next = u64::try_from(largest.max(given).max(0) + 1).unwrap_or(u64::MAX);
         // What the table that is replaced has given is not given twice, though the rows that had it are gone.
         let next = next.max(self.inner.target.next_number(&side.live).await?.unwrap_or(0));
-        if self.inner.target.next_number(&side.shadow).await?.is_some_and(|now| now >= next) {
+        self.number_on(side, &side.shadow, next).await
+    }
+
+    /// Lets a table number on from here, where it does not from further on. One that does not number is left alone.
+    async fn number_on(&self, side: &Side, table: &TableName, next: u64) -> Result<(), Failure> {
+        if self.inner.target.next_number(table).await?.is_none_or(|now| now >= next) {
             return Ok(());
         }
-        match dialect::auto_increment(&side.desired, &side.shadow, next) {
+        match dialect::auto_increment(&side.desired, table, next) {
             Some(statement) => self.inner.target.execute(&statement.sql).await.map(|_| ()),
             None => Ok(()),
         }

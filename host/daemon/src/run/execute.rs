@@ -57,8 +57,9 @@ async fn start_application(run: &RunContext) {
 async fn forward(run: &RunContext, approval: Approval) -> Result<End, Failure> {
     let next = run.recorder.recovery().next;
     let is_over = next == NextStep::Nothing && run.recorder.state() != RunState::RolledBack;
-    // Time has passed, and the live tables may be others by now. A run that begins was planned just now.
-    if !is_over && !matches!(next, NextStep::Start | NextStep::ContinueRollback) {
+    // Time has passed, and the live tables may be others by now. So it is with a run that has not begun: its process may
+    // have ended before.
+    if !is_over && next != NextStep::ContinueRollback {
         target::require_planned(run).await?;
     }
     match next {

@@ -57,9 +57,23 @@ async fn undo(run: &RunContext, action: &Action) -> Result<(), Failure> {
 /// was live, and becomes a backup under another name. What was copied into it counts as not copied.
 pub(super) async fn set_aside(run: &RunContext, table: &TablePlan, shadow: &TableName) -> Result<(), Failure> {
     run.books.forget_chunks(run.id(), shadow).await?;
-    if !run.target.table_exists(shadow).await? {
-        return Ok(());
+    if run.target.table_exists(shadow).await? {
+        move_aside(run, table, shadow).await?;
     }
+    // Also of a process that was killed when it had only just renamed it.
+    let made = run.books.all_made().await?;
+    let ours = made.iter().filter(|made| made.run == run.id() && made.role == TableRole::Backup);
+    let aside: Vec<TableName> = ours
+        .filter(|made| made.live == table.target && Some(&made.table) != table.backup.as_ref())
+        .map(|made| made.table.clone())
+        .collect();
+    let existing = run.target.existing_tables(&aside).await?;
+    let Some(aside) = aside.into_iter().rfind(|aside| existing.contains(aside)) else { return Ok(()) };
+    note_aside(run, shadow, &aside).await?;
+    run.target.mark_backup(&aside, &table.target, run.id()).await
+}
+
+async fn move_aside(run: &RunContext, table: &TablePlan, shadow: &TableName) -> Result<(), Failure> {
     let mut second = clock::now_seconds();
     let aside = loop {
         let aside = dialect::backup_name(&table.target, &RunId::new(second, 0).stamp());
@@ -72,8 +86,7 @@ pub(super) async fn set_aside(run: &RunContext, table: &TablePlan, shadow: &Tabl
     let sql = format!("RENAME TABLE {} TO {}", dialect::quote_table(shadow), dialect::quote_table(&aside));
     run.target.execute(&sql).await?;
     tracing::warn!(run = run.id(), table = %table.target, "rows were written to it while it was live: they are in {aside} now");
-    note_aside(run, shadow, &aside).await?;
-    run.target.mark_backup(&aside, &table.target, run.id()).await
+    Ok(())
 }
 
 /// Says in the report where rows are now that were in this shadow.

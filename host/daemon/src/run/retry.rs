@@ -1,10 +1,11 @@
 //! Tries the rows that a run has left out again, after their cause was removed.
 //!
 //! Each is read from the source by its key, as it is now, converted as the run converted it, and inserted into the live
-//! table, in one transaction with its leaving quarantine. What fails stays, with what is wrong with it now.
+//! table, in one transaction with its leaving quarantine. What fails stays as it is, and what is wrong with it now is noted.
+//! Nobody else works on the tables meanwhile but applications: what they write is not taken for Millrace's.
 
 use millrace_columnar::Batch;
-use millrace_database::mysql::{Bookkeeping, LiveMark, MySql, Retried, StoredReject};
+use millrace_database::mysql::{Bookkeeping, LiveMark, MySql, OwnWrites, Retried, RowsThen, StoredReject};
 use millrace_database::postgres::{Postgres, Snapshot};
 use millrace_model::schema::{Column, Table, TableName};
 use millrace_model::{Failure, Mapping, TablePlan};
@@ -18,13 +19,19 @@ use super::rollback::NewRows;
 use super::rows::TableRows;
 use super::world::{require_tables, target};
 use crate::setup::blocking;
-use crate::target_rows;
 
 /// Bytes of the one row that is read, at least.
 const BATCH_BYTES: usize = 64 << 20;
 
 /// How many rows were tried, and how many are in the target now.
 pub(crate) async fn retry(run: &RunContext) -> Result<(u64, u64), Failure> {
+    run.claim().await?;
+    let tried = retry_claimed(run).await;
+    run.give_back().await;
+    tried
+}
+
+async fn retry_claimed(run: &RunContext) -> Result<(u64, u64), Failure> {
     target::require_own(run, NewRows::Keep, "no row was added").await?;
     let stored = run.books.stored_rejects(run.id()).await?;
     require_tables(run).await?;
@@ -37,14 +44,15 @@ pub(crate) async fn retry(run: &RunContext) -> Result<(u64, u64), Failure> {
             continue;
         }
         tried += rejects.len() as u64;
-        let retry = TableRetry::new(run, table, &snapshot)?;
-        let (unwritten, before) = (unwritten_mark(run, table).await?, run.target.moment().await?);
-        let new = blocking(move || retry.carry_out(&rejects)).await?;
-        inserted += new;
+        let known = run.books.live_marks(std::slice::from_ref(&table.target)).await?.remove(&table.target);
+        let retry = TableRetry::new(run, table, &snapshot, known.clone())?;
+        let (own, outcome) = blocking(move || Ok(retry.carry_out(&rejects))).await?;
+        inserted += own.written;
         // Rows that come from the source are not an application's.
-        if let Some(known) = unwritten.filter(|_| new > 0) {
-            target_rows::renew_mark(&run.target, &known, table, before, new).await?;
+        if let Some(known) = known {
+            run.books.carry(&known, &own, RowsThen::Reckoned).await?;
         }
+        outcome?;
     }
     keep_rejects(run).await?;
     Ok((tried, inserted))
@@ -58,15 +66,6 @@ enum Tried {
     NotFound(&'static str),
 }
 
-/// The mark of a live table to which nothing was written since it was taken. None: something was, or there is none.
-async fn unwritten_mark(run: &RunContext, table: &TablePlan) -> Result<Option<LiveMark>, Failure> {
-    let marks = run.books.live_marks().await?;
-    let Some(known) = marks.into_iter().find(|mark| mark.live == table.target) else { return Ok(None) };
-    let Some(shape) = &table.desired else { return Ok(None) };
-    let written = run.target.written_since(&table.target, shape, &known.mark, 0).await?;
-    Ok(written.is_nothing().then_some(known))
-}
-
 /// One table's way.
 struct TableRetry {
     source: Postgres,
@@ -76,12 +75,14 @@ struct TableRetry {
     source_table: Table,
     mappings: Vec<Mapping>,
     live: TableName,
+    /// The live table's mark. None: it has none.
+    mark: Option<LiveMark>,
     rows: TableRows,
     cancel: millrace_model::Cancel,
 }
 
 impl TableRetry {
-    fn new(run: &RunContext, table: &TablePlan, snapshot: &Snapshot) -> Result<Self, Failure> {
+    fn new(run: &RunContext, table: &TablePlan, snapshot: &Snapshot, mark: Option<LiveMark>) -> Result<Self, Failure> {
         Ok(Self {
             source: run.source.clone(),
             target: run.target.clone(),
@@ -90,30 +91,39 @@ impl TableRetry {
             source_table: table.source_table.clone().ok_or_else(|| no_shadow(table))?,
             mappings: table.mappings.iter().map(|decision| decision.mapping.clone()).collect(),
             live: table.target.clone(),
+            mark,
             rows: TableRows::new(&run.setup, table, &run.cancel)?,
             cancel: run.cancel.clone(),
         })
     }
 
-    /// How many rows were inserted.
-    fn carry_out(&self, rejects: &[StoredReject]) -> Result<u64, Failure> {
+    /// What was inserted, and how it ended.
+    fn carry_out(&self, rejects: &[StoredReject]) -> (OwnWrites, Result<(), Failure>) {
+        let mut own = OwnWrites::default();
+        let outcome = self.each(rejects, &mut own);
+        (own, outcome)
+    }
+
+    fn each(&self, rejects: &[StoredReject], own: &mut OwnWrites) -> Result<(), Failure> {
         let mut converter = self.rows.open()?;
         let columns = self.rows.targets();
-        let mut inserted = 0;
         for stored in rejects {
             if self.cancel.is_cancelled() {
                 return Err(Failure::cancelled("the rejects were no longer tried"));
             }
             let runtime = tokio::runtime::Handle::current();
             match self.one(stored, &mut *converter, columns)? {
-                Tried::Came(Retried::Inserted) => inserted += 1,
-                Tried::Came(Retried::Refused(reject)) => {
-                    runtime.block_on(self.books.revise_reject(stored, reject))?;
+                Tried::Came(Retried::Inserted) => {
+                    own.written += 1;
+                    if let Some(mark) = &self.mark {
+                        own.changes.extend(runtime.block_on(self.books.own_change(mark))?);
+                    }
                 }
-                Tried::NotFound(why) => runtime.block_on(self.books.note_reject(stored, why))?,
+                Tried::Came(Retried::Refused(reject)) => runtime.block_on(self.books.note_refused(stored, reject))?,
+                Tried::NotFound(why) => runtime.block_on(self.books.note_untried(stored, why))?,
             }
         }
-        Ok(inserted)
+        Ok(())
     }
 
     fn one(
@@ -134,7 +144,8 @@ impl TableRetry {
             return Ok(Tried::Came(Retried::Refused(Reject::of(stored.reject.key.clone(), failure))));
         }
         let batch: Batch = converted.batch;
-        self.target.retry(&self.books, stored, &self.live, columns, &batch).map(Tried::Came)
+        let live = (&self.live, self.mark.as_ref());
+        self.target.retry(&self.books, stored, live, columns, &batch).map(Tried::Came)
     }
 
     /// The key's texts as the source reads them. None: there is none, or not all of it is known.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use millrace_database::dialect::mysql::{quote_name, quote_table};
-use millrace_database::mysql::{ForeignKeyFound, MySql, RENAME_IN_DOUBT, RunRow, Sent, TableRole};
+use millrace_database::mysql::{ForeignKeyFound, LiveMark, MySql, RENAME_IN_DOUBT, RunRow, Sent, TableRole};
 use millrace_model::plan::Statement;
 use millrace_model::schema::TableName;
 use millrace_model::switching::{FenceBefore, Step, Swap};
@@ -101,18 +101,19 @@ pub(super) async fn switch(run: &RunContext) -> Result<Switched, Failure> {
         return Ok(Switched::Done);
     }
     if !steps_are_done(run) {
-        if let Err(failure) = cut_over(run, &swaps).await {
-            if failure.code == RENAME_IN_DOUBT {
-                return Err(failure);
+        let existing = match cut_over(run, &swaps).await {
+            Ok(existing) => existing,
+            Err(failure) if failure.code == RENAME_IN_DOUBT => return Err(failure),
+            Err(failure) => {
+                let for_good = matches!(failure.fault, Fault::Data | Fault::Unsupported | Fault::Internal);
+                if for_good && is_swapped(run, &swaps).await? {
+                    return Ok(Switched::GoBack(failure));
+                }
+                let attempts = failure.field("attempts").is_some();
+                return if attempts { Ok(Switched::GivenUp(failure)) } else { Err(failure) };
             }
-            let for_good = matches!(failure.fault, Fault::Data | Fault::Unsupported | Fault::Internal);
-            if for_good && is_swapped(run, &swaps).await? {
-                return Ok(Switched::GoBack(failure));
-            }
-            let attempts = failure.field("attempts").is_some();
-            return if attempts { Ok(Switched::GivenUp(failure)) } else { Err(failure) };
-        }
-        if let Some(failure) = left_undone(run, &swaps).await? {
+        };
+        if let Some(failure) = left_undone(&existing, &swaps) {
             return failure;
         }
         bind_live(run).await?;
@@ -137,23 +138,27 @@ pub(super) async fn switch(run: &RunContext) -> Result<Switched, Failure> {
 }
 
 /// A switcher may say that it has swapped names, and not have done it. None: it has.
-async fn left_undone(run: &RunContext, swaps: &[Swap]) -> Result<Option<Result<Switched, Failure>>, Failure> {
-    let existing = existing(run, swaps).await?;
-    let is_done = |swap: &&Swap| existing.contains(&swap.live) && !existing.contains(&swap.shadow);
-    let Some(undone) = swaps.iter().find(|swap| !is_done(swap)) else { return Ok(None) };
+fn left_undone(existing: &HashSet<TableName>, swaps: &[Swap]) -> Option<Result<Switched, Failure>> {
+    let undone = swaps.iter().find(|swap| !swap_is_done(existing, swap))?;
     let failure = Failure::internal(
         "switch.not-swapped",
         format!("the switcher says that it is done, and {} is not in the place of {}", undone.shadow, undone.live),
     )
     .with("table", undone.live.to_string());
-    Ok(Some(if swaps.iter().any(|swap| is_done(&swap)) { Ok(Switched::GoBack(failure)) } else { Err(failure) }))
+    let any = swaps.iter().any(|swap| swap_is_done(existing, swap));
+    Some(if any { Ok(Switched::GoBack(failure)) } else { Err(failure) })
 }
 
 /// Records what the tables held that are live now.
 async fn record_marks(run: &RunContext) -> Result<(), Failure> {
     let Some(mark) = run.store.kept::<Mark>(run.id(), "switch-mark").await? else { return Ok(()) };
-    let marks: Vec<_> = run.record.plan.builds().map(|table| (table.target.clone(), mark.of(&table.target))).collect();
-    run.books.record_marks(run.id(), &marks).await
+    let lives: Vec<TableName> = run.record.plan.builds().map(|table| table.target.clone()).collect();
+    let ids = run.target.table_ids(&lives).await?;
+    let marks: Vec<LiveMark> = lives
+        .into_iter()
+        .map(|live| LiveMark { run: run.id().to_owned(), id: ids.get(&live).cloned(), mark: mark.of(&live), live })
+        .collect();
+    run.books.record_marks(&marks).await
 }
 
 /// Which of the names of the swaps exist.
@@ -165,10 +170,16 @@ pub(super) async fn existing(run: &RunContext, swaps: &[Swap]) -> Result<HashSet
 /// Whether the new tables have the live names.
 async fn is_swapped(run: &RunContext, swaps: &[Swap]) -> Result<bool, Failure> {
     let existing = existing(run, swaps).await?;
-    Ok(swaps.iter().all(|swap| existing.contains(&swap.live) && !existing.contains(&swap.shadow)))
+    Ok(swaps.iter().all(|swap| swap_is_done(&existing, swap)))
 }
 
-async fn cut_over(run: &RunContext, swaps: &[Swap]) -> Result<(), Failure> {
+/// Whether the new table of a swap has the live name, where these names exist.
+fn swap_is_done(existing: &HashSet<TableName>, swap: &Swap) -> bool {
+    existing.contains(&swap.live) && !existing.contains(&swap.shadow)
+}
+
+/// Swaps names, and gives those that exist afterwards.
+async fn cut_over(run: &RunContext, swaps: &[Swap]) -> Result<HashSet<TableName>, Failure> {
     let plan = &run.record.plan;
     let stage = run.setup.stage(StageKind::Switcher)?;
     let settings = &stage.declaration.cutover;
@@ -224,7 +235,8 @@ async fn cut_over(run: &RunContext, swaps: &[Swap]) -> Result<(), Failure> {
     }
     outcome.blocked_ms = milliseconds(cutover.take_blocked());
     // A switcher that did not do what it says has left no backups.
-    if is_swapped(run, swaps).await? {
+    let existing = existing(run, swaps).await?;
+    if swaps.iter().all(|swap| swap_is_done(&existing, swap)) {
         let looked = look_back(run, &cutover, &mut outcome).await;
         if let Err(failure) = &looked {
             outcome.failures.push(failure.message.clone());
@@ -235,7 +247,8 @@ async fn cut_over(run: &RunContext, swaps: &[Swap]) -> Result<(), Failure> {
     for written in &outcome.left_behind {
         tracing::warn!(run = run.id(), "{written}; that is in the backup only");
     }
-    run.store.keep(run.id(), "fence-before", &None::<FenceBefore>).await
+    run.store.keep(run.id(), "fence-before", &None::<FenceBefore>).await?;
+    Ok(existing)
 }
 
 /// Looks at all of the old tables, the new ones and the source, now that nobody writes to the backups and nobody is kept
@@ -484,11 +497,11 @@ async fn bind_live(run: &RunContext) -> Result<(), Failure> {
         let parents: Vec<TableName> = keys.iter().map(|key| key.references.clone()).collect();
         let present = run.target.foreign_keys_to(&parents).await?;
         for (statement, key) in keys_of_live(table).zip(keys) {
-            let is_it = |found: &ForeignKeyFound| {
+            let is_it = |found: &&ForeignKeyFound| {
                 let same = found.key.references == key.references && found.key.columns == key.columns;
                 same && found.table == table.target
             };
-            if !present.iter().any(is_it) {
+            if present.iter().find(is_it).is_none() {
                 tracing::warn!(run = run.id(), table = %table.target, "it had lost its key to {}", key.references);
                 let sql = statement.sql.replacen(&quote_table(shadow), &quote_table(&table.target), 1);
                 add(run, &Statement { sql, ..statement.clone() }, true).await?;

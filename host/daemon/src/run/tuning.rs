@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use millrace_model::Failure;
+use millrace_model::quantity::counted;
 use millrace_pipeline::RunState;
 use millrace_rowcopy::CopyControl;
 use schemars::JsonSchema;
@@ -90,7 +91,7 @@ pub(crate) struct Tuned {
 /// `run.too-many-workers`; `run.not-running` when no process carries the run out. One that is only planned may be about to start.
 pub(crate) async fn tune(store: &Store, run: &RunRecord, change: TuningChange) -> Result<Tuned, Failure> {
     if let Some(workers) = change.workers.filter(|workers| *workers > MOST_WORKERS) {
-        let message = format!("{workers} workers are more than the {MOST_WORKERS} that a copy may have");
+        let message = format!("a copy may have {} at most, and not {workers}", counted(MOST_WORKERS.into(), "worker"));
         return Err(Failure::config("run.too-many-workers", message));
     }
     let called = tokio::time::Instant::now();

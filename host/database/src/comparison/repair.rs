@@ -3,7 +3,8 @@
 //!
 //! A part is as small as is known: the rows that differ where they can be named and are few, else the range that
 //! differs. References are not checked while a part is replaced, since a row that others refer to is away for an instant
-//! within the transaction; nothing cascades. A row of the source that cannot be converted now is not deleted from the
+//! within the transaction; nothing cascades. Rows that would refer to nothing afterwards are looked for before it is
+//! committed. Applications may write meanwhile: the transaction itself looks whether they have. A row of the source that cannot be converted now is not deleted from the
 //! target: nothing could be written in its place.
 
 use millrace_model::Failure;
@@ -14,7 +15,7 @@ use millrace_model::quantity::counted;
 use super::PairParts;
 use super::pair::{Differing, Pair};
 use super::sides::{Scope, Sides, Tools};
-use crate::mysql::Replacement;
+use crate::mysql::{ApplicationRows, Replacement};
 use crate::postgres::Form;
 
 /// Rows that are replaced by name; more of them are replaced with their ranges.
@@ -105,6 +106,10 @@ pub struct Repaired {
     pub written: u64,
     /// The keys of rows that cannot be converted now: they were left as they are.
     pub left: Vec<Vec<String>>,
+    /// The change number of the transaction. None: the server has none, or the table no mark.
+    pub change: Option<u64>,
+    /// What the table's rows add up to with this transaction, on a server without change numbers.
+    pub checksum: Option<String>,
 }
 
 /// What of a table differs, in parts to be replaced. Empty: nothing. Blocks.
@@ -144,9 +149,10 @@ pub fn repair_parts(parts: PairParts) -> Result<Vec<RepairPart>, Failure> {
 /// Replaces one part. Blocks.
 ///
 /// # Errors
-/// What the databases say, and `repair.row-rejected` for a row that cannot be converted now in a table without a key;
-/// then the part is as it was.
-pub fn repair(parts: PairParts, part: &RepairPart) -> Result<Repaired, Failure> {
+/// What the databases say; `repair.new-rows` where an application has written to the part; `repair.children-left` where
+/// rows of other tables would refer to nothing afterwards; and `repair.row-rejected` for a row that cannot be converted now
+/// in a table without a key. Then the part is as it was.
+pub fn repair(parts: PairParts, part: &RepairPart, applications: &ApplicationRows) -> Result<Repaired, Failure> {
     let source = parts.source.clone();
     let snapshot = source.bridge().block(source.snapshot())?;
     let left_out = parts.rejects.len();
@@ -181,17 +187,42 @@ pub fn repair(parts: PairParts, part: &RepairPart) -> Result<Repaired, Failure> 
     }
     rejected.retain(|key| !key.is_empty() && sides.keys.can_spell(key));
     let tail = without(&sides, &sides.tail(&scope)?, &rejected)?;
-    let mut replacement = Replacement::begin(&sides.parts.target, &table.name, &table.columns)?;
-    let deleted = replacement.delete(&tail)?;
+    let target = &sides.parts.target;
+    let referring = match part.rows_only_in_target() {
+        0 => Vec::new(),
+        _ => target.bridge.block(target.foreign_keys_to(std::slice::from_ref(&table.name)))?,
+    };
+    let mut replacement = Replacement::begin(target, &table.name, &table.columns)?;
+    let orphans = replacement.orphans(&referring)?;
+    let deleted = replacement.delete(&tail, applications)?;
     let mut written = 0;
     sides.each_source_batch(&mut tools, &snapshot, &portions, Form::Binary, |batch, hashes| {
         written += replacement.insert(batch, hashes)?;
         Ok(())
     })?;
-    replacement.commit()?;
+    let orphaned = replacement.orphans(&referring)?;
+    let grown = referring.iter().zip(orphans.iter().zip(&orphaned)).find(|(_, (before, after))| after > before);
+    if let Some((found, (before, after))) = grown {
+        return Err(Failure::data(
+            "repair.children-left",
+            format!(
+                "{} of {} would refer by {} to rows of {} that the source does not have; nothing of that part was repaired",
+                counted(after - before, "row"),
+                found.table,
+                found.key.name,
+                table.name
+            ),
+        )
+        .with("table", table.name.to_string()));
+    }
+    let mark = applications.mark();
+    let has_changes = mark.is_some_and(|mark| mark.mark.scn.is_some());
+    let checksum = if has_changes || mark.is_none() { None } else { replacement.checksum()? };
+    replacement.commit(mark)?;
+    let change = mark.map(|mark| target.bridge.block(target.bookkeeping().own_change(mark))).transpose()?.flatten();
     // What the copy left out is not there anyway.
     rejected.retain(|key| !sides.rejected.contains(key));
-    Ok(Repaired { deleted, written, left: rejected })
+    Ok(Repaired { deleted, written, left: rejected, change, checksum })
 }
 
 /// What is deleted, without the rows of these keys.

@@ -57,13 +57,23 @@ pub struct Admin {
     /// When writers began to be kept off.
     since: Option<Instant>,
     blocked: Duration,
+    /// What has been archived.
+    archived: HashSet<TableName>,
 }
 
 impl Admin {
     pub(super) fn new(target: &MySql, options: AdminOptions) -> Self {
         let target = target.with_cancel(&Cancel::new());
         let bookkeeping = Bookkeeping::new(target.clone());
-        Self { target, bookkeeping, options, fence: None, since: None, blocked: Duration::ZERO }
+        Self {
+            target,
+            bookkeeping,
+            options,
+            fence: None,
+            since: None,
+            blocked: Duration::ZERO,
+            archived: HashSet::new(),
+        }
     }
 
     /// How long writers were kept off since this was last asked: from before the fence was asked for until it was
@@ -212,8 +222,13 @@ impl TableAdmin for Admin {
             )
             .with("table", table.to_string()));
         }
+        let role = self.block(require_mark(&self.target, &self.bookkeeping, &self.options.pipeline, table))?;
+        // A pipeline that asks for an archive has one, whatever its cleaner asks for.
+        let holds_rows = matches!(role, Some(TableRole::Backup | TableRole::Discarded));
+        if holds_rows && !self.archived.contains(table) && self.exists(table)? {
+            self.archive(table)?;
+        }
         self.block(async {
-            require_mark(&self.target, &self.bookkeeping, &self.options.pipeline, table).await?;
             let sql = format!("DROP TABLE IF EXISTS {}", quote_table(table));
             self.target.execute_for(&format!("drop {table}"), &sql).await?;
             self.bookkeeping.forget_tables(&[table]).await
@@ -223,24 +238,27 @@ impl TableAdmin for Admin {
     fn archive(&mut self, table: &TableName) -> Result<Option<String>, Failure> {
         let Some(folder) = self.options.archive.clone() else { return Ok(None) };
         let place = self.block(archive::write(&self.target, table, &folder, &self.options.run))?;
+        self.archived.insert(table.clone());
         Ok(Some(place.display().to_string()))
     }
 }
 
-/// A backup was somebody's table: it is dropped only when its comment says as well that it is one.
+/// A backup was somebody's table: it is dropped only when its comment says as well that it is one. What the books call the
+/// table. None: they do not know it.
 async fn require_mark(
     target: &MySql,
     bookkeeping: &Bookkeeping,
     pipeline: &str,
     table: &TableName,
-) -> Result<(), Failure> {
+) -> Result<Option<TableRole>, Failure> {
     let made = bookkeeping.tables(pipeline).await?;
-    let Some(made) = made.iter().find(|made| made.table == *table && made.role == TableRole::Backup) else {
-        return Ok(());
-    };
-    let Some(comment) = comment(target, table).await? else { return Ok(()) };
-    if comment.ends_with(&mark(&made.live, &made.run)) {
-        return Ok(());
+    let Some(made) = made.iter().find(|made| made.table == *table) else { return Ok(None) };
+    if made.role != TableRole::Backup {
+        return Ok(Some(made.role));
+    }
+    let comment = comment(target, table).await?;
+    if comment.is_none_or(|comment| comment.ends_with(&mark(&made.live, &made.run))) {
+        return Ok(Some(made.role));
     }
     Err(Failure::data(
         "tables.not-marked",

@@ -66,7 +66,7 @@ const CREATE: [&str; 8] = [
     "CREATE TABLE IF NOT EXISTS millrace_marks (
         table_name VARCHAR(128) NOT NULL, run VARCHAR(64) NOT NULL, scn BIGINT UNSIGNED,
         row_count BIGINT UNSIGNED NOT NULL, checksum VARCHAR(64), marked_at DATETIME(6) NOT NULL,
-        PRIMARY KEY (table_name, run)
+        table_id VARCHAR(128), PRIMARY KEY (table_name, run)
     ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin",
     "CREATE TABLE IF NOT EXISTS millrace_views (
         view_name VARCHAR(128) NOT NULL, run VARCHAR(64) NOT NULL, pipeline VARCHAR(255) NOT NULL,
@@ -78,8 +78,8 @@ const CREATE: [&str; 8] = [
 /// How many tables one statement lists, or takes off the list.
 pub(super) const TABLES_A_STATEMENT: usize = 500;
 
-/// Between why a row is in quarantine and why it could not be tried again.
-const NOTE: &str = "; not tried again: ";
+/// Between why a row is in quarantine and why it could not be tried again, or was refused again.
+const NOTES: [&str; 2] = ["; not tried again: ", "; refused again: "];
 
 /// MySQL's "no such table".
 const NO_SUCH_TABLE: u16 = 1146;
@@ -207,6 +207,10 @@ pub struct Bookkeeping {
 impl Bookkeeping {
     pub(super) fn new(target: MySql) -> Self {
         Self { target, values: RejectValues::Keep }
+    }
+
+    pub(super) fn target(&self) -> &MySql {
+        &self.target
     }
 
     /// The same books, which keep this of rejected values.
@@ -457,33 +461,30 @@ impl Bookkeeping {
             .collect()
     }
 
-    /// Writes what keeps a row in quarantine after it was tried again.
+    /// Adds to what is known of a row in quarantine that it was refused again, and why; what it was kept for stays.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn revise_reject(&self, stored: &StoredReject, reject: Reject) -> Result<(), Failure> {
-        let reject = self.kept(reject);
-        let optional = |text: &Option<String>| text.as_deref().map_or("NULL".to_owned(), quote_text);
-        let sql = format!(
-            "UPDATE millrace_rejects SET column_name = {}, value = {}, code = {}, reason = {} WHERE {}",
-            optional(&reject.column),
-            optional(&reject.value),
-            quote_text(&reject.code),
-            quote_text(&reject.reason),
-            stored.condition()
-        );
-        self.write(&format!("revise a reject of {}", stored.table), &sql).await
+    pub async fn note_refused(&self, stored: &StoredReject, reject: Reject) -> Result<(), Failure> {
+        let Reject { column, code, reason, .. } = self.kept(reject);
+        let at = column.map(|column| format!(" in column {column}")).unwrap_or_default();
+        self.note(stored, NOTES[1], &format!("{code}{at}: {reason}")).await
     }
 
-    /// Adds to what is known of a row in quarantine that it could not be tried again, and why; what it was kept for stays.
+    /// The same, where it could not even be tried.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn note_reject(&self, stored: &StoredReject, note: &str) -> Result<(), Failure> {
-        let first = stored.reject.reason.split(NOTE).next().unwrap_or_default();
+    pub async fn note_untried(&self, stored: &StoredReject, why: &str) -> Result<(), Failure> {
+        self.note(stored, NOTES[0], why).await
+    }
+
+    async fn note(&self, stored: &StoredReject, separator: &str, note: &str) -> Result<(), Failure> {
+        let reason = &stored.reject.reason;
+        let end = NOTES.iter().filter_map(|separator| reason.find(separator)).min().unwrap_or(reason.len());
         let sql = format!(
             "UPDATE millrace_rejects SET reason = {} WHERE {}",
-            quote_text(&format!("{first}{NOTE}{note}")),
+            quote_text(&format!("{}{separator}{note}", &reason[..end])),
             stored.condition()
         );
         self.write(&format!("note what became of a reject of {}", stored.table), &sql).await

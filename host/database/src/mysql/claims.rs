@@ -21,7 +21,7 @@ pub struct Claim {
     pub table: TableName,
     /// Who has it: unique to the process that asked.
     pub holder: String,
-    /// The run that it works for. Empty: it cleans.
+    /// The run that it works for. Empty: it cleans or repairs.
     pub run: String,
     /// The run's pipeline.
     pub pipeline: String,
@@ -50,6 +50,8 @@ impl Bookkeeping {
         let gone = if gone.is_empty() { "FALSE".to_owned() } else { format!("run IN ({})", gone.join(", ")) };
         let free = format!("renewed_at < {} OR holder = {} OR {gone}", expired(), quote_text(holder));
         let tables = Vec::from_iter(tables);
+        let own = |claim: &Claim| claim.holder == holder;
+        let held: Vec<TableName> = self.claims().await?.into_iter().filter(own).map(|claim| claim.table).collect();
         for some in tables.chunks(TABLES_A_STATEMENT) {
             let rows: Vec<String> = some
                 .iter()
@@ -71,9 +73,19 @@ impl Bookkeeping {
         }
         let claims = self.claims().await?;
         let others: Vec<Claim> =
-            claims.into_iter().filter(|claim| tables.contains(&&claim.table) && claim.holder != holder).collect();
+            claims.into_iter().filter(|claim| tables.contains(&&claim.table) && !own(claim)).collect();
         if !others.is_empty() {
-            self.release(holder).await?;
+            // What it held before it holds on to.
+            let new: Vec<&TableName> = tables.into_iter().filter(|table| !held.contains(table)).collect();
+            for some in new.chunks(TABLES_A_STATEMENT) {
+                let list: Vec<String> = some.iter().map(|table| quote_text(&table.to_string())).collect();
+                let sql = format!(
+                    "DELETE FROM millrace_claims WHERE holder = {} AND table_name IN ({})",
+                    quote_text(holder),
+                    list.join(", ")
+                );
+                self.write("give back claims on tables", &sql).await?;
+            }
         }
         Ok(others)
     }

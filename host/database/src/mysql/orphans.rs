@@ -29,7 +29,7 @@ impl MySql {
     }
 }
 
-fn query(child: &TableName, parent: &TableName, key: &ForeignKey) -> String {
+pub(super) fn query(child: &TableName, parent: &TableName, key: &ForeignKey) -> String {
     let pairs = key.columns.iter().zip(&key.referenced_columns);
     let equal: Vec<String> =
         pairs.map(|(own, referred)| format!("c.{} = p.{}", quote_name(own), quote_name(referred))).collect();

@@ -7,6 +7,7 @@ use sqlx::{AssertSqlSafe, Executor};
 
 use super::bookkeeping::StoredReject;
 use super::encode::{Encoded, Encoder, literal_text};
+use super::marks::LiveMark;
 use super::sink::VALUE_BYTES;
 use super::writer::{blamed_column, reject_code};
 use super::{Bookkeeping, MySql};
@@ -22,7 +23,7 @@ pub enum Retried {
 }
 
 impl MySql {
-    /// Tries the first row of a batch. Blocks; for a worker.
+    /// Tries the first row of a batch, and tells the live table's mark of it. Blocks; for a worker.
     ///
     /// # Errors
     /// What the database says of anything but the row.
@@ -30,7 +31,7 @@ impl MySql {
         &self,
         books: &Bookkeeping,
         stored: &StoredReject,
-        live: &TableName,
+        (live, mark): (&TableName, Option<&LiveMark>),
         columns: &[Column],
         batch: &Batch,
     ) -> Result<Retried, Failure> {
@@ -80,6 +81,10 @@ impl MySql {
                     "run.busy",
                     format!("a reject of {live} is no longer in quarantine: somebody else has tried it"),
                 ));
+            }
+            if let Some(mark) = mark {
+                let touching = mark.touching();
+                connection.execute(sqlx::raw_sql(AssertSqlSafe(touching))).await.map_err(|e| failure(&e))?;
             }
             match connection.execute(sqlx::raw_sql("COMMIT")).await {
                 Ok(_) => {

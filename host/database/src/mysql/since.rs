@@ -1,7 +1,8 @@
 //! What was written to a table since a mark was taken of it: counted, and listed by key.
 //!
 //! OceanBase keeps with every row the change number of the transaction that wrote it, so that what was inserted or
-//! changed since an instant is a count, and what was deleted is what the number of rows lacks. A server without change
+//! changed since an instant is a count, and what was deleted is what the number of rows lacks. Rows that are too many for
+//! that have come from another table. A server without change
 //! numbers has its rows summed (`CHECKSUM TABLE`): then it is known whether anything was written, not what.
 
 use millrace_model::quantity::{agreeing, counted};
@@ -53,7 +54,7 @@ impl Written {
             parts.push(format!("{at_least}{} of {table} {} deleted", counted(self.deleted), were(self.deleted)));
         }
         if parts.is_empty() && self.differs {
-            parts.push(format!("rows of {table} were inserted, changed or deleted (this server does not say which)"));
+            parts.push(format!("rows of {table} were inserted, changed or deleted (the server does not say which)"));
         }
         parts.join(", ")
     }
@@ -121,7 +122,9 @@ impl MySql {
         let counting = format!("SELECT COUNT(*) FROM {name} WHERE ORA_ROWSCN > {scn}");
         let rows = first_number(&self.bridge.run(self.rows_for(&looking(table), counting)).await?);
         let keys = if rows > 0 { self.keys_since(table, shape, scn, keys_at_most).await? } else { Vec::new() };
-        Ok(Written { rows: Some(rows), keys, deleted, differs: rows > 0 || deleted > 0 })
+        // Older rows than the mark, and more of them: it is another table, or has taken in a part of one.
+        let unexplained = count > mark.rows + rows;
+        Ok(Written { rows: Some(rows), keys, deleted, differs: rows > 0 || deleted > 0 || unexplained })
     }
 
     /// As [`MySql::written_since`], of the last rows by key alone: what fits where a table is too large to be read

@@ -108,9 +108,10 @@ pub(super) const PROPERTIES: &[Property] = &[
                  CREATE TABLE p_partitioned_1 PARTITION OF p_partitioned FOR VALUES FROM ('2024-01-01') TO ('2025-01-01'); \
                  CREATE TABLE p_partitioned_2 PARTITION OF p_partitioned FOR VALUES FROM ('2025-01-01') TO ('2026-01-01'); \
                  INSERT INTO p_partitioned VALUES (1, '2024-05-05'), (2, '2025-05-05');",
-        asks: "SELECT id, at FROM p_partitioned ORDER BY id",
-        answer: &["1 2024-05-05", "2 2025-05-05"],
-        not_carried: &["partitions public.p_partitioned"],
+        asks: "SELECT id, at FROM p_partitioned PARTITION (p_partitioned_2)",
+        answer: &["2 2025-05-05"],
+        refuses: "INSERT INTO p_partitioned VALUES (3, '2026-05-05')",
+        says: "it is partitioned by RANGE COLUMNS (at): 2 partitions",
         ..NOTHING
     },
     Property {

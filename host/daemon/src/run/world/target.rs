@@ -19,7 +19,8 @@ use super::super::rollback::NewRows;
 use super::super::switch::{self, swaps};
 use crate::databases::Databases;
 use crate::planner::{self, ForeignKeys};
-use crate::store::Store;
+use crate::store::Artefact;
+use crate::target_rows::{BASELINES, Baselines};
 
 /// Under which name the state keeps what stood under the live names when the run was planned.
 const PLANNED: &str = "target-world";
@@ -43,14 +44,9 @@ struct LiveTable {
     maker: Option<String>,
 }
 
-/// Keeps what stands under the live names of a plan that was made just now. `current`: the target's model.
-pub(crate) async fn keep_planned(
-    store: &Store,
-    target: &MySql,
-    run: &str,
-    plan: &Plan,
-    current: &DatabaseModel,
-) -> Result<(), Failure> {
+/// What stands under the live names of a plan that was made just now, to be kept with its run. `current`: the target's
+/// model.
+pub(crate) async fn planned_target(target: &MySql, plan: &Plan, current: &DatabaseModel) -> Result<Artefact, Failure> {
     let replaced: Vec<TableName> =
         plan.builds().filter(|table| table.backup.is_some()).map(|table| table.target.clone()).collect();
     let ids = target.table_ids(&replaced).await?;
@@ -67,7 +63,7 @@ pub(crate) async fn keep_planned(
             Some((live.to_string(), table))
         })
         .collect();
-    store.keep(run, PLANNED, &PlannedTarget { tables }).await
+    Ok(Artefact::new(PLANNED, &PlannedTarget { tables }))
 }
 
 /// A name of the target.
@@ -148,6 +144,7 @@ fn standing(known: &Known, live: &Seen, shadow: &Seen, backup: &Seen) -> Standin
 struct Look<'a> {
     run: &'a RunContext,
     planned: PlannedTarget,
+    baselines: Baselines,
     shadows: BTreeMap<String, String>,
     existing: HashSet<TableName>,
     ids: HashMap<TableName, TableId>,
@@ -161,6 +158,7 @@ impl<'a> Look<'a> {
         Ok(Self {
             run,
             planned: run.store.kept(run.id(), PLANNED).await?.unwrap_or_default(),
+            baselines: run.store.kept(run.id(), BASELINES).await?.unwrap_or_default(),
             shadows: run.store.kept(run.id(), SHADOWS).await?.unwrap_or_default(),
             existing: switch::existing(run, &swaps).await?,
             ids: run.target.table_ids(&names).await?,
@@ -190,6 +188,12 @@ impl<'a> Look<'a> {
         standing(&known, &self.seen(&swap.live), &self.seen(&swap.shadow), &self.seen(&swap.backup))
     }
 
+    /// Whether the run knows nothing of the table that it is to replace: nobody could tell what has become of that.
+    fn is_unknown(&self, table: &TablePlan) -> bool {
+        let live = table.target.to_string();
+        table.backup.is_some() && !(self.planned.tables.contains_key(&live) && self.baselines.contains_key(&live))
+    }
+
     /// Another run that has made the live table, or may have.
     fn newer(&self, table: &TablePlan) -> Option<&Maker> {
         let live = self.seen(&table.target);
@@ -211,6 +215,14 @@ impl<'a> Look<'a> {
             (Standing::Before, Some(maker)) if self.seen(live).id.is_none() => {
                 superseded(self.run.id(), live, maker, nothing)
             }
+            (Standing::Before, _) if self.is_unknown(table) => Failure::config(
+                "run.target-unknown",
+                format!(
+                    "run {} does not know what {live} was when its plan was made, and cannot tell what has changed since; \
+                     {nothing}",
+                    self.run.id()
+                ),
+            ),
             (Standing::Another, None) if table.backup.is_some() => changed("was made anew, or exchanged,"),
             (Standing::Another, None) => changed("was made by somebody else"),
             (Standing::Gone, _) => changed("is gone, or has another name,"),

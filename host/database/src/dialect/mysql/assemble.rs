@@ -85,7 +85,6 @@ pub fn assemble(
     settle_identity(source, &mut table, &mut outcome);
     table.foreign_keys = constraint::foreign_keys(source, &scope, names, &mut outcome);
     table.checks = constraint::checks(source, &table, &scope, &mut outcome);
-    partitions(source, &mut outcome);
     Ok(Assembled { table, notes: outcome.notes, not_carried: outcome.not_carried })
 }
 
@@ -161,18 +160,6 @@ fn settle_identity(source: &Table, table: &mut Table, outcome: &mut Outcome) {
                 );
             }
         }
-    }
-}
-
-fn partitions(source: &Table, outcome: &mut Outcome) {
-    if let Some(key) = source.properties.get("partition-by") {
-        outcome.note(format!("the table is partitioned by {key} at the source, and one plain table in the target"));
-        outcome.not_carried(
-            "partitions",
-            source.name.to_string(),
-            format!("partitions by {key} are not carried: every unique key would have to hold the partition key"),
-            "partition the table in the target after the switch, when its size asks for it",
-        );
     }
 }
 

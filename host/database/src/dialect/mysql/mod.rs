@@ -14,6 +14,7 @@ mod expression;
 mod index;
 mod name;
 mod own_expression;
+mod partition;
 mod render;
 mod tokens;
 mod view;
@@ -24,6 +25,7 @@ pub use name::{
     NAME_CHARACTERS, backup_name, constraint_name, live_constraint_name, quote_name, quote_table, quote_text,
     restoring_name, shadow_name, shorten, table_name,
 };
+pub use partition::{Referenced, Server, partition_clause, settle_partitions};
 pub use render::{add_foreign_key, auto_increment, complete, create_table};
 pub(crate) use tokens::{is_comment, one_statement, tokens};
 pub use view::{ReadableTable, TranslatedView, Views, translate_views};

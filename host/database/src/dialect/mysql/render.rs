@@ -9,8 +9,9 @@ use millrace_model::{Column, ForeignKey, Index, IndexKind, IndexPart, Table, Tab
 
 use super::assemble::carries_identity;
 use super::name::{constraint_name, quote_name, quote_table, quote_text};
+use super::partition::partition_clause;
 
-/// One CREATE TABLE: columns, the primary key, checks, the comment. `under` is the name that it makes, `stamp` the run's.
+/// One CREATE TABLE: columns, the primary key, checks, the comment, partitions. `under` is the name that it makes, `stamp` the run's.
 pub fn create_table(table: &Table, under: &TableName, stamp: &str) -> String {
     let mut lines: Vec<String> = table.columns.iter().map(column).collect();
     for index in &table.indexes {
@@ -31,6 +32,9 @@ pub fn create_table(table: &Table, under: &TableName, stamp: &str) -> String {
     );
     if let Some(comment) = &table.comment {
         sql.push_str(&format!(" COMMENT = {}", quote_text(comment)));
+    }
+    if let Some(partitions) = partition_clause(table) {
+        sql.push_str(&format!("\n{partitions}"));
     }
     sql
 }

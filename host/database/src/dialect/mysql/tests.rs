@@ -298,12 +298,3 @@ fn references_between_different_types_are_not_carried() {
     assert!(different[1].table.foreign_keys.is_empty());
     assert!(different[1].not_carried[0].reason.contains("one type only"));
 }
-
-#[test]
-fn a_partitioned_table_becomes_a_plain_one() {
-    let (mut table, mappings) = source(&[made("n", "integer", "int(11)")]);
-    table.properties.insert("partition-by".to_owned(), "RANGE (n)".to_owned());
-    let made = assembled(&table, &mappings);
-    assert_eq!(made.not_carried[0].kind, "partitions");
-    assert!(made.table.properties.is_empty());
-}
