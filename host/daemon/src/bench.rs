@@ -269,7 +269,7 @@ impl Course<'_> {
         let pipeline = &self.setup.pipeline.name;
         let books = self.target.bookkeeping();
         books.record_tables(run.as_str(), pipeline, TableRole::Shadow, &[(&shadow, &self.plan.target)]).await?;
-        let create = dialect::create_table(&self.desired, &shadow, &run.stamp());
+        let create = dialect::create_table(&self.desired, &shadow, &run.tag());
         let copied = match self.target.execute(&create).await {
             Ok(_) => work(&run, &shadow).await,
             Err(failure) => Err(failure),

@@ -131,11 +131,11 @@ async fn plan_once(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Res
     tables.extend(left_tables(&desired, &current));
     let colliding = collisions::probe(setup, databases, &mut tables, cancel).await?;
     not_carried.extend(inherited::comments_and_losses(&mut tables, &current));
-    render(&mut tables, &stamp, &colliding);
+    render(&mut tables, &run, &colliding);
     if let Some(target) = &databases.target {
         not_carried.extend(inherited::options(&target.with_cancel(cancel), &mut tables, &current).await?);
     }
-    let after_switch = references::after_switch(databases, &tables, &current, &stamp, cancel).await?;
+    let after_switch = references::after_switch(databases, &tables, &current, &run.tag(), cancel).await?;
     let (views, views_left) = views::plan(setup, databases, &source, &tables, &current, cancel).await?;
     not_carried.extend(views_left);
     Ok(Planned {
@@ -353,7 +353,8 @@ fn left_tables(desired: &DatabaseModel, current: &DatabaseModel) -> Vec<TablePla
 }
 
 /// Names shadows and backups, and writes the statements. The keys of `colliding` tables must be there before their rows.
-fn render(tables: &mut [TablePlan], stamp: &str, colliding: &BTreeSet<TableName>) {
+fn render(tables: &mut [TablePlan], run: &RunId, colliding: &BTreeSet<TableName>) {
+    let (stamp, tag) = (&run.stamp(), &run.tag());
     let shadows: BTreeMap<TableName, TableName> = tables
         .iter()
         .filter(|t| t.strategy.builds())
@@ -364,11 +365,11 @@ fn render(tables: &mut [TablePlan], stamp: &str, colliding: &BTreeSet<TableName>
         let desired = table.desired.as_ref().expect("a table that is built has a desired form");
         table.create = vec![Statement {
             purpose: "table".to_owned(),
-            sql: dialect::create_table(desired, &shadow, stamp),
+            sql: dialect::create_table(desired, &shadow, tag),
             undo: None,
         }];
         let under = |name: &TableName| shadows.get(name).unwrap_or(name).clone();
-        table.complete = dialect::complete(desired, &shadow, &under, stamp);
+        table.complete = dialect::complete(desired, &shadow, &under, tag);
         let keys = table.complete.iter_mut().filter(|statement| statement.purpose == "foreign-key");
         for (statement, _) in keys.zip(&desired.foreign_keys).filter(|(_, key)| !shadows.contains_key(&key.references))
         {

@@ -31,6 +31,13 @@ impl RunId {
     pub fn stamp(&self) -> String {
         self.0.split('-').take(2).collect()
     }
+
+    /// What stands at the end of names that are one in their whole database, such as those of constraints, and that no
+    /// other run of the same second has: `20260501093000_8f3a2c`.
+    pub fn tag(&self) -> String {
+        let chance = self.0.rsplit('-').next().unwrap_or_default();
+        format!("{}_{chance}", self.stamp())
+    }
 }
 
 /// Year, month and day of a day since 1970-01-01, in the Gregorian calendar. Eras of 400 years are 146,097
@@ -277,6 +284,7 @@ mod tests {
         assert_eq!(RunId::new(1_777_627_800, 1).as_str(), "20260501-093000-000001");
         assert_eq!(RunId::new(4_107_542_399, 1).as_str(), "21000228-235959-000001");
         assert_eq!(RunId::new(4_107_542_400, 1).stamp(), "21000301000000");
+        assert_eq!(RunId::new(4_107_542_400, 1).tag(), "21000301000000_000001");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A table's life here: [`assemble()`] makes the desired table out of the source's and the converters' mappings, spelled
 //! as a model source would read it back from the target; [`create_table`] renders its shadow; [`complete`] renders what
 //! follows the rows. Names of checks and foreign keys are unique in a database, and the old table still holds
-//! them while the shadow is filled: a shadow's carry the run's stamp ([`constraint_name`]).
+//! them while the shadow is filled: a shadow's carry the run's tag ([`constraint_name`]).
 
 mod assemble;
 mod carried;
@@ -15,6 +15,7 @@ mod index;
 mod name;
 mod own_expression;
 mod partition;
+mod reference;
 mod render;
 mod tokens;
 mod view;
@@ -26,7 +27,8 @@ pub use name::{
     restoring_name, shadow_name, shorten, table_name,
 };
 pub use partition::{Referenced, Server, partition_clause, settle_partitions};
-pub use render::{add_foreign_key, auto_increment, complete, create_table};
+pub use reference::{KeyStatement, add_foreign_key, check_names, demands_the_same, drop_foreign_key};
+pub use render::{auto_increment, complete, create_table};
 pub(crate) use tokens::{is_comment, one_statement, tokens};
 pub use view::{ReadableTable, TranslatedView, Views, translate_views};
 

@@ -70,15 +70,21 @@ pub fn restoring_name(table: &TableName) -> TableName {
     with_suffix(table, "_restoring")
 }
 
-/// What a check or a foreign key is called on a table that the run of this stamp makes: `{name}_{stamp}`. The name stays
-/// after the swap; [`live_constraint_name`] finds the name without the stamp again.
-pub fn constraint_name(name: &str, stamp: &str) -> String {
-    suffixed(name, &format!("_{stamp}"))
+/// What a check or a foreign key is called on a table that the run of this tag makes: `{name}_{tag}`. The name stays after
+/// the swap; [`live_constraint_name`] finds the name without the tag again. It is the only one of its database, and runs of
+/// other pipelines begin in the same second: a stamp alone does not tell them apart.
+pub fn constraint_name(name: &str, tag: &str) -> String {
+    suffixed(name, &format!("_{tag}"))
 }
 
-/// A check's or foreign key's name without the stamp of the run that made it, for comparing models.
+/// A check's or foreign key's name without the tag of the run that made it, `{stamp}_{chance}`. Earlier versions left out
+/// the chance.
 pub fn live_constraint_name(name: &str) -> &str {
-    match name.rsplit_once('_') {
+    let without_chance = match name.rsplit_once('_') {
+        Some((before, chance)) if chance.len() == 6 && chance.bytes().all(|b| b.is_ascii_hexdigit()) => before,
+        _ => name,
+    };
+    match without_chance.rsplit_once('_') {
         Some((before, stamp))
             if !before.is_empty() && stamp.len() == 14 && stamp.bytes().all(|b| b.is_ascii_digit()) =>
         {
@@ -133,7 +139,12 @@ mod tests {
     }
 
     #[test]
-    fn a_stamp_is_found_at_the_end_of_a_constraint_name_and_nowhere_else() {
+    fn a_tag_is_found_at_the_end_of_a_constraint_name_and_nowhere_else() {
+        let long = constraint_name(&"x".repeat(64), "20260501093000_8f3a2c");
+        assert!(long.chars().count() == NAME_CHARACTERS && long.ends_with("_20260501093000_8f3a2c"), "{long}");
+        assert_eq!(live_constraint_name("orders_check_20260501093000_8f3a2c"), "orders_check");
+        assert_eq!(live_constraint_name("orders_8f3a2c"), "orders_8f3a2c");
+        assert_eq!(live_constraint_name("orders_20260501093000_word"), "orders_20260501093000_word");
         assert_eq!(live_constraint_name(&constraint_name("orders_check", STAMP)), "orders_check");
         assert_eq!(live_constraint_name("orders_check"), "orders_check");
         assert_eq!(live_constraint_name("_20260501093000"), "_20260501093000");

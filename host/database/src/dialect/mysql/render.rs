@@ -5,14 +5,15 @@
 //! come last, when the rows of all tables are there.
 
 use millrace_model::plan::Statement;
-use millrace_model::{Column, ForeignKey, Index, IndexKind, IndexPart, Table, TableName};
+use millrace_model::{Column, Index, IndexKind, IndexPart, Table, TableName};
 
 use super::assemble::carries_identity;
 use super::name::{constraint_name, quote_name, quote_table, quote_text};
 use super::partition::partition_clause;
+use super::reference::{add_foreign_key, drop_foreign_key};
 
-/// One CREATE TABLE: columns, the primary key, checks, the comment, partitions. `under` is the name that it makes, `stamp` the run's.
-pub fn create_table(table: &Table, under: &TableName, stamp: &str) -> String {
+/// One CREATE TABLE: columns, the primary key, checks, the comment, partitions. `under` is the name that it makes, `tag` the run's.
+pub fn create_table(table: &Table, under: &TableName, tag: &str) -> String {
     let mut lines: Vec<String> = table.columns.iter().map(column).collect();
     for index in &table.indexes {
         if index.kind == IndexKind::Primary {
@@ -22,7 +23,7 @@ pub fn create_table(table: &Table, under: &TableName, stamp: &str) -> String {
         }
     }
     for check in &table.checks {
-        let name = quote_name(&constraint_name(&check.name, stamp));
+        let name = quote_name(&constraint_name(&check.name, tag));
         lines.push(format!("CONSTRAINT {name} CHECK ({})", check.expression));
     }
     let mut sql = format!(
@@ -98,7 +99,7 @@ pub fn complete(
     table: &Table,
     under: &TableName,
     references: &dyn Fn(&TableName) -> TableName,
-    stamp: &str,
+    tag: &str,
 ) -> Vec<Statement> {
     let mut statements = Vec::new();
     let live = quote_table(under);
@@ -125,40 +126,14 @@ pub fn complete(
         });
     }
     for key in &table.foreign_keys {
-        let name = constraint_name(&key.name, stamp);
+        let name = constraint_name(&key.name, tag);
         statements.push(Statement {
             purpose: "foreign-key".to_owned(),
             sql: add_foreign_key(under, key, &name, &references(&key.references)),
-            undo: Some(format!("ALTER TABLE {live} DROP FOREIGN KEY {}", quote_name(&name))),
+            undo: Some(drop_foreign_key(under, &name)),
         });
     }
     statements
-}
-
-/// Adds a foreign key to a table, under another name and perhaps to another table than its own says.
-pub fn add_foreign_key(table: &TableName, key: &ForeignKey, name: &str, references: &TableName) -> String {
-    let columns = |names: &[String]| names.iter().map(|n| quote_name(n)).collect::<Vec<_>>().join(", ");
-    format!(
-        "ALTER TABLE {} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({}) ON DELETE {} ON UPDATE {}",
-        quote_table(table),
-        quote_name(name),
-        columns(&key.columns),
-        quote_table(references),
-        columns(&key.referenced_columns),
-        action(&key.on_delete),
-        action(&key.on_update),
-    )
-}
-
-/// What the server does to a row whose parent goes; RESTRICT where a model says something that is none of these.
-fn action(word: &str) -> &'static str {
-    match word.to_ascii_uppercase().as_str() {
-        "CASCADE" => "CASCADE",
-        "SET NULL" => "SET NULL",
-        "SET DEFAULT" => "SET DEFAULT",
-        "NO ACTION" => "NO ACTION",
-        _ => "RESTRICT",
-    }
 }
 
 /// Sets the number that the next row gets. None: the table numbers nothing itself.
