@@ -8,16 +8,15 @@ use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use millrace_database::dialect::mysql as dialect;
 use millrace_database::mysql::{RENAME_IN_DOUBT, TableRole};
 use millrace_model::plan::Statement;
-use millrace_model::quantity::{agreeing, counted};
 use millrace_model::{Failure, Fault, StageKind, TableName, TablePlan};
 use millrace_pipeline::{Action, EventKind, NextStep, OnFailure, Outcome, RunState};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::context::{End, RunContext};
 use super::rollback::{self, NewRows};
 use super::switch::{self, Switched};
 use super::world::{self, shadows, target};
-use super::{clean, copy, health, hooks, parents, retract, validate, view_rows, views};
+use super::{clean, copy, health, hooks, parents, references, retract, validate, view_rows, views};
 use crate::planner::KEY_OF_LIVE;
 use crate::preflight;
 
@@ -144,7 +143,7 @@ async fn phases(run: &RunContext, approval: Approval) -> Result<End, Stopped> {
                 Ok(Switched::GivenUp(failure)) | Err(failure) => {
                     // New tables that may go live at any moment must have all their keys then.
                     if failure.code != RENAME_IN_DOUBT
-                        && let Err(releasing) = switch::release(run).await
+                        && let Err(releasing) = references::release(run).await
                     {
                         tracing::warn!(run = run.id(), "new tables still refer to live ones: {releasing}");
                     }
@@ -175,7 +174,7 @@ async fn phases(run: &RunContext, approval: Approval) -> Result<End, Stopped> {
 
 /// Gives the new tables the keys that come last, for which some servers make a table anew.
 async fn bind(run: &RunContext) -> Result<(), Failure> {
-    switch::bind(run).await?;
+    references::bind(run).await?;
     target::note_shadows(run).await?;
     shadows::note_bound(run).await
 }
@@ -224,6 +223,8 @@ async fn after_failure(run: &RunContext, stage: Option<StageKind>, failure: Fail
     if !declared && (!begun || failure.code == "hook.failed") {
         return Err(failure);
     }
+    // What cannot go back without a loss stays, and says so.
+    references::require_old_parents(run).await.map_err(|undoing| undoing.with("after", failure.to_string()))?;
     tracing::warn!(run = run.id(), "rolling back, because: {failure}");
     run.turned_by(failure.clone());
     rollback::begin(run, &failure.message, NewRows::Discard)
@@ -330,53 +331,19 @@ async fn complete(run: &RunContext) -> Result<(), Failure> {
     parents::have_arrived(run).await?;
     let numbers_itself = |table: &TablePlan| table.desired.iter().flat_map(|t| &t.columns).any(|c| c.identity);
     let unfinished =
-        run.record.plan.builds().filter(|table| numbers_itself(table) || statements(table, false).next().is_some());
+        run.record.plan.builds().filter(|table| numbers_itself(table) || statements(table).next().is_some());
     let work: Vec<_> = unfinished.map(|table| complete_table(run, table).boxed()).collect();
     several(work).await?;
-    for table in run.record.plan.builds().filter(|table| statements(table, true).next().is_some()) {
-        refer(run, table).await?;
+    for table in run.record.plan.builds().filter(|table| references::keys_of_new(table).next().is_some()) {
+        references::complete(run, table).await?;
     }
-    for table in switch::waiting(&run.target, &run.record.plan).await? {
-        require_parents(run, table).await?;
-    }
-    Ok(())
+    references::require_parents(run).await?;
+    references::require_followers(run).await
 }
 
-/// Looks whether a new table's rows refer to rows that are there, in tables that stay as they are: the keys themselves
-/// come with the switch, which is late to find out.
-async fn require_parents(run: &RunContext, table: &TablePlan) -> Result<(), Failure> {
-    let (Some(desired), Some(shadow)) = (&table.desired, &table.shadow) else { return Ok(()) };
-    let is_built = |name: &TableName| run.record.plan.builds().any(|built| built.target == *name);
-    for key in desired.foreign_keys.iter().filter(|key| !is_built(&key.references)) {
-        let orphans = run.target.orphans(shadow, &key.references, key).await?;
-        if orphans.rows > 0 {
-            return Err(Failure::data(
-                "copy.parent-missing",
-                format!(
-                    "{} of {} {} by {} to rows that {} does not have, such as {} = {}",
-                    counted(orphans.rows, "row"),
-                    table.target,
-                    agreeing(orphans.rows, "refers", "refer"),
-                    key.name,
-                    key.references,
-                    key.columns.join(", "),
-                    orphans.example
-                ),
-            )
-            .with("table", table.target.to_string()));
-        }
-    }
-    Ok(())
-}
-
-/// What is done to a shadow after its rows are in: the foreign keys, or everything else.
-fn statements(table: &TablePlan, foreign_keys: bool) -> impl Iterator<Item = &Statement> {
-    let is_meant = move |statement: &&Statement| match statement.purpose.as_str() {
-        "foreign-key" => foreign_keys,
-        KEY_OF_LIVE => false,
-        _ => !foreign_keys,
-    };
-    table.complete.iter().filter(is_meant)
+/// What is done to a shadow after its rows are in, but for its foreign keys.
+fn statements(table: &TablePlan) -> impl Iterator<Item = &Statement> {
+    table.complete.iter().filter(|statement| !["foreign-key", KEY_OF_LIVE].contains(&statement.purpose.as_str()))
 }
 
 async fn complete_table(run: &RunContext, table: &TablePlan) -> Result<(), Failure> {
@@ -386,7 +353,7 @@ async fn complete_table(run: &RunContext, table: &TablePlan) -> Result<(), Failu
         &action,
         async || Ok(None),
         async || {
-            for statement in statements(table, false) {
+            for statement in statements(table) {
                 add(run, statement, again).await?;
             }
             if let Some(statement) = copy::auto_increment(run, table).await? {
@@ -399,40 +366,21 @@ async fn complete_table(run: &RunContext, table: &TablePlan) -> Result<(), Failu
     Ok(())
 }
 
-async fn refer(run: &RunContext, table: &TablePlan) -> Result<(), Failure> {
-    let action = Action::new(format!("refer:{}", table.target));
-    let again = was_begun(run, &action);
-    run.action(
-        &action,
-        async || Ok(None),
-        async || {
-            for statement in statements(table, true) {
-                add(run, statement, again).await?;
-            }
-            Ok(json!({ "foreign_keys": true }))
-        },
-    )
-    .await?;
-    Ok(())
-}
-
 fn was_begun(run: &RunContext, action: &Action) -> bool {
     run.recorder.outcome(action) != Outcome::NotStarted
 }
 
-/// Adds an index or a key. When the action was begun before, what is there already was added then.
-pub(super) async fn add(run: &RunContext, statement: &Statement, again: bool) -> Result<(), Failure> {
+/// Adds an index. When the action was begun before, what is there already was added then: its name is its table's own, and
+/// nobody else makes indexes of a shadow.
+async fn add(run: &RunContext, statement: &Statement, again: bool) -> Result<(), Failure> {
     match run.target.execute(&statement.sql).await {
-        Err(failure) if again && is_there_already(&failure) => Ok(()),
+        Err(failure) if again && failure.field("errno") == Some(DUPLICATE_INDEX) => Ok(()),
         other => other.map(|_| ()),
     }
 }
 
-/// MySQL's and OceanBase's numbers for: a duplicate key name, a duplicate constraint name (of any kind, of a foreign
-/// key, for which OceanBase says 1022), a key or constraint to drop that is not there.
-pub(super) fn is_there_already(failure: &Failure) -> bool {
-    matches!(failure.field("errno"), Some("1022" | "1061" | "1826" | "3822" | "121" | "1091"))
-}
+/// MySQL's number for an index that its table has already.
+const DUPLICATE_INDEX: &str = "1061";
 
 /// Whether the run may swap names. Otherwise the journal says that it waits.
 async fn approved(run: &RunContext, approval: Approval) -> Result<bool, Failure> {

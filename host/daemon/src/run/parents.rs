@@ -43,15 +43,14 @@ fn is_referred_to(table: &TablePlan, name: &TableName) -> bool {
 }
 
 fn rejected(child: &TablePlan, parent: &TablePlan, key: &ForeignKey, orphans: &Orphans) -> Failure {
-    let Orphans { rows, example } = orphans;
+    let Orphans { rows, examples } = orphans;
     let (child, parent) = (&child.target, &parent.target);
     let (refer, rows_refer) = (agreeing(*rows, "refers", "refer"), counted(*rows, "row"));
     Failure::data(
         "copy.parents-rejected",
         format!(
-            "{rows_refer} of {child} {refer} to rows of {parent} that were rejected, such as {} = {example}: the foreign key {} \
+            "{rows_refer} of {child} {refer} to rows of {parent} that were rejected, such as {examples}: the foreign key {} \
              cannot be added",
-            key.columns.join(", "),
             key.name
         ),
     )

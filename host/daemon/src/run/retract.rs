@@ -4,6 +4,8 @@
 //! validated any more, and one to which rows were written, or may have been, counts as not copied: going forward again
 //! makes and fills it anew. The table with the written rows is not dropped for that: it is set aside as a backup.
 
+use std::collections::HashSet;
+
 use futures::FutureExt as _;
 use millrace_database::dialect::mysql as dialect;
 use millrace_database::mysql::TableRole;
@@ -14,6 +16,7 @@ use millrace_pipeline::{Action, EventKind, Outcome, RunId};
 use super::context::RunContext;
 use super::cutover::Mark;
 use super::execute::several_results;
+use super::references;
 use super::world::{shadows, target};
 use crate::clock;
 use crate::outcome::{DISCARDED, DiscardedRows};
@@ -25,9 +28,15 @@ pub(super) async fn retract(run: &RunContext) -> Result<(), Failure> {
     let tables: Vec<&TablePlan> = run.record.plan.builds().collect();
     let looks = tables.iter().map(|table| is_written(run, table, &mark).boxed());
     let written = several_results(looks.collect()).await?;
-    for (table, written) in tables.into_iter().zip(written) {
+    let set_aside: HashSet<&TableName> =
+        tables.iter().zip(&written).filter(|(_, written)| **written).map(|(table, _)| &table.target).collect();
+    for table in &tables {
+        // Its keys to a table that is set aside follow that, and are to refer to the one that is made anew.
+        let keys = table.desired.iter().flat_map(|desired| &desired.foreign_keys);
+        let follows = keys.map(|key| &key.references).any(|parent| set_aside.contains(parent));
+        let written = set_aside.contains(&table.target);
         for action in shadows::actions_of(table) {
-            if written || action.verb() == "validate" {
+            if written || action.verb() == "validate" || (follows && action.verb() == "refer") {
                 undo(run, &action).await?;
             }
         }
@@ -83,6 +92,7 @@ async fn move_aside(run: &RunContext, table: &TablePlan, shadow: &TableName) -> 
         second += 1;
     };
     run.books.record_tables(run.id(), &run.record.pipeline, TableRole::Backup, &[(&aside, &table.target)]).await?;
+    references::unbind(run, table, shadow).await?;
     let sql = format!("RENAME TABLE {} TO {}", dialect::quote_table(shadow), dialect::quote_table(&aside));
     run.target.execute(&sql).await?;
     tracing::warn!(run = run.id(), table = %table.target, "rows were written to it while it was live: they are in {aside} now");

@@ -10,7 +10,7 @@ use super::context::{End, RunContext};
 use super::cutover::Mark;
 use super::switch::{self, WayBack};
 use super::world::target;
-use super::{hooks, retract, views};
+use super::{hooks, references, retract, views};
 use crate::attempts::attempted;
 use crate::outcome::{DISCARDED, DiscardedRows};
 use crate::target_rows::KEYS_NAMED;
@@ -47,7 +47,10 @@ async fn may_go_back(run: &RunContext, new_rows: NewRows) -> Result<(), Failure>
     switch::end_renames(run).await?;
     target::require_own(run, new_rows, "nothing was rolled back").await?;
     views::require_own(run, "nothing was rolled back").await?;
-    if new_rows == NewRows::Keep { refuse_new_rows(run).await } else { Ok(()) }
+    if new_rows == NewRows::Keep {
+        refuse_new_rows(run).await?;
+    }
+    references::require_old_parents(run).await
 }
 
 /// Turns a run round.
@@ -71,6 +74,7 @@ pub(super) async fn begin(run: &RunContext, reason: &str, new_rows: NewRows) -> 
 pub(super) async fn back(run: &RunContext, new_rows: NewRows) -> Result<End, Failure> {
     run.claim().await?;
     run.recorder.run(EventKind::RunResumed).await?;
+    references::require_old_parents(run).await?;
     undo_all(run, new_rows).await
 }
 
@@ -99,7 +103,7 @@ async fn undo_all(run: &RunContext, new_rows: NewRows) -> Result<End, Failure> {
     }
     // A process that died before its switch was begun has left nothing that is visible, and the keys all the same.
     if run.recorder.recovery().actions.iter().any(|(action, _)| action.verb() == "bind") {
-        switch::release(run).await?;
+        references::release(run).await?;
     }
     // Of a run that ended between its hooks nothing may be visible, and the application is down all the same.
     hooks::close(&run.setup, &run.recorder).await?;

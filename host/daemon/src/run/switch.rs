@@ -9,31 +9,27 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use millrace_database::dialect::mysql::{quote_name, quote_table};
-use millrace_database::mysql::{ForeignKeyFound, LiveMark, MySql, RENAME_IN_DOUBT, RunRow, Sent, TableRole};
-use millrace_model::plan::Statement;
+use millrace_database::mysql::{LiveMark, RENAME_IN_DOUBT, Sent, TableRole};
 use millrace_model::schema::TableName;
 use millrace_model::switching::{FenceBefore, Step, Swap};
-use millrace_model::{Cancel, Failure, Fault, Plan, StageKind, TablePlan};
-use millrace_pipeline::{Action, EventKind, Journal, Outcome, Recovery, RunState};
+use millrace_model::{Failure, Fault, Plan, StageKind};
+use millrace_pipeline::{Action, EventKind, Journal, Outcome, Recovery};
 use serde_json::{Value, json};
 
 use super::context::RunContext;
 use super::cutover::{Cutover, Depth, Mark, Named};
-use super::execute::{add, is_there_already, several};
+use super::execute::several;
+use super::references;
 use super::views;
 use super::world::shadows;
 use super::world::target::{self, Standings};
 use crate::clock;
 use crate::outcome::{DISCARDED, DiscardedRows, SwitchOutcome};
-use crate::planner::{KEY_OF_BACKUP, KEY_OF_LIVE};
 use crate::setup::blocking;
 use crate::target_rows::{self, TargetRows};
 
 /// The wait before the second attempt; it doubles with each one.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-/// How long the target has to take keys from new tables that are not live.
-const RELEASED_WITHIN: Duration = Duration::from_secs(10);
 /// The longest wait between attempts, chance left out.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -116,7 +112,7 @@ pub(super) async fn switch(run: &RunContext) -> Result<Switched, Failure> {
         if let Some(failure) = left_undone(&existing, &swaps) {
             return failure;
         }
-        bind_live(run).await?;
+        references::bind_live(run).await?;
         run.again(&Action::switched(), async || Ok(Value::Null)).await?;
     }
     let shadows: Vec<&TableName> = swaps.iter().map(|swap| &swap.shadow).collect();
@@ -125,7 +121,7 @@ pub(super) async fn switch(run: &RunContext) -> Result<Switched, Failure> {
     let mut discarded: Vec<DiscardedRows> = run.store.kept(run.id(), DISCARDED).await?.unwrap_or_default();
     discarded.retain(|rows| !swaps.iter().any(|swap| swap.shadow.to_string() == rows.kept_in));
     run.store.keep(run.id(), DISCARDED, &discarded).await?;
-    repoint(run).await?;
+    references::repoint(run).await?;
     views::make(run).await?;
     run.again(&Action::mark(), async || {
         let mark = |(live, backup)| run.target.mark_backup(backup, live, run.id()).boxed();
@@ -199,7 +195,8 @@ async fn cut_over(run: &RunContext, swaps: &[Swap]) -> Result<HashSet<TableName>
         cutover.know_rows(&run.store.kept::<Mark>(run.id(), "switch-mark").await?.unwrap_or_default());
     } else {
         run.note_switching();
-        refuse_others_keys(run).await?;
+        references::refuse_others(run).await?;
+        references::require_followers(run).await?;
         cutover.note_definitions(shadows::bound(run).await?).await?;
         target::require_shapes(run).await?;
         let written = cutover.target_rows(Named::Live, Depth::Whole).await?;
@@ -391,164 +388,6 @@ async fn lift_left_over(run: &RunContext, cutover: &Cutover, swaps: &[Swap]) -> 
     ended
 }
 
-/// Refuses a switch of tables to which others have made foreign keys refer since the plan, before anything moves.
-async fn refuse_others_keys(run: &RunContext) -> Result<(), Failure> {
-    let plan = &run.record.plan;
-    let rebuilt: Vec<TableName> = backups(plan).map(|(live, _)| live.clone()).collect();
-    let built = |name: &str| {
-        plan.builds().any(|t| t.target.name == name || t.shadow.as_ref().is_some_and(|shadow| shadow.name == name))
-    };
-    // Another run's new table goes live one day, and its key would go on referring to what is a backup then.
-    let over: Vec<String> = run.books.runs().await?.into_iter().filter(is_over).map(|other| other.run).collect();
-    let mut made = run.books.all_made().await?;
-    made.retain(|made| made.role != TableRole::Shadow || made.run == run.id() || over.contains(&made.run));
-    for key in run.target.foreign_keys_to(&rebuilt).await? {
-        let ForeignKeyFound { table, key } = key;
-        let is_own = table.schema.is_empty();
-        let ours = is_own && (built(&table.name) || made.iter().any(|made| made.table == table));
-        let dropped = format!("ALTER TABLE {} DROP FOREIGN KEY {}", quote_table(&table), quote_name(&key.name));
-        let follows = plan.after_switch.iter().any(|statement| statement.sql == dropped);
-        if !ours && !follows {
-            return Err(Failure::data(
-                "switch.foreign-key-outside",
-                format!(
-                    "the foreign key {} of {table} refers to {}, and would go on referring to its old table: {table} is not \
-                     among the tables that this run knows",
-                    key.name, key.references
-                ),
-            )
-            .with("table", key.references.to_string()));
-        }
-    }
-    Ok(())
-}
-
-/// Whether a run will make nothing live any more.
-fn is_over(run: &RunRow) -> bool {
-    [RunState::Done, RunState::Cancelled].iter().any(|state| run.state == state.name())
-}
-
-async fn repoint(run: &RunContext) -> Result<(), Failure> {
-    let statements = &run.record.plan.after_switch;
-    if statements.is_empty() {
-        return Ok(());
-    }
-    run.action(
-        &Action::repoint(),
-        async || Ok(None),
-        async || {
-            for statement in statements {
-                add(run, statement, true).await?;
-            }
-            Ok(json!({ "statements": statements.len() }))
-        },
-    )
-    .await?;
-    Ok(())
-}
-
-/// Gives the new tables their references to tables that stay as they are. Before anybody is kept off: all rows are looked
-/// at once more.
-pub(super) async fn bind(run: &RunContext) -> Result<(), Failure> {
-    for table in waiting(&run.target, &run.record.plan).await? {
-        run.again(&Action::bind(&table.target), async || {
-            for statement in keys_of_live(table) {
-                add(run, statement, true).await?;
-            }
-            Ok(Value::Null)
-        })
-        .await?;
-    }
-    Ok(())
-}
-
-/// Takes those references from new tables that are not live, also of a run that was asked to stop.
-pub(super) async fn release(run: &RunContext) -> Result<(), Failure> {
-    let target = run.target.with_cancel(&Cancel::new());
-    let releasing = release_shadows(&target, &run.record.plan);
-    let released = tokio::time::timeout(RELEASED_WITHIN, releasing).await;
-    released.unwrap_or_else(|_| {
-        let message = format!("the target did not take keys from new tables within {RELEASED_WITHIN:?}");
-        Err(Failure::transient("switch.keys-stay", message))
-    })
-}
-
-/// The same of a plan, at its target: a table that waits keeps nobody from deleting rows.
-pub(crate) async fn release_shadows(target: &MySql, plan: &Plan) -> Result<(), Failure> {
-    for table in waiting(target, plan).await? {
-        for undo in keys_of_live(table).filter_map(|statement| statement.undo.as_ref()) {
-            match target.execute(undo).await {
-                Err(failure) if is_there_already(&failure) => {}
-                other => drop(other?),
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Gives the new tables, live by now, what they lack of those references: a rename of which nobody knew whether it would
-/// happen may have happened to tables that had none.
-async fn bind_live(run: &RunContext) -> Result<(), Failure> {
-    let plan = &run.record.plan;
-    let is_built = |name: &TableName| plan.builds().any(|built| built.target == *name);
-    for table in plan.builds().filter(|table| keys_of_live(table).next().is_some()) {
-        let (Some(desired), Some(shadow)) = (&table.desired, &table.shadow) else { continue };
-        let keys: Vec<_> = desired.foreign_keys.iter().filter(|key| !is_built(&key.references)).collect();
-        let parents: Vec<TableName> = keys.iter().map(|key| key.references.clone()).collect();
-        let present = run.target.foreign_keys_to(&parents).await?;
-        for (statement, key) in keys_of_live(table).zip(keys) {
-            let is_it = |found: &&ForeignKeyFound| {
-                let same = found.key.references == key.references && found.key.columns == key.columns;
-                same && found.table == table.target
-            };
-            if present.iter().find(is_it).is_none() {
-                tracing::warn!(run = run.id(), table = %table.target, "it had lost its key to {}", key.references);
-                let sql = statement.sql.replacen(&quote_table(shadow), &quote_table(&table.target), 1);
-                add(run, &Statement { sql, ..statement.clone() }, true).await?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The new tables with such references that have their shadows' names.
-pub(super) async fn waiting<'a>(target: &MySql, plan: &'a Plan) -> Result<Vec<&'a TablePlan>, Failure> {
-    let bound: Vec<&TablePlan> = plan.builds().filter(|t| keys_of_live(t).next().is_some()).collect();
-    if bound.is_empty() {
-        return Ok(bound);
-    }
-    let shadows: Vec<TableName> = bound.iter().filter_map(|table| table.shadow.clone()).collect();
-    let existing = target.existing_tables(&shadows).await?;
-    let waits = |table: &&TablePlan| table.shadow.as_ref().is_some_and(|shadow| existing.contains(shadow));
-    Ok(bound.into_iter().filter(waits).collect())
-}
-
-/// The foreign keys of a new table that refer to tables which stay as they are.
-fn keys_of_live(table: &TablePlan) -> impl Iterator<Item = &Statement> {
-    table.complete.iter().filter(|statement| statement.purpose == KEY_OF_LIVE)
-}
-
-/// Takes back what [`repoint`] did, the last first.
-async fn undo_repoint(run: &RunContext) -> Result<(), Failure> {
-    for statement in run.record.plan.after_switch.iter().rev() {
-        let Some(undo) = &statement.undo else { continue };
-        match run.target.execute(undo).await {
-            Err(failure) if is_there_already(&failure) => {}
-            // The old table comes back with the rows that it had, although some of what they refer to is gone by now.
-            Err(failure) if statement.purpose == KEY_OF_BACKUP && failure.fault == Fault::Data => {
-                tracing::warn!(run = run.id(), "made again without a look at the rows, because: {failure}");
-                match run.target.execute_unchecked(undo).await {
-                    // OceanBase refuses a key for its rows, and has it all the same.
-                    Err(failure) if is_there_already(&failure) => {}
-                    made => made?,
-                }
-            }
-            other => drop(other?),
-        }
-    }
-    Ok(())
-}
-
 /// A switch on its way back.
 pub(super) struct WayBack {
     cutover: Cutover,
@@ -599,7 +438,7 @@ impl WayBack {
             run.recorder.action(action, EventKind::UndoStarted).await?;
             let result = match action.verb() {
                 "switch" => self.undo_step(run, action, state).await,
-                "repoint" => undo_repoint(run).await,
+                "repoint" => references::undo_repoint(run).await,
                 "view" => views::undo(run, &TableName::bare(action.subject().unwrap_or_default())).await,
                 _ => Ok(()),
             };

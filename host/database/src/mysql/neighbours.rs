@@ -11,7 +11,7 @@ use crate::dialect::mysql::{quote_name, quote_table, quote_text};
 pub struct ForeignKeyFound {
     /// The table that has it; with its schema where that is another database.
     pub table: TableName,
-    /// The key itself; what it refers to is named without a schema.
+    /// The key itself; what it refers to is named with its schema where that is another database.
     pub key: ForeignKey,
 }
 
@@ -24,14 +24,31 @@ impl MySql {
         if tables.is_empty() {
             return Ok(Vec::new());
         }
+        let refer =
+            format!("k.REFERENCED_TABLE_SCHEMA = DATABASE() AND k.REFERENCED_TABLE_NAME IN ({})", names(tables));
+        self.foreign_keys_where(&refer).await
+    }
+
+    /// The foreign keys of one table. What they refer to is named with its schema where that is another database.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn foreign_keys_of(&self, table: &TableName) -> Result<Vec<ForeignKey>, Failure> {
+        let schema = if table.schema.is_empty() { "DATABASE()".to_owned() } else { quote_text(&table.schema) };
+        let name = quote_text(&table.name);
+        let has =
+            format!("k.TABLE_SCHEMA = {schema} AND k.TABLE_NAME = {name} AND k.REFERENCED_TABLE_NAME IS NOT NULL");
+        Ok(self.foreign_keys_where(&has).await?.into_iter().map(|found| found.key).collect())
+    }
+
+    async fn foreign_keys_where(&self, condition: &str) -> Result<Vec<ForeignKeyFound>, Failure> {
         let sql = format!(
             "SELECT k.TABLE_SCHEMA, k.TABLE_NAME, k.CONSTRAINT_NAME, k.REFERENCED_TABLE_NAME, k.COLUMN_NAME, \
-             k.REFERENCED_COLUMN_NAME, r.DELETE_RULE, r.UPDATE_RULE FROM information_schema.KEY_COLUMN_USAGE k \
+             k.REFERENCED_COLUMN_NAME, r.DELETE_RULE, r.UPDATE_RULE, k.REFERENCED_TABLE_SCHEMA \
+             FROM information_schema.KEY_COLUMN_USAGE k \
              LEFT JOIN information_schema.REFERENTIAL_CONSTRAINTS r ON r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA \
              AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME AND r.TABLE_NAME = k.TABLE_NAME \
-             WHERE k.REFERENCED_TABLE_SCHEMA = DATABASE() AND k.REFERENCED_TABLE_NAME IN ({}) \
-             ORDER BY 1, 2, 3, k.ORDINAL_POSITION",
-            names(tables)
+             WHERE {condition} ORDER BY 1, 2, 3, k.ORDINAL_POSITION"
         );
         let rows = self.bridge.run(self.rows_for("read the foreign keys", sql)).await?;
         let mut found: Vec<ForeignKeyFound> = Vec::new();
@@ -41,7 +58,10 @@ impl MySql {
             let (schema, table, name) = (next(), next(), next());
             let own = schema.eq_ignore_ascii_case(self.database());
             let table = if own { TableName::bare(table) } else { TableName::new(schema, table) };
-            let (references, column, referenced) = (TableName::bare(next()), next(), next());
+            let (parent, column, referenced) = (next(), next(), next());
+            let (on_delete, on_update, parent_schema) = (next(), next(), next());
+            let own = parent_schema.eq_ignore_ascii_case(self.database());
+            let references = if own { TableName::bare(parent) } else { TableName::new(parent_schema, parent) };
             if let Some(last) = found.last_mut().filter(|last| last.table == table && last.key.name == name) {
                 last.key.columns.push(column);
                 last.key.referenced_columns.push(referenced);
@@ -52,8 +72,8 @@ impl MySql {
                 columns: vec![column],
                 references,
                 referenced_columns: vec![referenced],
-                on_delete: next(),
-                on_update: next(),
+                on_delete,
+                on_update,
                 deferrable: false,
             };
             found.push(ForeignKeyFound { table, key });

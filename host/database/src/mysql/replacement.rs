@@ -114,7 +114,7 @@ impl Replacement {
     pub(crate) fn orphans(&mut self, keys: &[ForeignKeyFound]) -> Result<Vec<u64>, Failure> {
         let parent = self.table.clone();
         keys.iter()
-            .map(|found| Ok(first_number(&self.rows(&orphans::query(&found.table, &parent, &found.key))?)))
+            .map(|found| Ok(first_number(&self.rows(&orphans::queries(&found.table, &parent, &found.key).0)?)))
             .collect()
     }
 
