@@ -148,6 +148,7 @@ pub(crate) async fn dispatch(cli: Cli) -> ExitCode {
     let exit = match carry_out(cli).await {
         Ok(exit) => exit,
         Err(Refusal { error }) => {
+            let error = of_no_run(error);
             if json {
                 print_json(&error.to_json());
             } else {
@@ -160,6 +161,19 @@ pub(crate) async fn dispatch(cli: Cli) -> ExitCode {
         }
     };
     code(exit)
+}
+
+/// What stopped a command that carries no run out, told as such: there is nothing to continue, and to undo "the last
+/// run" would undo an earlier one. A run that was begun tells of its end itself.
+fn of_no_run(error: SetupError) -> SetupError {
+    match error {
+        SetupError::Failure(failure) if failure.code == "run.cancelled" => {
+            let message = format!("{}; no run was begun", failure.message);
+            let stopped = Failure::new(Fault::Cancelled, "run.not-begun", message);
+            SetupError::Failure(Failure { fields: failure.fields, ..stopped })
+        }
+        other => other,
+    }
 }
 
 /// The exit code, which says first whether what was printed has been written.
@@ -252,5 +266,25 @@ async fn carry_out(cli: Cli) -> Result<Exit, Refusal> {
             )?;
             Ok(Exit::Done)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_stops_a_command_without_a_run_is_not_advised_to_undo_the_last_one() {
+        let told = |failure| match of_no_run(SetupError::Failure(failure)) {
+            SetupError::Failure(failure) => failure,
+            SetupError::Wrong { .. } => unreachable!("a failure stays one"),
+        };
+        let stopped = told(Failure::cancelled("planning was stopped").with("table", "public.t"));
+        assert_eq!((stopped.code.as_str(), stopped.fault), ("run.not-begun", Fault::Cancelled));
+        assert!(stopped.message.contains("no run was begun"), "{stopped}");
+        assert_eq!(stopped.field("table"), Some("public.t"));
+        assert_eq!(exit_of(&stopped), Exit::Failed);
+        let other = Failure::transient("database.connection-lost", "gone");
+        assert_eq!(told(other.clone()), other);
     }
 }

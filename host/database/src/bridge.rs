@@ -55,7 +55,7 @@ impl Bridge {
 
     /// What a cancelled call returns.
     pub(crate) fn cancelled(&self) -> Failure {
-        Failure::cancelled(format!("the run was cancelled while it waited for database {}", self.place))
+        Failure::cancelled(format!("asked to stop while database {} was waited for", self.place))
     }
 
     /// Resolves when the run is cancelled; never, when nobody can cancel it any more.

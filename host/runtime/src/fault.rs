@@ -113,7 +113,7 @@ impl Blame {
         if let Some(interruption) = error.downcast_ref::<Interruption>() {
             return match interruption {
                 Interruption::Cancelled => {
-                    Failure::cancelled(format!("the run was cancelled while {} was {task}", self.who()))
+                    Failure::cancelled(format!("asked to stop while {} was {task}", self.who()))
                 }
                 Interruption::Deadline(limit) => Failure::internal(
                     "plugin.deadline",
