@@ -20,6 +20,7 @@ mod cause;
 mod crew;
 mod keys;
 mod pair;
+mod quarantine;
 mod repair;
 mod rows;
 mod search;
@@ -37,6 +38,7 @@ use crate::mysql::MySql;
 use crate::postgres::{Postgres, Snapshot};
 
 pub use crate::mysql::ApplicationRows;
+pub use quarantine::key_of_reject;
 pub use repair::{RepairPart, Repaired, repair, repair_parts};
 
 /// A chunk of the copy.

@@ -112,9 +112,7 @@ impl Blame {
     fn stopped(&self, task: &str, error: &wasmtime::Error, state: &State) -> Failure {
         if let Some(interruption) = error.downcast_ref::<Interruption>() {
             return match interruption {
-                Interruption::Cancelled => {
-                    Failure::cancelled(format!("asked to stop while {} was {task}", self.who()))
-                }
+                Interruption::Cancelled => Failure::cancelled(format!("asked to stop while {} was {task}", self.who())),
                 Interruption::Deadline(limit) => Failure::internal(
                     "plugin.deadline",
                     format!("{} was stopped while {task}: it ran for more than {limit:?}", self.who()),

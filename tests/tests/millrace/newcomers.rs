@@ -1,6 +1,9 @@
 //! What somebody meets who has only the README: slips that are named, and advice that works when it is followed.
 
-use anyhow::Result;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use millrace_test_engines::{Database, Session};
 
 use crate::{QUICKSTART, Shop, millrace};
 
@@ -54,5 +57,43 @@ async fn an_approval_that_nobody_would_wait_for_is_refused() -> Result<()> {
         let pipeline = millrace.write("pipeline.toml", &text);
         millrace.run(&["plan", &pipeline]).await?.expect(2)?.says("pipeline.key-of-other-kind")?;
     }
+    Ok(())
+}
+
+/// Waits until somebody waits for a table of the source.
+async fn somebody_waits(source: &Database, table: &str) -> Result<()> {
+    let waiting = format!(
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = '{table}'::regclass
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    );
+    let until = Instant::now() + Duration::from_secs(60);
+    while source.query_text(&waiting).await?[0][0].as_deref() == Some("0") {
+        ensure!(Instant::now() < until, "nobody waited for {table}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_stops_a_plan_is_not_told_to_undo_the_last_run_that_went_well() -> Result<()> {
+    let shop = Shop::migrated(50).await?;
+    let mut holder = Session::open(&shop.source.url).await?;
+    holder.run("BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE").await?;
+    let commands: [&[&str]; 4] = [
+        &["run", QUICKSTART, "--yes"],
+        &["run", QUICKSTART, "--yes", "--json"],
+        &["check", QUICKSTART],
+        &["validate", QUICKSTART],
+    ];
+    for command in commands {
+        let running = shop.millrace.spawn(command)?;
+        somebody_waits(&shop.source, "orders").await?;
+        running.interrupt().await?;
+        let stopped = running.finish().await?.expect(1)?;
+        stopped.says("run.not-begun")?.says("no run was begun")?.never_says("resume")?.never_says("rollback")?;
+    }
+    holder.run("ROLLBACK").await?;
+    let runs = shop.millrace.run(&["runs", "--json"]).await?.expect(0)?.json()?;
+    ensure!(runs.as_array().map(Vec::len) == Some(1) && runs[0]["state"] == "done", "{runs:#}");
     Ok(())
 }

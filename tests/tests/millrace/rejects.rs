@@ -168,6 +168,40 @@ async fn keys_that_would_be_one_are_named_before_anything_is_built() -> Result<(
 }
 
 #[tokio::test]
+async fn a_rejected_row_that_the_source_has_no_more_neither_alarms_for_good_nor_hides_a_lost_one() -> Result<()> {
+    let script = "CREATE TABLE dd (id integer PRIMARY KEY, d date NOT NULL);
+        INSERT INTO dd SELECT i, CASE WHEN i IN (50, 60) THEN date 'infinity' ELSE date '2024-01-01' END
+        FROM generate_series(1, 100) AS i;
+        CREATE TABLE heap (n integer, d date);
+        INSERT INTO heap SELECT i, CASE WHEN i = 7 THEN date 'infinity' ELSE date '2024-01-01' END
+        FROM generate_series(1, 40) AS i;
+        CREATE TABLE code (code varchar(20) PRIMARY KEY, n integer); INSERT INTO code VALUES ('a', 1), ('a  ', 2), ('b', 3)";
+    let (source, target, millrace) = databases(script).await?;
+    let pipeline = pipeline(&millrace, "at_most = 0.9", "")?;
+    millrace.run(&["run", &pipeline, "--yes"]).await?.expect(0)?;
+    millrace.run(&["validate", &pipeline, "--level", "basic"]).await?.expect(0)?;
+
+    // One rejected row is deleted, one corrected on both sides, and one without a key deleted.
+    source
+        .run_sql(
+            "DELETE FROM dd WHERE id = 50; UPDATE dd SET d = '2024-01-01' WHERE id = 60; DELETE FROM heap WHERE n = 7",
+        )
+        .await?;
+    target.run_sql("INSERT INTO dd VALUES (60, '2024-01-01')").await?;
+    millrace.run(&["validate", &pipeline, "--level", "basic"]).await?.expect(0)?;
+    for level in ["standard", "detailed", "comprehensive"] {
+        millrace.run(&["validate", &pipeline, "--level", level, "--tables", "dd"]).await?.expect(0)?;
+    }
+    target.run_sql("DELETE FROM dd WHERE id = 51").await?;
+    let lost = millrace.run(&["validate", &pipeline, "--level", "basic"]).await?.expect(3)?;
+    lost.says("public.dd has 99 rows and dd has 98")?;
+    target.run_sql("DELETE FROM heap WHERE n = 8").await?;
+    let lost = millrace.run(&["validate", &pipeline, "--level", "basic", "--tables", "heap"]).await?.expect(3)?;
+    lost.says("public.heap has 39 rows and heap has 38")?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_is_known_of_a_row_without_a_key_stays_when_it_is_tried_again() -> Result<()> {
     let script = "CREATE TABLE dd (at date, words text);
         INSERT INTO dd SELECT date '2024-01-01' + n, 'word ' || n FROM generate_series(1, 30) AS n;

@@ -5,12 +5,12 @@
 //! Nobody else works on the tables meanwhile but applications: what they write is not taken for Millrace's.
 
 use millrace_columnar::Batch;
+use millrace_database::comparison::key_of_reject;
 use millrace_database::mysql::{Bookkeeping, LiveMark, MySql, OwnWrites, Retried, RowsThen, StoredReject};
 use millrace_database::postgres::{Postgres, Snapshot};
 use millrace_model::schema::{Column, Table, TableName};
 use millrace_model::{Failure, Mapping, TablePlan};
 use millrace_rowcopy::port::{BatchConverter, Reject};
-use serde_json::{Map, Value};
 
 use super::context::RunContext;
 use super::copy::keep_rejects;
@@ -132,7 +132,7 @@ impl TableRetry {
         converter: &mut dyn BatchConverter,
         columns: &[Column],
     ) -> Result<Tried, Failure> {
-        let Some(key) = self.key(&stored.reject.key) else {
+        let Some(key) = key_of_reject(&self.source_table, &self.mappings, &stored.reject.key) else {
             return Ok(Tried::NotFound("the row has no key by which it could be found"));
         };
         let mut reader = self.source.rows_by_key(&self.snapshot, &self.source_table, vec![key]);
@@ -146,55 +146,5 @@ impl TableRetry {
         let batch: Batch = converted.batch;
         let live = (&self.live, self.mark.as_ref());
         self.target.retry(&self.books, stored, live, columns, &batch).map(Tried::Came)
-    }
-
-    /// The key's texts as the source reads them. None: there is none, or not all of it is known.
-    fn key(&self, json: &str) -> Option<Vec<String>> {
-        let names = self.source_table.key_columns();
-        let known: Map<String, Value> = serde_json::from_str(json).ok()?;
-        let texts: Option<Vec<String>> = names
-            .iter()
-            .map(|name| {
-                let text = known.get(name).or_else(|| known.get(self.target_name(name)?))?.as_str()?;
-                Some(source_text(self.source_table.column(name)?, text))
-            })
-            .collect();
-        texts.filter(|texts| !texts.is_empty())
-    }
-
-    /// What a row that the target refused is named by.
-    fn target_name(&self, source: &str) -> Option<&str> {
-        let mapping = self.mappings.iter().find(|mapping| mapping.sources == [source])?;
-        mapping.targets.first().map(|column| column.name.as_str())
-    }
-}
-
-/// A key's text, where the target's spelling of bytes and bits stands in its place.
-fn source_text(column: &Column, text: &str) -> String {
-    let inside = |prefix: &str| text.strip_prefix(prefix).and_then(|rest| rest.strip_suffix('\'')).map(str::to_owned);
-    match column.logical.name.as_str() {
-        "bytes" => inside("x'").map_or_else(|| text.to_owned(), |digits| format!("\\x{digits}")),
-        "uuid" => inside("x'").unwrap_or_else(|| text.to_owned()),
-        "bit" => inside("b'").unwrap_or_else(|| text.to_owned()),
-        _ => text.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use millrace_model::schema::{Layout, LogicalType};
-
-    use super::*;
-
-    #[test]
-    fn keys_of_rows_that_the_target_refused_are_spelled_for_the_source() {
-        let of = |logical: &str, text: &str| {
-            let logical = LogicalType::new(logical, Layout::Varlen);
-            source_text(&Column { logical, ..Column::default() }, text)
-        };
-        assert_eq!(of("bytes", "x'00ff'"), "\\x00ff");
-        assert_eq!(of("bytes", "\\x00ff"), "\\x00ff");
-        assert_eq!(of("bit", "b'101'"), "101");
-        assert_eq!(of("text", "x'00ff'"), "x'00ff'");
     }
 }

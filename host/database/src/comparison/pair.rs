@@ -145,10 +145,11 @@ impl Pair {
         Ok(if asked { Differing::Named { keys, only_in_target } } else { unnamed })
     }
 
+    /// How many rows the target should have: without those that were left out on purpose and still are.
     fn source_count(&self) -> Result<u64, Failure> {
         let parts = &self.sides.parts;
         let rows = parts.source.bridge().block(parts.source.row_count(&self.snapshot, &parts.source_table))?;
-        Ok(rows.saturating_sub(parts.rejects.len() as u64))
+        Ok(rows.saturating_sub(self.sides.rows_left_out(&self.snapshot)?))
     }
 
     /// Those of the keys whose rows the source has and the conversion rejects.
