@@ -204,7 +204,7 @@ fn decide(subject: &Subject<'_>) -> Verdict {
         "timestamp-tz" => match choices.timestamptz {
             TimestamptzAs::Datetime => Decision::converted("datetime(6)", plain(logical), "the instant in UTC"),
             TimestamptzAs::Timestamp => {
-                Decision::converted("timestamp(6)", plain(logical), "asked for; from 1970 to 2038 only")
+                Decision::converted("timestamp(6)", plain(logical), "asked for; from 1970 to 2038, other instants are rejected")
             }
         },
         "time-tz" => Decision::carried("varchar(64)", text_type(Some(64)), "ISO 8601, with the offset from UTC"),

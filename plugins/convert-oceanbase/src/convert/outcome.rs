@@ -57,16 +57,17 @@ impl<'a> Outcome<'a> {
                 nearest
             }
             _ => {
-                let message = format!(
-                    "column {}: {} is no value of {} in the target",
-                    self.column.name,
-                    shortened(value),
-                    self.column.declared
-                );
-                self.reject(row, "convert.out-of-range", message, value);
+                self.not_in_target(row, value);
                 None
             }
         }
+    }
+
+    /// A value that the target does not have, and for which nothing else may stand.
+    pub(crate) fn not_in_target(&mut self, row: usize, value: &str) {
+        let Checked { name, declared, .. } = self.column;
+        let message = format!("column {name}: {} is no value of {declared} in the target", shortened(value));
+        self.reject(row, "convert.out-of-range", message, value);
     }
 
     /// The rejects alone, for conversions that make their columns themselves.

@@ -50,6 +50,10 @@ pub(crate) fn timestamps(input: &Array, smallest: i64, largest: i64, column: &Ch
     if instants.iter().all(|instant| (smallest..=largest).contains(instant)) {
         return Ok(unchanged(input));
     }
+    // What the pipeline says of infinities is not said of an instant that is as good as any other, and for which only
+    // TIMESTAMP is too narrow.
+    let (first, last) = range("datetime");
+    let every_year = first..=last;
     let mut instants = instants.clone();
     let mut outcome = Outcome::new(input, column);
     for (row, instant) in instants.iter_mut().enumerate() {
@@ -57,6 +61,11 @@ pub(crate) fn timestamps(input: &Array, smallest: i64, largest: i64, column: &Ch
             continue;
         }
         let value = spelled(|out| calendar::write_timestamp(*instant, out));
+        if every_year.contains(instant) {
+            outcome.not_in_target(row, &value);
+            *instant = smallest;
+            continue;
+        }
         *instant = outcome.beyond(row, &value, Some((*instant).clamp(smallest, largest))).unwrap_or(smallest);
     }
     Ok(outcome.finish(Values::Int64(instants)))

@@ -4,9 +4,9 @@ use millrace_plugin_sdk::build::{BytesBuilder, Float32Builder, Float64Builder, I
 use millrace_plugin_sdk::columnar::Array;
 use millrace_plugin_sdk::kind::{Conversion, Converted};
 use millrace_plugin_sdk::model::{Column, LogicalType};
-use millrace_plugin_sdk::view::{BytesView, Float64View, Int32View};
+use millrace_plugin_sdk::view::{BytesView, Float64View, Int32View, Int64View};
 
-use crate::configuration::{Configuration, Infinity};
+use crate::configuration::{Configuration, Infinity, TimestamptzAs};
 use crate::map;
 use millrace_plugin_sdk::model::{Layout, Table};
 
@@ -66,6 +66,27 @@ fn infinite_dates_are_rejected_replaced_or_clamped() {
     assert_eq!(rejects[0].1.field("value"), Some("infinity"));
     assert_eq!(found(Infinity::Null), (vec![Some(7), None, None, None], Vec::new()));
     assert_eq!(found(Infinity::Clamp).0, [Some(7), Some(2_932_896), Some(-719_162), Some(-719_162)]);
+}
+
+#[test]
+fn an_instant_for_which_only_timestamp_is_too_narrow_is_rejected_and_never_replaced() {
+    let end = (1_i64 << 31) * 1_000_000;
+    let mut instants = Int64Builder::default();
+    [7_000_000, end, 0, -1_000_000, i64::MAX].into_iter().for_each(|instant| instants.push(instant));
+    let instants = instants.finish();
+    let source = column(LogicalType::new("timestamp-tz", Layout::Int64), true);
+    let table = Table { columns: vec![source.clone()], ..Table::default() };
+    for (infinity, infinite) in [(Infinity::Null, None), (Infinity::Clamp, Some(end - 1))] {
+        let configuration = Configuration { infinity, timestamptz: TimestamptzAs::Timestamp, ..Configuration::default() };
+        let mapping = map::table(&table, &[], &configuration).expect("maps").remove(0);
+        assert_eq!(mapping.targets[0].declared, "timestamp(6)");
+        let open = super::open(std::slice::from_ref(&source), &mapping.targets).expect("opens");
+        let converted = open.convert(std::slice::from_ref(&instants)).expect("converts");
+        let rejected: Vec<_> = converted.rejects.iter().map(|(row, failure)| (*row, failure.code.as_str())).collect();
+        assert_eq!(rejected, [1, 2, 3].map(|row| (row, "convert.out-of-range")));
+        let kept: Vec<Option<i64>> = Int64View::new(&converted.outputs[0]).expect("instants").iter().collect();
+        assert_eq!((kept[0], kept[4]), (Some(7_000_000), infinite));
+    }
 }
 
 #[test]
