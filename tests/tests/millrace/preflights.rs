@@ -141,6 +141,24 @@ async fn a_missing_privilege_on_the_target_is_found_before_a_run() -> Result<()>
 }
 
 #[tokio::test]
+async fn a_user_that_may_not_refer_to_tables_is_found_before_all_rows_are_copied() -> Result<()> {
+    let (source, target, _) = between(
+        "CREATE TABLE maker (id integer PRIMARY KEY);
+         CREATE TABLE item (id integer PRIMARY KEY, maker integer REFERENCES maker (id))",
+    )
+    .await?;
+    let rights = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX";
+    let url = target.create_account(&format!("refer_{}", target.name), rights).await?;
+    let millrace = millrace().between(&source, &target).with("MILLRACE_TARGET_URL", &url);
+    let refused = millrace.run(&["check", QUICKSTART]).await?.expect(2)?;
+    refused.says("may not REFERENCES in")?.says("UPDATE, DELETE")?;
+    let ran = millrace.run(&["run", QUICKSTART, "--yes", "--json"]).await?.expect(2)?;
+    ran.fails_with("database.missing-privilege")?;
+    assert!(!millrace_tests::names_of_tables(&target).await?.iter().any(|name| name.contains("_tmp_")));
+    Ok(())
+}
+
+#[tokio::test]
 async fn shadows_that_a_dead_run_left_are_told() -> Result<()> {
     let (_, _, millrace) = between("CREATE TABLE item (id integer PRIMARY KEY)").await?;
     let hold = [("MILLRACE_HOLD_AT", "action-started@validate")];

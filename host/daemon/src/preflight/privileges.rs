@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use millrace_model::Failure;
 use millrace_model::quantity::counted;
+use millrace_model::{Failure, Table};
 
 use super::{Finding, Subject, text};
 
@@ -11,6 +11,15 @@ const CHECK: &str = "privileges";
 
 /// What a run does on the target.
 const NEEDED: [&str; 8] = ["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX"];
+
+/// What giving a table a foreign key takes besides. MariaDB has the privilege and never asks for it.
+const FOR_FOREIGN_KEYS: &str = "REFERENCES";
+
+/// What this run does on a target of this dialect.
+fn needed(tables: &[Table], dialect: &str) -> Vec<&'static str> {
+    let refers = dialect != "mariadb" && tables.iter().any(|table| !table.foreign_keys.is_empty());
+    NEEDED.into_iter().chain(refers.then_some(FOR_FOREIGN_KEYS)).collect()
+}
 
 pub(super) async fn check(subject: &Subject<'_>) -> Result<Vec<Finding>, Failure> {
     let mut findings = Vec::new();
@@ -30,7 +39,8 @@ pub(super) async fn check(subject: &Subject<'_>) -> Result<Vec<Finding>, Failure
         }
         let grants = subject.ask_target("SHOW GRANTS").await?;
         let grants: Option<Vec<String>> = grants.map(|rows| rows.iter().map(|row| text(row, 0).to_owned()).collect());
-        findings.push(match grants.map(|grants| missing(&grants, target.database())) {
+        let needed = needed(&subject.tables, target.dialect());
+        findings.push(match grants.map(|grants| missing(needed, &grants, target.database())) {
             None => Finding::pass(CHECK, "the target does not show what its user may do"),
             Some(missing) if missing.is_empty() => {
                 Finding::pass(CHECK, format!("the target's user may write to {}", target.database()))
@@ -47,7 +57,7 @@ pub(super) async fn check(subject: &Subject<'_>) -> Result<Vec<Finding>, Failure
 
 /// Of what is needed in the database, what none of these grants gives. Grants of single tables do not count: a run
 /// makes tables. Where a role is granted nobody can tell, and nothing is missing.
-fn missing(grants: &[String], database: &str) -> Vec<&'static str> {
+fn missing(needed: Vec<&'static str>, grants: &[String], database: &str) -> Vec<&'static str> {
     let mut held = BTreeSet::new();
     for grant in grants {
         let Some(rest) = grant.strip_prefix("GRANT ") else { continue };
@@ -64,15 +74,17 @@ fn missing(grants: &[String], database: &str) -> Vec<&'static str> {
             held.insert(privilege.to_ascii_uppercase());
         }
     }
-    NEEDED.into_iter().filter(|needed| !held.contains(*needed)).collect()
+    needed.into_iter().filter(|needed| !held.contains(*needed)).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use millrace_model::{ForeignKey, TableName};
+
     use super::*;
 
     fn missing_of(grants: &[&str]) -> Vec<&'static str> {
-        missing(&grants.iter().map(|g| (*g).to_owned()).collect::<Vec<_>>(), "shop_1")
+        missing(NEEDED.to_vec(), &grants.iter().map(|g| (*g).to_owned()).collect::<Vec<_>>(), "shop_1")
     }
 
     #[test]
@@ -88,5 +100,26 @@ mod tests {
         );
         assert_eq!(missing_of(&[usage, "GRANT ALL PRIVILEGES ON `shop_1`.`orders` TO 'guest'"]), NEEDED);
         assert_eq!(missing_of(&[usage, "GRANT `writer`@`%` TO `guest`@`%`"]), [""; 0], "a role may give anything");
+    }
+
+    #[test]
+    fn a_run_that_makes_foreign_keys_may_refer_to_tables() {
+        let key = ForeignKey {
+            name: "f".to_owned(),
+            columns: vec!["a".to_owned()],
+            references: TableName::bare("other"),
+            referenced_columns: vec!["b".to_owned()],
+            on_delete: String::new(),
+            on_update: String::new(),
+            deferrable: false,
+        };
+        let refers = Table { foreign_keys: vec![key], ..Table::default() };
+        let plain = Table::default();
+        assert_eq!(needed(std::slice::from_ref(&plain), "oceanbase"), NEEDED);
+        let both = [plain, refers];
+        assert!(needed(&both, "oceanbase").contains(&"REFERENCES"));
+        assert_eq!(needed(&both, "mariadb"), NEEDED);
+        let granted = format!("GRANT {} ON `shop_1`.* TO 'guest'", NEEDED.join(", "));
+        assert_eq!(missing(needed(&both, "mysql"), &[granted], "shop_1"), ["REFERENCES"]);
     }
 }
