@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use millrace_model::quantity::counted;
-use millrace_model::{ChangeKind, Failure, Plan, Strategy, document};
+use millrace_model::{ChangeKind, Failure, Plan, Strategy, TablePlan, document};
 
 use super::{Exit, Home, Refusal, cancel_on_signal, print_json};
 use crate::cli::PlanArgs;
@@ -61,11 +61,7 @@ fn write_plan(out: &mut String, plan: &Plan, detail: Detail) -> std::fmt::Result
         plan.pipeline, plan.source.dialect, plan.source.version, plan.target.dialect, plan.target.version
     )?;
     for table in &plan.tables {
-        let rows = if table.strategy.builds() {
-            format!(" (about {})", counted(table.estimated_rows, "row"))
-        } else {
-            String::new()
-        };
+        let rows = if table.strategy.builds() { format!(" ({})", size(table)) } else { String::new() };
         writeln!(out, "{:8} {}{rows}: {}", table.strategy.word(), table.target, table.reason)?;
         if let Some(written) = &table.written {
             writeln!(
@@ -146,6 +142,14 @@ fn views(out: &mut String, plan: &Plan) -> std::fmt::Result {
         }
     }
     Ok(())
+}
+
+/// How many rows a table has, as its source believes: one that has never counted them knows no number.
+fn size(table: &TablePlan) -> String {
+    match (table.estimated_rows, table.estimated_bytes) {
+        (0, 1..) => "rows not counted yet".to_owned(),
+        (rows, _) => format!("about {}", counted(rows, "row")),
+    }
 }
 
 /// The beginning of a long query; the plan's JSON has all of it.
