@@ -16,7 +16,7 @@ use millrace_database::dialect::mysql as dialect;
 use millrace_database::dialect::mysql::Referenced;
 use millrace_model::plan::{MappingDecision, PLAN_FORMAT, Server, Statement};
 use millrace_model::quantity::counted;
-use millrace_model::schema::{DatabaseModel, Table, TableName};
+use millrace_model::schema::{DatabaseModel, Object, Table, TableName};
 use millrace_model::{Cancel, Change, ChangeKind, Failure, KeptRows, Plan, StageKind, Strategy, TablePlan};
 use millrace_pipeline::{DEFAULT_RETRIES, DatabaseName, RunId};
 
@@ -124,6 +124,7 @@ async fn plan_once(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Res
     }
 
     let changes = diff(setup, &desired, &current, cancel).await?;
+    refuse_views_in_the_way(&tables, &current, databases)?;
     decide_strategies(&mut tables, &current, &changes);
     if setup.optional_stage(StageKind::Copier).is_some_and(|s| s.declaration.from == DatabaseName::Target) {
         decide_origins(&mut tables, &current);
@@ -239,7 +240,7 @@ pub(crate) fn target_names(
     tables: &[Table],
     databases: &Databases,
 ) -> Result<BTreeMap<TableName, TableName>, Failure> {
-    let lower_case = databases.target.as_ref().is_none_or(|t| t.lower_case_table_names() != 0);
+    let lower_case = folds_names(databases);
     let mut owners: BTreeMap<String, &TableName> = BTreeMap::new();
     let mut names = BTreeMap::new();
     for table in tables {
@@ -269,6 +270,29 @@ pub(crate) async fn diff(
     let mut differ = stage.plugin.differ(&stage.context(cancel))?;
     let (desired, current) = (desired.clone(), current.clone());
     blocking(move || differ.diff(&desired, &current)).await
+}
+
+/// Refuses tables whose names views have in the target: a rename would find the name taken when all rows are copied.
+fn refuse_views_in_the_way(
+    tables: &[TablePlan],
+    current: &DatabaseModel,
+    databases: &Databases,
+) -> Result<(), Failure> {
+    let spelled = |name: &str| if folds_names(databases) { name.to_lowercase() } else { name.to_owned() };
+    let views = current.objects.iter().filter(|object| object.kind == "view");
+    let views: BTreeMap<String, &Object> = views.map(|view| (spelled(&view.name.name), view)).collect();
+    for table in tables {
+        let Some(view) = views.get(&spelled(&table.target.name)) else { continue };
+        let source = table.source.as_ref().unwrap_or(&table.target);
+        let message = format!("the target has a view {}, and {source} would get the same name there", view.name);
+        return Err(Failure::config("plan.view-in-the-way", message).with("table", source.to_string()));
+    }
+    Ok(())
+}
+
+/// Whether the target takes names that differ in capitals for one.
+fn folds_names(databases: &Databases) -> bool {
+    databases.target.as_ref().is_none_or(|target| target.lower_case_table_names() != 0)
 }
 
 /// A table is created, rebuilt or kept by what the differ found.
