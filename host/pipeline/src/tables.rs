@@ -126,7 +126,7 @@ impl TablePattern {
     }
 
     /// Whether the table's own name has no wildcard.
-    pub(crate) fn names_one_table(&self) -> bool {
+    pub fn names_one_table(&self) -> bool {
         self.table.is_exact() && (self.schema.is_exact() || self.schema == NamePattern::any())
     }
 }
@@ -261,6 +261,11 @@ impl TableSelection {
         TableName::bare(renames.first().map_or(table.name.as_str(), |r| r.target.as_str()))
     }
 
+    /// Patterns of `include` that match none of these tables.
+    pub fn idle_includes(&self, tables: &[TableName]) -> Vec<&TablePattern> {
+        self.include.iter().filter(|pattern| !tables.iter().any(|table| pattern.matches(table))).collect()
+    }
+
     /// Renames of tables that the source does not have: slips, or left from a table that is gone.
     pub fn idle_renames(&self, tables: &[TableName]) -> Vec<&Rename> {
         self.rename.iter().filter(|rename| !tables.iter().any(|table| rename.table.matches(table))).collect()
@@ -336,6 +341,8 @@ mod tests {
         assert_eq!(tables.target_name(&name("public", "api")), TableName::bare("t_sys_api"));
         assert_eq!(tables.target_name(&name("private", "api")), TableName::bare("other"));
         assert_eq!(tables.idle_renames(&[name("private", "api")]).len(), 1);
+        assert!(tables.idle_includes(&[name("public", "audit_2024")]).is_empty());
+        assert_eq!(tables.idle_includes(&[name("private", "orders")]).len(), 1);
     }
 
     #[test]

@@ -203,9 +203,11 @@ fn decide(subject: &Subject<'_>) -> Verdict {
         "timestamp" => Decision::converted("datetime(6)", plain(logical), "years 1 to 9999, microseconds are kept"),
         "timestamp-tz" => match choices.timestamptz {
             TimestamptzAs::Datetime => Decision::converted("datetime(6)", plain(logical), "the instant in UTC"),
-            TimestamptzAs::Timestamp => {
-                Decision::converted("timestamp(6)", plain(logical), "asked for; from 1970 to 2038, other instants are rejected")
-            }
+            TimestamptzAs::Timestamp => Decision::converted(
+                "timestamp(6)",
+                plain(logical),
+                "asked for; from 1970 to 2038, other instants are rejected",
+            ),
         },
         "time-tz" => Decision::carried("varchar(64)", text_type(Some(64)), "ISO 8601, with the offset from UTC"),
         "interval" => match choices.interval {

@@ -77,6 +77,15 @@ impl Shop {
         Ok(Self { source, target, millrace })
     }
 
+    /// A source of which a test makes the tables itself.
+    async fn empty(script: &str) -> Result<Self> {
+        let source = postgres18().fresh_database("shop").await?;
+        let target = oceanbase().fresh_database("shop").await?;
+        source.run_sql(script).await?;
+        let millrace = millrace().between(&source, &target);
+        Ok(Self { source, target, millrace })
+    }
+
     /// A shop that has been migrated.
     async fn migrated(orders: u32) -> Result<Self> {
         let shop = Self::open(orders).await?;

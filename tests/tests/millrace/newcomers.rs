@@ -97,3 +97,43 @@ async fn who_stops_a_plan_is_not_told_to_undo_the_last_run_that_went_well() -> R
     ensure!(runs.as_array().map(Vec::len) == Some(1) && runs[0]["state"] == "done", "{runs:#}");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_slip_in_what_is_included_is_named_and_is_not_nothing_to_do() -> Result<()> {
+    let shop =
+        Shop::empty("CREATE TABLE item (id integer PRIMARY KEY, words text); INSERT INTO item VALUES (1, 'a')").await?;
+    let including = |patterns: &str| -> Result<String> {
+        let text = std::fs::read_to_string(QUICKSTART)?;
+        let text = text.replace("include = [\"public.*\"]", &format!("include = [{patterns}]"));
+        Ok(shop.millrace.write("pipeline.toml", &text))
+    };
+    for (patterns, named) in [
+        ("\"publik.*\"", "publik.* selects none"),
+        ("\"public.*\", \"public.itme\"", "the source has no table public.itme"),
+    ] {
+        let pipeline = including(patterns)?;
+        for command in ["check", "plan", "run"] {
+            let refused = shop.millrace.run(&[command, &pipeline]).await?.expect(2)?;
+            refused.says("plan.includes-nothing")?.says(named)?.never_says("nothing to do")?;
+        }
+    }
+    let idle = shop.millrace.run(&["check", &including("\"public.*\", \"publik.*\"")?]).await?.expect(0)?;
+    idle.says("match no table: publik.*")?.says("to do: look for a slip")?;
+    // Nobody has counted the rows yet.
+    let planned = shop.millrace.run(&["plan", QUICKSTART]).await?.expect(0)?;
+    planned.says("(rows not counted yet)")?.never_says("about 0 rows")?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_view_under_the_name_of_a_table_is_found_before_all_rows_are_copied() -> Result<()> {
+    let shop = Shop::empty("CREATE TABLE item (id integer PRIMARY KEY); INSERT INTO item VALUES (1)").await?;
+    shop.target.run_sql("CREATE TABLE other (id int PRIMARY KEY); CREATE VIEW item AS SELECT id FROM other").await?;
+    for command in ["check", "plan", "run"] {
+        let refused = shop.millrace.run(&[command, QUICKSTART]).await?.expect(2)?;
+        refused.says("plan.view-in-the-way")?.says("the target has a view item, and public.item")?;
+    }
+    shop.target.run_sql("DROP VIEW item").await?;
+    shop.millrace.run(&["run", QUICKSTART, "--yes"]).await?.expect(0)?;
+    Ok(())
+}

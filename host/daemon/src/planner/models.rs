@@ -2,6 +2,7 @@
 
 use millrace_database::CatalogLimits;
 use millrace_model::capability::CatalogSession;
+use millrace_model::quantity::counted;
 use millrace_model::schema::{DatabaseModel, TableName};
 use millrace_model::{Cancel, Failure, Fault, SourceIdentity, StageKind};
 use millrace_pipeline::DatabaseName;
@@ -52,6 +53,7 @@ pub(crate) async fn selected_source(
 ) -> Result<DatabaseModel, Failure> {
     let mut model = load_model(setup, databases, DatabaseName::Source, cancel).await?;
     refuse_idle_renames(setup, &model)?;
+    refuse_idle_includes(setup, &model)?;
     model.tables.retain(|table| setup.pipeline.tables.selects(&table.name));
     let schemas: Vec<String> = model.tables.iter().map(|t| t.name.schema.clone()).collect();
     model.objects.retain(|object| schemas.contains(&object.name.schema));
@@ -73,6 +75,31 @@ fn refuse_idle_renames(setup: &Setup, source: &DatabaseModel) -> Result<(), Fail
         ),
     )
     .with("table", first.table.to_string()))
+}
+
+/// Refuses `include` where it names a table that the source does not have, or selects nothing of what it has: whoever
+/// wrote it would be told that there is nothing to do.
+fn refuse_idle_includes(setup: &Setup, source: &DatabaseModel) -> Result<(), Failure> {
+    let selection = &setup.pipeline.tables;
+    let names: Vec<TableName> = source.tables.iter().map(|table| table.name.clone()).collect();
+    let listed = |patterns: &mut dyn Iterator<Item = String>| patterns.collect::<Vec<_>>().join(", ");
+    let idle = selection.idle_includes(&names);
+    let missing = listed(&mut idle.iter().filter(|pattern| pattern.names_one_table()).map(ToString::to_string));
+    let message = if !missing.is_empty() {
+        format!(
+            "the source has no table {missing}, which the pipeline includes; names are compared with their capitals"
+        )
+    } else if !names.is_empty() && !names.iter().any(|name| selection.selects(name)) {
+        let include = listed(&mut selection.include.iter().map(ToString::to_string));
+        let but = match listed(&mut selection.exclude.iter().map(ToString::to_string)) {
+            exclude if exclude.is_empty() => String::new(),
+            exclude => format!(" without {exclude}"),
+        };
+        format!("of the {} of the source, {include}{but} selects none", counted(names.len() as u64, "table"))
+    } else {
+        return Ok(());
+    };
+    Err(Failure::config("plan.includes-nothing", message))
 }
 
 /// Which tables these are that the model describes. None: it comes from a file, or the source is not reached.

@@ -1,7 +1,7 @@
 //! Whether every table can have its name in the target.
 
 use millrace_database::dialect::mysql as dialect;
-use millrace_model::Failure;
+use millrace_model::{Failure, TableName};
 
 use super::{Finding, Subject, listed};
 
@@ -13,10 +13,27 @@ const BOOKS: &str = "millrace_";
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let pairs: Vec<(String, String)> =
         subject.names.iter().map(|(source, target)| (source.name.clone(), target.name.clone())).collect();
-    judge(&pairs, |source| {
+    let mut findings = judge(&pairs, |source| {
         let wanted = subject.names.keys().find(|name| name.name == source);
         wanted.map_or_else(|| source.to_owned(), |name| subject.setup.pipeline.tables.target_name(name).name)
-    })
+    });
+    // A run looks only at those of the tables that it builds.
+    if subject.run.is_none() {
+        findings.extend(idle_includes(subject));
+    }
+    findings
+}
+
+fn idle_includes(subject: &Subject<'_>) -> Option<Finding> {
+    let selected: Vec<TableName> = subject.tables.iter().map(|table| table.name.clone()).collect();
+    let idle = subject.setup.pipeline.tables.idle_includes(&selected);
+    // A source without tables has none for any pattern.
+    if idle.is_empty() || selected.is_empty() {
+        return None;
+    }
+    let idle: Vec<String> = idle.iter().map(ToString::to_string).collect();
+    let message = format!("patterns of include that match no table: {}", listed(&idle));
+    Some(Finding::warn(CHECK, "preflight.idle-include", message))
 }
 
 /// Of pairs of names in source and target; `wanted` is the target's name before it was made to fit.

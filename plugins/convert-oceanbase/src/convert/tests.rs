@@ -77,7 +77,8 @@ fn an_instant_for_which_only_timestamp_is_too_narrow_is_rejected_and_never_repla
     let source = column(LogicalType::new("timestamp-tz", Layout::Int64), true);
     let table = Table { columns: vec![source.clone()], ..Table::default() };
     for (infinity, infinite) in [(Infinity::Null, None), (Infinity::Clamp, Some(end - 1))] {
-        let configuration = Configuration { infinity, timestamptz: TimestamptzAs::Timestamp, ..Configuration::default() };
+        let configuration =
+            Configuration { infinity, timestamptz: TimestamptzAs::Timestamp, ..Configuration::default() };
         let mapping = map::table(&table, &[], &configuration).expect("maps").remove(0);
         assert_eq!(mapping.targets[0].declared, "timestamp(6)");
         let open = super::open(std::slice::from_ref(&source), &mapping.targets).expect("opens");
