@@ -279,7 +279,7 @@ async fn half_a_rename_is_put_right_by_a_resume() -> Result<()> {
     let backup = shadow.replace("_tmp_", "_bak_");
     changed.target.run_sql(&format!("RENAME TABLE item TO {backup}")).await?;
     let resumed = changed.millrace.run(&["resume", "last", "--yes"]).await?.expect(0)?;
-    resumed.says("found: item is missing")?;
+    resumed.says("looked at the names: item is missing")?;
     assert!(changed.is_switched().await?);
     Ok(())
 }
@@ -324,7 +324,7 @@ async fn a_server_restarted_in_the_middle_of_a_switch_is_read_again() -> Result<
     changed.kill_at("action-started@switch:rename").await?;
     engine.restart().await?;
     let resumed = changed.millrace.run(&["resume", "last", "--yes"]).await?.expect(0)?;
-    resumed.says("found: item is not swapped")?;
+    resumed.says("looked at the names: item is not swapped")?;
     assert!(changed.is_switched().await?);
     Ok(())
 }

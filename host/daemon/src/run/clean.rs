@@ -177,7 +177,9 @@ pub(crate) async fn remove(
             None
         }
         Cleaning::Asked { .. } => {
-            let claimant = Claimant { run: String::new(), pipeline: setup.pipeline.name.clone() };
+            // Whoever holds a run's lock knows that its process is dead, and takes its claims over.
+            let of_run = if known { run.clone() } else { String::new() };
+            let claimant = Claimant { run: of_run, pipeline: setup.pipeline.name.clone() };
             Some(Claimed::take(store, target, claimant, &BTreeSet::from([made.live.clone()]), cancel).await?)
         }
     };

@@ -69,7 +69,7 @@ async fn look(run: &RunContext, view: &ViewPlan) -> Result<(ViewState, String), 
     let not_compared = |why: String| Ok((ViewState::NotCompared, why));
     let tables = tables_below(run, view);
     if tables.iter().any(|table| table.estimated_rows > ROWS as u64) {
-        return not_compared(format!("it reads a table of more than {} rows", grouped(ROWS as u64)));
+        return not_compared(format!("it reads a table of more than {}", counted(ROWS as u64, "row")));
     }
     let columns: Vec<SmallColumn> =
         view.columns.iter().map(|target| SmallColumn { source: target.name.clone(), target: target.clone() }).collect();
@@ -84,7 +84,7 @@ async fn look(run: &RunContext, view: &ViewPlan) -> Result<(ViewState, String), 
         Err(failure) => return not_compared(failure.message),
     };
     let Some((first, second)) = first.zip(second) else {
-        return not_compared(format!("it has more than {} rows", grouped(ROWS as u64)));
+        return not_compared(format!("it has more than {}", counted(ROWS as u64, "row")));
     };
     if first == second {
         let but: Vec<&str> = others.iter().map(|column| column.source.as_str()).collect();
