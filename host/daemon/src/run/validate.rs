@@ -77,11 +77,16 @@ pub(super) async fn tables(run: &RunContext, pending: Vec<&TablePlan>) -> Result
     Err(Failure::data(
         "validate.differences",
         format!(
-            "{} of {} {}: {}; nothing was switched, and the new tables are kept",
+            "{} of {} {}: {}; {}",
             failed.len(),
             counted(plan.builds().chain(plan.compared()).count() as u64, "table"),
             agreeing(failed.len() as u64, "differs from its source", "differ from their source"),
-            failed.join(", ")
+            failed.join(", "),
+            // Of tables that are only compared there is no new one.
+            match plan.builds().next() {
+                Some(_) => "nothing was switched, and the new tables are kept",
+                None => "nothing was changed",
+            }
         ),
     ))
 }
