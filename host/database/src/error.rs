@@ -120,6 +120,7 @@ impl Place {
             1040 | 1203 => (Fault::Transient, "database.unreachable"),
             4013 | 4030 => (Fault::Transient, "database.throttled"),
             1146 => (Fault::Data, "database.table-missing"),
+            1118 => (Fault::Unsupported, "database.row-too-wide"),
             number if is_transient(number) => (Fault::Transient, "database.statement-failed"),
             _ => (Fault::Data, "database.statement-failed"),
         };

@@ -303,7 +303,8 @@ async fn make(run: &RunContext, table: &TablePlan, shadow: &TableName, again: bo
         }
         let mut made = Ok(());
         for statement in &table.create {
-            made = run.target.execute(&statement.sql).await.map(|_| ());
+            let done = run.target.execute(&statement.sql).await;
+            made = done.map(|_| ()).map_err(|failure| failure.with("table", table.target.to_string()));
             if made.is_err() {
                 break;
             }
