@@ -14,6 +14,7 @@ mod runs;
 mod tune;
 mod validate;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -188,13 +189,25 @@ fn code(exit: Exit) -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
-/// Prints what the command line asks for instead of a command: help, the version, or what is wrong with it.
-pub(crate) fn print_usage(asked_for: &clap::Error) -> ExitCode {
+/// Prints what the command line asks for instead of a command: help, the version, or what is wrong with it; that to
+/// programs as any failure.
+pub(crate) fn print_usage(asked_for: &clap::Error, arguments: &[OsString]) -> ExitCode {
+    if asked_for.use_stderr() && arguments.iter().any(|argument| argument == "--json") {
+        print_json(&SetupError::Failure(usage_failure(asked_for)).to_json());
+        return code(Exit::Wrong);
+    }
     match asked_for.print() {
         Err(error) if !asked_for.use_stderr() => output::could_not_print(&error),
         _ => {}
     }
     code(if asked_for.use_stderr() { Exit::Wrong } else { Exit::Done })
+}
+
+fn usage_failure(error: &clap::Error) -> Failure {
+    let text = error.to_string();
+    let words: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:")).collect();
+    let words = words.join(" ");
+    Failure::config("run.wrong-arguments", words.trim().trim_start_matches("error: "))
 }
 
 fn asks_for_json(command: &Command) -> bool {
@@ -271,6 +284,8 @@ async fn carry_out(cli: Cli) -> Result<Exit, Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
 
     #[test]
@@ -286,5 +301,13 @@ mod tests {
         assert_eq!(exit_of(&stopped), Exit::Failed);
         let other = Failure::transient("database.connection-lost", "gone");
         assert_eq!(told(other.clone()), other);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_command_line_is_told_to_programs_without_its_usage() {
+        let wrong = Cli::try_parse_from(["millrace", "run", "--json"]).expect_err("no pipeline");
+        let failure = usage_failure(&wrong);
+        assert_eq!((failure.code.as_str(), exit_of(&failure)), ("run.wrong-arguments", Exit::Wrong));
+        assert!(failure.message.contains("<PIPELINE>") && !failure.message.contains("Usage"), "{failure}");
     }
 }

@@ -46,9 +46,10 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// The whole of the `millrace` command: does what `arguments` say (the first is the program's name), and gives the
 /// exit code. For programs that carry the command within them, as tests and the quickstart do.
 pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match cli::Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match cli::Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(asked_for) => return command::print_usage(&asked_for),
+        Err(asked_for) => return command::print_usage(&asked_for, &arguments),
     };
     console::start_logging(&cli.global);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -43,6 +43,15 @@ async fn a_url_that_cannot_be_read_says_which_part_of_it_and_shows_none() -> Res
 async fn a_mistake_on_the_command_line_shows_the_command_and_not_the_environment() -> Result<()> {
     let wrong = millrace().run(&["run"]).await?;
     wrong.expect(2)?.says("<PIPELINE>")?.never_says("--state")?;
+    // A program reads it where it reads every other failure.
+    for arguments in [["run", "--json"], ["rollback", "--jsn"], ["nothing", "--json"]] {
+        let wrong = millrace().run(&arguments).await?.expect(2)?;
+        if arguments[1] == "--json" {
+            wrong.fails_with("run.wrong-arguments")?;
+        } else {
+            ensure!(wrong.stdout.is_empty(), "{wrong}");
+        }
+    }
     Ok(())
 }
 
@@ -135,5 +144,14 @@ async fn a_view_under_the_name_of_a_table_is_found_before_all_rows_are_copied() 
     }
     shop.target.run_sql("DROP VIEW item").await?;
     shop.millrace.run(&["run", QUICKSTART, "--yes"]).await?.expect(0)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_table_that_is_too_wide_for_the_target_is_named_and_is_no_defect() -> Result<()> {
+    let columns: String = (0..1000).map(|n| format!(", c{n} text")).collect();
+    let shop = Shop::empty(&format!("CREATE TABLE wide (id integer PRIMARY KEY{columns})")).await?;
+    let refused = shop.millrace.run(&["run", QUICKSTART, "--yes"]).await?.expect(1)?;
+    refused.says("database.row-too-wide")?.says("`wide_tmp_")?.says("cast")?.never_says("defect")?;
     Ok(())
 }
