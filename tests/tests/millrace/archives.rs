@@ -173,3 +173,40 @@ async fn a_restore_that_is_killed_leaves_no_table_that_looks_whole_and_is_done_a
     ensure!(names_of_tables(&kept.target).await?.iter().any(|name| name == "other_restoring"));
     Ok(())
 }
+
+#[tokio::test]
+async fn a_restore_says_before_it_loads_what_cannot_be_and_afterwards_what_is_missing() -> Result<()> {
+    let source = "CREATE TABLE maker (id integer PRIMARY KEY); INSERT INTO maker VALUES (1);
+        CREATE TABLE item (id integer PRIMARY KEY, maker integer REFERENCES maker (id), n integer CHECK (n > 0));
+        INSERT INTO item SELECT i, 1, i FROM generate_series(1, 50) AS i;";
+    // Both are replaced, so that the old tables refer to each other until they are archived.
+    let change = "ALTER TABLE item ADD COLUMN more integer; ALTER TABLE maker ADD COLUMN more integer";
+    let kept = Kept::open(source, "", change).await?;
+    kept.clean().await?;
+    let is_child = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("item_"));
+    let archive = kept.archives()?.into_iter().find(is_child).context("an archive of item")?;
+    let path = archive.to_str().context("a path")?;
+    let long = "x".repeat(65);
+    for name in ["", "trail ", "millrace_runs_2", long.as_str()] {
+        let refused = kept.millrace.run(&["restore", &kept.pipeline, path, "--as", name, "--json"]).await?;
+        refused.expect(2)?.fails_with("tables.bad-name")?;
+    }
+    let mut bytes = std::fs::read(&archive)?;
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    let damaged = kept.millrace.folder().join("damaged.sql.zst");
+    std::fs::write(&damaged, bytes)?;
+    let damaged = damaged.to_str().context("a path")?;
+    let refused = kept.millrace.run(&["restore", &kept.pipeline, damaged, "--as", "back", "--json"]).await?;
+    refused.expect(2)?.fails_with("tables.archive-unreadable")?;
+    let names = names_of_tables(&kept.target).await?;
+    ensure!(!names.iter().any(|name| name.ends_with("_restoring")), "{names:?}");
+    // The second copy has a check of the same name as the first one.
+    for name in ["back", "again"] {
+        let restored = kept.millrace.run(&["restore", &kept.pipeline, path, "--as", name]).await?.expect(0)?;
+        restored.says("50 rows")?.says("without its foreign key: CONSTRAINT")?;
+        let wrong = kept.target.run_sql(&format!("INSERT INTO {name} (id, maker, n) VALUES (99, 1, 0)")).await;
+        ensure!(wrong.is_err(), "{name} has lost its check");
+    }
+    Ok(())
+}

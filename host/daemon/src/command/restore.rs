@@ -21,6 +21,8 @@ struct Line {
     rows: u64,
     /// Whether the values were compared with the archive's digests.
     compared: bool,
+    /// Foreign keys that it had when it was archived, and has no more.
+    foreign_keys_left_out: Vec<String>,
 }
 
 pub(super) async fn restore(home: &Home, arguments: &RestoreArgs) -> Result<Exit, Refusal> {
@@ -41,9 +43,18 @@ pub(super) async fn restore(home: &Home, arguments: &RestoreArgs) -> Result<Exit
             };
             let rows = counted(restored.rows, "row");
             say!("restored {}: {rows} ({how}), from {}", restored.table, file.display());
+            for key in &restored.foreign_keys {
+                say!("  without its foreign key: {key}");
+            }
         }
         let (table, rows) = (restored.table.to_string(), restored.rows);
-        lines.push(Line { archive: file, table, rows, compared: restored.is_compared });
+        lines.push(Line {
+            archive: file,
+            table,
+            rows,
+            compared: restored.is_compared,
+            foreign_keys_left_out: restored.foreign_keys,
+        });
     }
     if arguments.pipeline.json {
         print_json(&lines);

@@ -3,7 +3,8 @@
 //! `zstd -dc FILE | mysql` reads it as well as [`restore`] does. The first line is a comment with a JSON object; every
 //! statement ends with a line that holds only a semicolon, which no statement contains: literals have no line feeds. The
 //! last line is a comment with what the rows add up to: their number, and digests of all of them and of each column; a
-//! file without it was not written to its end, and never has the final name. Foreign keys stand in comments: what they
+//! file without it was not written to its end, and never has the final name. The compressed form has a checksum of its own,
+//! so that of a damaged file nothing is sent to a server. Foreign keys stand in comments: what they
 //! refer to may be gone.
 //!
 //! Values are read so that none loses a digit ([`rows`]). The digest is of the texts that the server prints for them, and
@@ -37,6 +38,8 @@ const FORMAT_COUNTED: u64 = 1;
 const END: &str = ";";
 /// Before what the rows add up to.
 const SUMS: &str = "-- sums: ";
+/// Before a foreign key that the table had.
+const FOREIGN_KEY: &str = "-- foreign key: ";
 /// Before the number of rows, in the first form.
 const ROWS: &str = "-- rows: ";
 /// About so many bytes in one INSERT.
@@ -69,7 +72,7 @@ async fn write_table(
     let create = shown.into_iter().next().and_then(|row| row.into_iter().nth(1)).flatten().unwrap_or_default();
     let (create, keys) = without_foreign_keys(&create);
     for key in keys {
-        writeln!(out, "-- foreign key: {key}").map_err(failed)?;
+        writeln!(out, "{FOREIGN_KEY}{key}").map_err(failed)?;
     }
     writeln!(out, "{create}\n{END}").map_err(failed)?;
     let columns = Columns::of(target, table).await?;

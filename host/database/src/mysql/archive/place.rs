@@ -62,7 +62,9 @@ impl Place {
             Err(fs::TryLockError::Error(error)) => return Err(self.failed(&error)),
         }
         file.set_len(0).map_err(|e| self.failed(&e))?;
-        Ok(BufWriter::new(zstd::stream::write::Encoder::new(file, 3).map_err(|e| self.failed(&e))?))
+        let mut encoder = zstd::stream::write::Encoder::new(file, 3).map_err(|e| self.failed(&e))?;
+        encoder.include_checksum(true).map_err(|e| self.failed(&e))?;
+        Ok(BufWriter::new(encoder))
     }
 
     /// The file, whole, on disk, under a name that nothing had.

@@ -15,8 +15,15 @@ use sqlx::{AssertSqlSafe, Executor};
 
 use super::super::{Bookkeeping, MySql, TableRole, read_rows};
 use super::rows::Columns;
-use super::{END, FORMAT, FORMAT_COUNTED, ROWS, SUMS};
-use crate::dialect::mysql::{quote_name, quote_table, restoring_name};
+use super::{END, FOREIGN_KEY, FORMAT, FORMAT_COUNTED, ROWS, SUMS};
+use crate::dialect::mysql::{NAME_CHARACTERS, quote_name, quote_table, restoring_name};
+use crate::error::mysql_number;
+
+/// What the names of Millrace's own tables begin with.
+const RESERVED: &str = "millrace_";
+
+/// MySQL's number, and OceanBase's, for a check whose name another one has.
+const CHECK_NAME_TAKEN: u16 = 3822;
 
 /// Takes every value that a table can hold: zero dates and days that no month has, numbers that are 0 in a column that
 /// numbers itself. What it would bend to fit is found when the rows are read again.
@@ -31,6 +38,14 @@ pub struct Restored {
     pub rows: u64,
     /// Whether their values were compared with the archive's digests: archives of the first form have none.
     pub is_compared: bool,
+    /// The foreign keys that the archived table had, as SQL. They are not made again: what they refer to may be gone.
+    pub foreign_keys: Vec<String>,
+}
+
+/// What came with the rows.
+struct Filled {
+    expected: Expected,
+    foreign_keys: Vec<String>,
 }
 
 /// What an archive's rows must add up to.
@@ -47,11 +62,47 @@ fn in_the_way(table: &TableName, advice: &str) -> Failure {
     Failure::config("tables.in-the-way", format!("{table} exists already; {advice}")).with("table", table.to_string())
 }
 
+/// Refuses a name that the server would refuse when all rows are there, or that is kept for Millrace's own tables.
+fn check_name(name: &str) -> Result<(), Failure> {
+    let why = if name.is_empty() {
+        "it is empty".to_owned()
+    } else if name.chars().count() > NAME_CHARACTERS {
+        format!("it has more than {NAME_CHARACTERS} characters")
+    } else if name.ends_with(char::is_whitespace) {
+        "it ends with a blank".to_owned()
+    } else if name.contains('\0') {
+        "it has a character that no name has".to_owned()
+    } else if name.to_lowercase().starts_with(RESERVED) {
+        format!("names that begin with {RESERVED} are kept for Millrace's own tables")
+    } else {
+        return Ok(());
+    };
+    Err(Failure::config("tables.bad-name", format!("no table can be restored under the name {name:?}: {why}")))
+}
+
+/// Reads the whole file, so that nothing of one that is damaged or cut off is sent to a server.
+fn prove(path: &Path) -> Result<(), Failure> {
+    let mut last = String::new();
+    for line in lines(path)? {
+        last = line.map_err(|e| unreadable(path, &e))?;
+    }
+    match last.starts_with(SUMS) || last.starts_with(ROWS) {
+        true => Ok(()),
+        false => Err(unreadable(path, &"it was not written to its end")),
+    }
+}
+
+fn lines(path: &Path) -> Result<impl Iterator<Item = std::io::Result<String>> + use<>, Failure> {
+    let file = File::open(path).map_err(|e| unreadable(path, &e))?;
+    let decoder = zstd::stream::read::Decoder::new(file).map_err(|e| unreadable(path, &e))?;
+    Ok(BufReader::new(decoder).lines())
+}
+
 /// Makes the table of an archive again, with its rows, under its own name or another one. `pipeline`: whose books know the
 /// table while it is filled.
 ///
 /// # Errors
-/// `tables.archive-unreadable`; `tables.in-the-way` when there is such a table; `tables.restore-differs` when a value came
+/// `tables.bad-name`; `tables.archive-unreadable`; `tables.in-the-way` when there is such a table; `tables.restore-differs` when a value came
 /// out otherwise than it was archived: the rows then stay under the name that the failure says; and what the database says.
 pub async fn restore(
     target: &MySql,
@@ -59,9 +110,10 @@ pub async fn restore(
     path: &Path,
     name: Option<&TableName>,
 ) -> Result<Restored, Failure> {
-    let file = File::open(path).map_err(|e| unreadable(path, &e))?;
-    let decoder = zstd::stream::read::Decoder::new(file).map_err(|e| unreadable(path, &e))?;
-    let mut lines = BufReader::new(decoder).lines();
+    if let Some(name) = name {
+        check_name(&name.name)?;
+    }
+    let mut lines = lines(path)?;
     let head = lines.next().transpose().map_err(|e| unreadable(path, &e))?.unwrap_or_default();
     let head: Value =
         serde_json::from_str(head.trim_start_matches("-- ")).map_err(|_| unreadable(path, &"it is no archive"))?;
@@ -71,6 +123,7 @@ pub async fn restore(
             format!("its form is {}, and this Millrace reads {FORMAT_COUNTED} and {FORMAT}", head["millrace_archive"]);
         return Err(unreadable(path, &why));
     }
+    prove(path)?;
     let text = |field: &str| head[field].as_str().unwrap_or_default();
     let own = TableName::new(text("schema"), text("table"));
     let table = name.cloned().unwrap_or_else(|| own.clone());
@@ -83,15 +136,17 @@ pub async fn restore(
     books.create().await?;
     books.record_tables(text("run"), pipeline, TableRole::Restoring, &[(&restoring, &table)]).await?;
     let restored = match fill(target, path, &own, &restoring, lines).await {
-        Ok(expected) => compared(target, path, &restoring, expected).await,
+        Ok(Filled { expected, foreign_keys }) => {
+            compared(target, path, &restoring, expected).await.map(|found| (found, foreign_keys))
+        }
         Err(failure) => Err(failure),
     };
     match restored {
-        Ok((rows, is_compared)) => {
+        Ok(((rows, is_compared), foreign_keys)) => {
             let rename = format!("RENAME TABLE {} TO {}", quote_table(&restoring), quote_table(&table));
             target.execute(&rename).await?;
             books.forget_tables(&[&restoring]).await?;
-            Ok(Restored { table, rows, is_compared })
+            Ok(Restored { table, rows, is_compared, foreign_keys })
         }
         // All that there is of these rows: a person decides.
         Err(failure) if failure.code == "tables.restore-differs" => Err(failure),
@@ -122,24 +177,34 @@ async fn fill(
     own: &TableName,
     restoring: &TableName,
     lines: impl Iterator<Item = std::io::Result<String>>,
-) -> Result<Expected, Failure> {
+) -> Result<Filled, Failure> {
     let doing = format!("restore {restoring}");
     let failure = |e: sqlx::Error| target.place.failure(&doing, &e);
     // Closed afterwards: nobody else is to have a session that takes all.
     let mut connection = target.acquire().await?;
     connection.execute(sqlx::raw_sql(TAKES_ALL)).await.map_err(failure)?;
     let mut statement = String::new();
-    let mut expected = None;
+    let (mut expected, mut foreign_keys) = (None, Vec::new());
     for line in lines {
         let line = line.map_err(|e| unreadable(path, &e))?;
         if line == END {
             let renamed = under(&statement, own, restoring);
-            connection.execute(sqlx::raw_sql(AssertSqlSafe(renamed))).await.map_err(failure)?;
+            let done = connection.execute(sqlx::raw_sql(AssertSqlSafe(renamed.as_str()))).await;
+            if let Err(error) = done {
+                // Names of checks are those of the whole database, and another table has this one.
+                let unnamed = without_check_names(&renamed);
+                if mysql_number(&error) != Some(CHECK_NAME_TAKEN) || unnamed == renamed {
+                    return Err(failure(error));
+                }
+                connection.execute(sqlx::raw_sql(AssertSqlSafe(unnamed))).await.map_err(failure)?;
+            }
             statement.clear();
         } else if let Some(rows) = line.strip_prefix(ROWS).filter(|_| statement.is_empty()) {
             expected = rows.parse().ok().map(Expected::Rows);
         } else if let Some(sums) = line.strip_prefix(SUMS).filter(|_| statement.is_empty()) {
             expected = serde_json::from_str(sums).ok().map(Expected::Sums);
+        } else if let Some(key) = line.strip_prefix(FOREIGN_KEY).filter(|_| statement.is_empty()) {
+            foreign_keys.push(key.to_owned());
         } else if !(statement.is_empty() && line.starts_with("-- ")) {
             if !statement.is_empty() {
                 statement.push('\n');
@@ -147,7 +212,22 @@ async fn fill(
             statement.push_str(&line);
         }
     }
-    expected.ok_or_else(|| unreadable(path, &"it was not written to its end"))
+    let expected = expected.ok_or_else(|| unreadable(path, &"it was not written to its end"))?;
+    Ok(Filled { expected, foreign_keys })
+}
+
+/// The statement that makes a table, with checks that the server names: `CONSTRAINT `c` CHECK (…)` loses its first half.
+fn without_check_names(create: &str) -> String {
+    let line = |line: &str| {
+        let unnamed = line.trim_start().strip_prefix("CONSTRAINT `").and_then(|rest| {
+            let check = rest.find("` CHECK ")?;
+            // Not within the name: there each backtick stands twice.
+            (!rest[..check].replace("``", "").contains('`')).then(|| &rest[check + 2..])
+        });
+        let indent = &line[..line.len() - line.trim_start().len()];
+        unnamed.map_or_else(|| line.to_owned(), |check| format!("{indent}{check}"))
+    };
+    create.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// How many rows there are, and whether their values were compared.
@@ -199,6 +279,46 @@ fn under(statement: &str, own: &TableName, table: &TableName) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_no_server_takes_are_refused_before_rows_are_sent() {
+        let long = "x".repeat(65);
+        for name in ["", "trail ", "Millrace_runs", long.as_str()] {
+            assert_eq!(check_name(name).expect_err(name).code, "tables.bad-name");
+        }
+        for name in ["t", " t", "ünï 漢", &long[..64]] {
+            assert_eq!(check_name(name), Ok(()), "{name}");
+        }
+    }
+
+    #[test]
+    fn checks_lose_their_names_and_nothing_else_does() {
+        let create = "CREATE TABLE `t` (\n  `id` int(11) NOT NULL,\n  CONSTRAINT `a``b` CHECK ((`id` > 1)),\n  \
+                      CONSTRAINT `u` UNIQUE (`id`)\n)";
+        let expected =
+            "CREATE TABLE `t` (\n  `id` int(11) NOT NULL,\n  CHECK ((`id` > 1)),\n  CONSTRAINT `u` UNIQUE (`id`)\n)";
+        assert_eq!(without_check_names(create), expected);
+    }
+
+    #[test]
+    fn a_damaged_file_is_found_by_reading_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("t.sql.zst");
+        let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 3).expect("an encoder");
+        encoder.include_checksum(true).expect("a checksum");
+        std::io::Write::write_all(&mut encoder, b"-- {}\nINSERT INTO `t` VALUES (1)\n;\n-- rows: 1\n").expect("room");
+        let whole = encoder.finish().expect("room");
+        std::fs::write(&path, &whole).expect("a file");
+        assert_eq!(prove(&path), Ok(()));
+        for byte in 6..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[byte] ^= 1;
+            std::fs::write(&path, &damaged).expect("a file");
+            assert!(prove(&path).is_err(), "byte {byte} of {}", whole.len());
+        }
+        std::fs::write(&path, &whole[..whole.len() - 5]).expect("a file");
+        assert!(prove(&path).is_err(), "cut off");
+    }
 
     #[test]
     fn a_statement_is_turned_to_another_table_once() {
