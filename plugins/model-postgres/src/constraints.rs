@@ -3,10 +3,10 @@
 //! NOT NULL is a column's. The copies of a foreign key that PostgreSQL keeps for partitions are left out.
 //! Exclusion constraints, foreign keys over periods, and constraints that are not enforced become objects.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use millrace_plugin_sdk::handle::Catalog;
-use millrace_plugin_sdk::model::{Check, Failure, ForeignKey, Object, TableName};
+use millrace_plugin_sdk::model::{Check, Failure, ForeignKey, Object, Properties, TableName};
 use millrace_plugin_sdk::serde_json::{from_str, json};
 
 use crate::tables::{Found, Oid, modelled_tables};
@@ -16,6 +16,7 @@ const FOREIGN_KEYS: &str = concat!(
     modelled_tables!(),
     "select k.oid::text, k.conrelid::text, k.conname::text, n.nspname::text, r.relname::text,
             k.confdeltype::text, k.confupdtype::text, k.condeferrable::text, k.convalidated::text,
+            (k.confmatchtype = 'f')::text, {set_columns},
             a.attname::text, f.attname::text
        from t
        join pg_catalog.pg_constraint k on k.conrelid = t.oid and k.contype = 'f' and k.conparentid = 0
@@ -56,7 +57,16 @@ fn for_server(statement: &str, server: u32) -> String {
         180_000.. => ("(k.conenforced and not (k.contype = 'f' and k.conperiod))", "k.conenforced"),
         _ => ("true", "true"),
     };
-    statement.replace("{carried}", carried).replace("{enforced}", enforced)
+    // Before version 15 an action empties all columns of a key.
+    let set_columns = match server {
+        150_000.. => {
+            "array_to_json(array(select s.attname::text from pg_catalog.pg_attribute s
+                                  where s.attrelid = k.conrelid and s.attnum = any (k.confdelsetcols)
+                                  order by s.attnum))::text"
+        }
+        _ => "'[]'",
+    };
+    statement.replace("{carried}", carried).replace("{enforced}", enforced).replace("{set_columns}", set_columns)
 }
 
 /// Hangs foreign keys on the tables, by name.
@@ -78,11 +88,18 @@ pub(crate) fn read_foreign_keys(catalog: &dyn Catalog, server: u32, found: &mut 
             deferrable: row.flag()?,
         };
         let validated = row.flag()?;
+        let (matches_full, emptied) = (row.flag()?, row.text()?);
         let place = match places.get(&oid) {
             Some(place) => *place,
             None => {
                 if !validated {
-                    note_not_valid(&mut table.properties, &key.name);
+                    note(&mut table.properties, "not-valid", &key.name);
+                }
+                if matches_full {
+                    note(&mut table.properties, "match-full", &key.name);
+                }
+                if emptied != "[]" {
+                    note_emptied(&mut table.properties, &key.name, &emptied);
                 }
                 table.foreign_keys.push(key);
                 places.insert(oid, table.foreign_keys.len() - 1);
@@ -104,7 +121,7 @@ pub(crate) fn read_checks(catalog: &dyn Catalog, server: u32, found: &mut Found)
         };
         let name = row.text()?;
         if !row.flag()? {
-            note_not_valid(&mut table.properties, &name);
+            note(&mut table.properties, "not-valid", &name);
         }
         table.checks.push(Check { name, expression: row.text()? });
     }
@@ -123,13 +140,22 @@ pub(crate) fn read_uncarried(catalog: &dyn Catalog, server: u32) -> Result<Vec<O
         .collect()
 }
 
-/// The table's rows may break a constraint that was added NOT VALID: the property `not-valid` is a JSON list of
-/// their names.
-fn note_not_valid(properties: &mut millrace_plugin_sdk::model::Properties, name: &str) {
-    let known = properties.get("not-valid").and_then(|text| from_str(text).ok());
+/// Notes a constraint of the table in a property that is a JSON list of names. `not-valid`: the rows may break it, since it
+/// was added so. `match-full`: a foreign key of which a row has all columns, or none.
+fn note(properties: &mut Properties, property: &str, name: &str) {
+    let known = properties.get(property).and_then(|text| from_str(text).ok());
     let mut names: Vec<String> = known.unwrap_or_default();
     names.push(name.to_owned());
-    properties.insert("not-valid".to_owned(), json!(names).to_string());
+    properties.insert(property.to_owned(), json!(names).to_string());
+}
+
+/// Notes the columns, as a JSON list, that alone are emptied when the parent goes: the property `set-columns` has them by
+/// the names of foreign keys.
+fn note_emptied(properties: &mut Properties, name: &str, columns: &str) {
+    let known = properties.get("set-columns").and_then(|text| from_str(text).ok());
+    let mut keys: BTreeMap<String, Vec<String>> = known.unwrap_or_default();
+    keys.insert(name.to_owned(), from_str(columns).unwrap_or_default());
+    properties.insert("set-columns".to_owned(), json!(keys).to_string());
 }
 
 /// What happens to the referring rows.
@@ -167,8 +193,10 @@ mod tests {
     #[test]
     fn constraints_that_rows_may_break_are_listed() {
         let mut properties = Default::default();
-        note_not_valid(&mut properties, "a");
-        note_not_valid(&mut properties, "b");
+        note(&mut properties, "not-valid", "a");
+        note(&mut properties, "not-valid", "b");
         assert_eq!(properties["not-valid"], r#"["a","b"]"#);
+        note_emptied(&mut properties, "k", r#"["b"]"#);
+        assert_eq!(properties["set-columns"], r#"{"k":["b"]}"#);
     }
 }

@@ -1,6 +1,6 @@
 //! Foreign keys and checks of the desired table.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_model::{Check, Column, ForeignKey, IndexKind, Table, TableName};
 
@@ -16,9 +16,22 @@ pub(super) fn foreign_keys(
 ) -> Vec<ForeignKey> {
     let mut carried = Vec::with_capacity(source.foreign_keys.len());
     let mut taken = BTreeSet::new();
+    let property = |name: &str| source.properties.get(name);
+    let emptied: BTreeMap<String, Vec<String>> =
+        property("set-columns").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let matched_full: Vec<String> =
+        property("match-full").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     for key in &source.foreign_keys {
-        match foreign_key(key, scope, names) {
+        match only_some(key, emptied.get(&key.name)).and_then(|()| foreign_key(key, scope, names)) {
             Ok(mut target) => {
+                keep_required(&mut target, key, scope, outcome);
+                if matched_full.contains(&key.name) && is_ever_partly_null(key, scope) {
+                    outcome.note(format!(
+                        "foreign key {} is MATCH FULL at the source; the target also takes rows of which some of ({}) are NULL",
+                        key.name,
+                        key.columns.join(", ")
+                    ));
+                }
                 if key.deferrable {
                     outcome.note(format!(
                         "foreign key {} can be deferred at the source; the target checks it with every statement",
@@ -37,6 +50,41 @@ pub(super) fn foreign_keys(
         }
     }
     carried
+}
+
+/// Refuses a key of which the source empties some columns only when the parent goes.
+fn only_some(key: &ForeignKey, emptied: Option<&Vec<String>>) -> Result<(), Untranslatable> {
+    match emptied {
+        Some(columns) if key.columns.iter().any(|column| !columns.contains(column)) => Err(Untranslatable(format!(
+            "it is ON DELETE {} ({}), and the target would empty all of ({})",
+            key.on_delete,
+            columns.join(", "),
+            key.columns.join(", ")
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Where a column takes no NULL, an action that would set it fails at the source, and the parent stays: RESTRICT does the
+/// same, and the target takes no SET NULL there.
+fn keep_required(target: &mut ForeignKey, key: &ForeignKey, scope: &Scope<'_>, outcome: &mut Outcome) {
+    let required = key.columns.iter().find(|column| scope.get(column).is_ok_and(|named| !named.target.nullable));
+    let Some(required) = required else { return };
+    for (action, when) in [(&mut target.on_delete, "DELETE"), (&mut target.on_update, "UPDATE")] {
+        if action == "SET NULL" {
+            outcome.note(format!(
+                "foreign key {} is ON {when} SET NULL, and {required} takes no NULL: the target refuses what would set it",
+                key.name
+            ));
+            "RESTRICT".clone_into(action);
+        }
+    }
+}
+
+/// Whether a row can have some columns of a key and not the others.
+fn is_ever_partly_null(key: &ForeignKey, scope: &Scope<'_>) -> bool {
+    let nullable = |column: &String| scope.get(column).is_ok_and(|named| named.target.nullable);
+    key.columns.len() > 1 && key.columns.iter().any(nullable)
 }
 
 fn foreign_key(
