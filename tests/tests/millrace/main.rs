@@ -32,6 +32,7 @@ mod permissions;
 mod plans;
 mod policies;
 mod preflights;
+mod references;
 mod rejects;
 mod renames;
 mod requests;
