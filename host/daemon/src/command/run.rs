@@ -205,7 +205,8 @@ pub(super) async fn rollback(home: &Home, arguments: &RollbackArgs) -> Result<Ex
     let result = service::roll_back(Arc::new(setup), &home.store, owned, new_rows, cancel, watch).await;
     // Refused: nothing was begun, and there is nothing to continue.
     if let Err(failure) = &result
-        && ["switch.new-rows", "run.superseded", "switch.tables-changed"].contains(&failure.code.as_str())
+        && ["switch.new-rows", "switch.parent-lost", "run.superseded", "switch.tables-changed"]
+            .contains(&failure.code.as_str())
         && home.store.run(&id).await?.state == RunState::Done.name()
     {
         return Err(failure.clone().into());
