@@ -110,9 +110,9 @@ async fn an_application_that_a_killed_run_has_stopped_is_started_when_the_run_ma
         found.kill_at("action-succeeded@hook:before", &["run", &found.pipeline, "--yes"]).await?;
         assert!(found.is_stopped());
         if is_source {
-            found.source.run_sql(change).await?
+            found.source.run_sql(change).await?;
         } else {
-            found.target.run_sql(change).await?
+            found.target.run_sql(change).await?;
         }
         found.millrace.run(&["resume", "last", "--yes", "--json"]).await?.expect(1)?.fails_with(code)?;
         assert!(!found.is_stopped(), "it stays stopped after {change}");

@@ -68,7 +68,7 @@ pub(super) fn require_pattern(value: &Printed, pattern: &Expr) -> Result<(), Unt
 /// Places within a text are literals from 1 on: others mean something else there.
 pub(super) fn require_places<'e>(places: impl IntoIterator<Item = &'e Expr>) -> Result<(), Untranslatable> {
     for place in places {
-        if !whole_number(place).is_some_and(|number| number > 0) {
+        if whole_number(place).is_none_or(|number| number == 0) {
             return refuse(format!("{place} may be a place before the beginning, which means something else there"));
         }
     }

@@ -240,7 +240,8 @@ fn either(first: &Named, second: &Named) -> Result<Named, Untranslatable> {
     let (known, other) = if first.kind == Kind::Any { (second, first) } else { (first, second) };
     let alike =
         known.kind == other.kind || other.kind == Kind::Any || (known.kind.is_number() && other.kind.is_number());
-    if !alike && !(known.kind.is_text() && other.kind.is_text()) {
+    let texts = known.kind.is_text() && other.kind.is_text();
+    if !alike && !texts {
         return refuse(format!("the parts of its UNION have different types in column {}", first.target.name));
     }
     let mut named = known.clone();
@@ -376,7 +377,7 @@ fn unbracketed(expression: &Expr) -> &Expr {
 }
 
 fn require_comparable(printed: &Printed, what: &str) -> Result<(), Untranslatable> {
-    let known = comparable(printed.kind, printed.kind) && !(printed.kind == Kind::Text && !printed.bin);
+    let known = comparable(printed.kind, printed.kind) && (printed.kind != Kind::Text || printed.bin);
     if known { Ok(()) } else { refuse(format!("the values of {what} are compared otherwise there")) }
 }
 

@@ -146,7 +146,7 @@ fn ranges<'a>(cut: &Cut, branches: &'a [Branch]) -> Result<Level<'a>, Untranslat
     }
     Ok(Level {
         takes_all: default.is_some() || reached == highest,
-        certain: !forms.iter().any(|form| form.is_text()) && !(default.is_some() && cut.nullable),
+        certain: !forms.iter().any(|form| form.is_text()) && (default.is_none() || !cut.nullable),
         slots,
         notes,
     })
