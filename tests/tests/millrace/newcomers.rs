@@ -100,6 +100,9 @@ async fn who_stops_a_plan_is_not_told_to_undo_the_last_run_that_went_well() -> R
         running.interrupt().await?;
         let stopped = running.finish().await?.expect(1)?;
         stopped.says("run.not-begun")?.says("no run was begun")?.never_says("resume")?.never_says("rollback")?;
+        // The server has not noticed yet that who waited is gone.
+        let waiting = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+        shop.source.run_sql(waiting).await?;
     }
     holder.run("ROLLBACK").await?;
     let runs = shop.millrace.run(&["runs", "--json"]).await?.expect(0)?.json()?;

@@ -158,23 +158,18 @@ async fn a_new_table_of_another_run_does_not_go_live_with_a_key_to_a_backup() ->
         .source
         .run_sql("CREATE TABLE child (id integer PRIMARY KEY, item integer REFERENCES item); INSERT INTO child VALUES (1, 1)")
         .await?;
-    let of = |name: &str, table: &str| -> Result<Operator> {
-        let operator = place.operator(name, "")?;
-        let text = std::fs::read_to_string(&operator.pipeline)?;
-        std::fs::write(&operator.pipeline, text.replace("public.*", table))?;
-        Ok(operator)
-    };
     place.operator("first", "")?.run().await?.expect(0)?;
-    let (children, items) = (of("children", "public.child")?, of("items", "public.item")?);
-    place
-        .source
-        .run_sql("ALTER TABLE child ADD COLUMN extra integer; ALTER TABLE item ADD COLUMN extra integer")
-        .await?;
+    let (children, items) = (place.operator("children", "")?, place.operator("items", "")?);
+    let text = std::fs::read_to_string(&items.pipeline)?;
+    std::fs::write(&items.pipeline, text.replace("public.*", "public.item"))?;
+    place.source.run_sql("ALTER TABLE child ADD COLUMN extra integer").await?;
     let entry = ("MILLRACE_HOLD_AT", "action-succeeded@bind:child");
     let mut held = children.millrace.spawn_with(&["run", &children.pipeline, "--yes"], &[entry])?;
     held.says("held at").await?;
     held.kill().await?;
 
+    place.target.run_sql(SILENT).await?;
+    place.source.run_sql("ALTER TABLE item ADD COLUMN extra integer").await?;
     items.run().await?.expect(1)?.fails_with("switch.foreign-key-outside")?.says("child_tmp_")?;
     assert_eq!(place.columns().await?, ["id", "name", "n"]);
     children.millrace.run(&["resume", "last", "--yes"]).await?.expect(0)?;

@@ -14,7 +14,8 @@ use crate::{QUICKSTART, millrace};
 /// How long until something happened, each in milliseconds.
 struct Start {
     first_statement: u128,
-    first_look_at_a_schema: u128,
+    /// None: so much was said meanwhile that it was forgotten before anybody looked.
+    first_look_at_a_schema: Option<u128>,
     plan: u128,
 }
 
@@ -42,7 +43,7 @@ async fn start(millrace: &Millrace, proxies: &[&Proxy]) -> Result<Start> {
     outcome.expect(0)?;
     Ok(Start {
         first_statement: statement.context("a plan asks the databases")?,
-        first_look_at_a_schema: look.context("a plan reads the source's schema")?,
+        first_look_at_a_schema: look,
         plan: began.elapsed().as_millis(),
     })
 }

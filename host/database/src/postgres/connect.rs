@@ -265,7 +265,9 @@ impl Postgres {
     /// A connection of the pool that answers: one that died while nobody used it is passed over.
     pub(super) async fn acquire(&self) -> Result<Lease<sqlx::Postgres>, Failure> {
         let failure = |e| self.place.failure("open a connection", &e);
-        let mut others = self.pool.num_idle() + 1;
+        // The pool counts without a lock: for a moment it may have fewer than none, which is a very large number.
+        let most = self.pool.options().get_max_connections() as usize;
+        let mut others = self.pool.num_idle().min(most) + 1;
         loop {
             let mut connection = self.pool.acquire().await.map_err(failure)?;
             let asking = connection.fetch_one("SELECT pg_backend_pid()");
