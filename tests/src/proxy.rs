@@ -133,7 +133,7 @@ impl Shared {
 
     /// What is to happen at this statement. None: it is passed on.
     fn judge(&self, text: &str) -> Option<Fault> {
-        const SEEN: usize = 40;
+        const SEEN: usize = 400;
         let mut state = self.state();
         if state.seen.len() >= SEEN {
             state.seen.remove(0);

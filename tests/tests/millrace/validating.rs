@@ -160,7 +160,7 @@ async fn rows_of_kept_tables_are_trusted_compared_or_copied_anew() -> Result<()>
 /// `--ignored --nocapture`; `MILLRACE_ROWS` for another size.
 #[tokio::test]
 #[ignore = "a measurement over a million rows, not a check"]
-async fn detailed_validation_costs_at_most_half_of_the_copy() -> Result<()> {
+async fn detailed_validation_costs_at_most_two_fifths_of_the_copy() -> Result<()> {
     let rows: u64 = std::env::var("MILLRACE_ROWS").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000_000);
     let source = postgres18().fresh_database("cost").await?;
     let target = oceanbase().fresh_database("cost").await?;
@@ -187,6 +187,6 @@ async fn detailed_validation_costs_at_most_half_of_the_copy() -> Result<()> {
     });
     println!("{figures}");
     figures::write("validate", figures.as_object().context("an object")?)?;
-    assert!(ratio <= 0.5, "detailed validation took {ratio:.2} of the copy's time");
+    assert!(ratio <= 0.4, "detailed validation took {ratio:.2} of the copy's time");
     Ok(())
 }
