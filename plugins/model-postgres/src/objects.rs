@@ -22,8 +22,7 @@ macro_rules! users_own {
 }
 
 /// Each gives kind, schema, name, definition. Views are printed while no schema is looked at by itself, so that every
-/// name in them stands with its own; what follows them in this list is read so as well, since the session is one
-/// transaction.
+/// name in them stands with its own; the setting ends with the query's transaction.
 const QUERIES: &[(&str, &str)] = &[
     (
         "views",

@@ -374,6 +374,17 @@ impl MySql {
         }
     }
 
+    /// [`MySql::fresh`], with what looks after its statements.
+    pub(super) async fn fresh_watched(&self) -> Result<(MySqlConnection, Watch), Failure> {
+        let failure = |e| self.place.failure("open a connection", &e);
+        let mut connection = self.fresh().await?;
+        let asking = read_rows(&mut connection, WHO.to_owned());
+        let answer = tokio::time::timeout(CONNECT_TIMEOUT, asking).await;
+        let rows = answer.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())));
+        let watch = self.watch(OurSession::of(&rows.map_err(failure)?));
+        Ok((connection, watch))
+    }
+
     /// Runs one statement on a connection of the pool. The driver announces that it may send several at once, and
     /// nothing takes that back: so what is not exactly one is not sent.
     pub(crate) async fn execute_for(&self, doing: &str, sql: &str) -> Result<u64, Failure> {

@@ -18,6 +18,7 @@ use super::read::counted_rows;
 use crate::catalog::{Answer, Asker, CatalogLimits, Clock, not_allowed, too_slow};
 use crate::catalog_query;
 use crate::dialect::mysql::{is_comment, quote_text, tokens};
+use crate::lease::Watch;
 
 /// How much longer than the server's own limit an answer is waited for.
 const GRACE: Duration = Duration::from_secs(5);
@@ -27,7 +28,7 @@ pub(super) struct MySqlSession {
     asker: Asker,
     clock: Clock,
     /// None: not opened yet, or the last query failed on it.
-    connection: Option<MySqlConnection>,
+    connection: Option<(MySqlConnection, Watch)>,
 }
 
 impl MySqlSession {
@@ -37,13 +38,13 @@ impl MySqlSession {
 
     async fn ask(&mut self, sql: String, limit: Duration) -> Result<TextRows, Failure> {
         let failure = |e| self.database.place.failure("query the catalog", &e);
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
+        let (mut connection, watch) = match self.connection.take() {
+            Some(opened) => opened,
             None => {
-                let mut connection = self.database.fresh().await?;
+                let (mut connection, watch) = self.database.fresh_watched().await?;
                 let bound = time_limit(self.database.dialect(), self.clock.limits.query);
                 connection.execute(sqlx::raw_sql(AssertSqlSafe(bound))).await.map_err(failure)?;
-                connection
+                (connection, watch)
             }
         };
         let asking = async {
@@ -53,9 +54,12 @@ impl MySqlSession {
             connection.execute(sqlx::raw_sql("ROLLBACK")).await.map_err(failure)?;
             Ok::<TextRows, Failure>(rows)
         };
-        match tokio::time::timeout(limit + GRACE, asking).await {
+        // A connection that died without a word is no slow query: another one may be tried.
+        let watched = watch.answered(async { Ok(asking.await) });
+        let answer = tokio::time::timeout(limit + GRACE, watched).await;
+        match answer.map(|answer| answer.map_err(failure).flatten()) {
             Ok(Ok(rows)) => {
-                self.connection = Some(connection);
+                self.connection = Some((connection, watch));
                 Ok(rows)
             }
             Ok(Err(failure)) if failure.code == "database.timeout" => Err(too_slow(limit, "a catalog query")),
