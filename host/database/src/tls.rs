@@ -233,11 +233,30 @@ impl Demand {
         options.with_mode(if self.mode == Mode::Prefer { Mode::Require } else { self.mode })
     }
 
+    /// Makes the first contact as this asks for it, and once more in plain text where the server offers no TLS and that
+    /// will do. Gives what is asked of all later connections, and the options that ask for it.
+    ///
+    /// # Errors
+    /// What the contact says.
+    pub(crate) async fn settle<O, T, F>(self, options: O, contact: impl Fn(O) -> F) -> Result<(Self, O, T), Failure>
+    where
+        O: Secured + Clone,
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let failure = match contact(options.clone()).await {
+            Ok(facts) => return Ok((self, options, facts)),
+            Err(failure) => failure,
+        };
+        let (demand, options) = self.without(options, failure)?;
+        let facts = contact(options.clone()).await?;
+        Ok((demand, options, facts))
+    }
+
     /// What a server that offers no TLS is asked for instead.
     ///
     /// # Errors
     /// `failure`, where it must be TLS.
-    pub(crate) fn without<O: Secured>(self, options: O, failure: Failure) -> Result<(Self, O), Failure> {
+    fn without<O: Secured>(self, options: O, failure: Failure) -> Result<(Self, O), Failure> {
         if failure.code != "database.no-tls" {
             return Err(failure);
         }

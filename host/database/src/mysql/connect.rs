@@ -92,14 +92,9 @@ impl MySql {
         let options = parse(url, name)?;
         let place = Place { name: name.to_owned(), address: format!("{}:{}", options.get_host(), options.get_port()) };
         let bridge = Bridge::new(&cancel, place.to_string());
-        let (mut demand, mut options) = Demand::new(tls, url.expose_secret(), options, &place)?;
-        let server = match bridge.run(first_contact(&options, &place)).await {
-            Err(failure) => {
-                (demand, options) = demand.without(options, failure)?;
-                bridge.run(first_contact(&options, &place)).await?
-            }
-            server => server?,
-        };
+        let (demand, options) = Demand::new(tls, url.expose_secret(), options, &place)?;
+        let contact = |options| bridge.run(first_contact(options, &place));
+        let (demand, options, server) = demand.settle(options, contact).await?;
         let server = Arc::new(server);
         let transport = demand.met(server.protocol.clone());
         let dialect = server.dialect;
@@ -519,7 +514,7 @@ fn parse(url: &SecretString, name: &str) -> Result<MySqlConnectOptions, Failure>
 }
 
 /// One connection outside the pool, which would retry a refused one until its time is up.
-async fn first_contact(options: &MySqlConnectOptions, place: &Place) -> Result<ServerFacts, Failure> {
+async fn first_contact(options: MySqlConnectOptions, place: &Place) -> Result<ServerFacts, Failure> {
     let failure = |e| if is_oracle_mode(&e) { oracle_mode(place) } else { place.failure("connect", &e) };
     let mut connection = match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
         Ok(connection) => connection.map_err(failure)?,

@@ -77,15 +77,10 @@ impl Postgres {
             ),
         };
         let bridge = Bridge::new(&cancel, place.to_string());
-        let (mut demand, mut options) = Demand::new(tls, url.expose_secret(), options, &place)?;
-        let answer = match bridge.run(first_contact(&options, &place)).await {
-            Err(failure) => {
-                (demand, options) = demand.without(options, failure)?;
-                bridge.run(first_contact(&options, &place)).await?
-            }
-            answer => answer?,
-        };
-        let ServerFacts { version, version_number, protocol } = answer;
+        let (demand, options) = Demand::new(tls, url.expose_secret(), options, &place)?;
+        let contact = |options| bridge.run(first_contact(options, &place));
+        let (demand, options, facts) = demand.settle(options, contact).await?;
+        let ServerFacts { version, version_number, protocol } = facts;
         let transport = demand.met(protocol);
         let pool = PgPoolOptions::new()
             .max_connections(MAX_CONNECTIONS)
@@ -338,7 +333,7 @@ struct ServerFacts {
 
 /// One connection outside the pool: the pool would retry a refused one until its time is up, and then say only
 /// that.
-async fn first_contact(options: &PgConnectOptions, place: &Place) -> Result<ServerFacts, Failure> {
+async fn first_contact(options: PgConnectOptions, place: &Place) -> Result<ServerFacts, Failure> {
     let failure = |e| place.failure("connect", &e);
     let connecting = tokio::time::timeout(CONNECT_TIMEOUT, options.connect());
     let mut connection = match connecting.await {
