@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use millrace_columnar::{Batch, RowHasher};
-use millrace_model::capability::{CatalogSession, TableAdmin, TablePair, TextRows};
+use millrace_model::capability::{CatalogSession, TablePair, TextRows};
 use millrace_model::comparison::{Difference, Digest, KeyRange, Reading, RowDifferences};
 use millrace_model::schema::DatabaseModel;
 use millrace_model::switching::{Artefact, ArtefactKind, Removal, Swap};
@@ -18,6 +18,11 @@ use millrace_runtime::{Limits, Plugin, Runtime, RuntimeOptions, StageContext};
 use millrace_test_guests::{
     HOSTILE_CLEANER, HOSTILE_COPIER, HOSTILE_DIFFER, HOSTILE_MODEL_SOURCE, HOSTILE_SWITCHER, HOSTILE_VALIDATOR,
 };
+
+use willing::Willing;
+
+#[path = "common/willing.rs"]
+mod willing;
 
 /// How long one call may take here; and with everything around it, on a busy machine.
 const DEADLINE: Duration = Duration::from_millis(500);
@@ -68,51 +73,6 @@ impl CatalogSession for Silent {
     }
     fn query(&mut self, _: &str, _: &[String]) -> Result<TextRows, Failure> {
         Ok(Vec::new())
-    }
-}
-
-impl TableAdmin for Silent {
-    fn dialect(&self) -> String {
-        "oceanbase".to_owned()
-    }
-    fn version(&self) -> String {
-        String::new()
-    }
-    fn exists(&mut self, _: &TableName) -> Result<bool, Failure> {
-        Ok(true)
-    }
-    fn existing(&mut self, tables: &[TableName]) -> Result<Vec<TableName>, Failure> {
-        Ok(tables.to_vec())
-    }
-    fn owned(&mut self, _: &TableName) -> Result<bool, Failure> {
-        Ok(true)
-    }
-    fn owned_among(&mut self, tables: &[TableName]) -> Result<Vec<TableName>, Failure> {
-        Ok(tables.to_vec())
-    }
-    fn raise_fence(&mut self, _: &[TableName], _: u32) -> Result<String, Failure> {
-        Ok(String::new())
-    }
-    fn lift_fence(&mut self) -> Result<(), Failure> {
-        Ok(())
-    }
-    fn compare_last(&mut self, _: &[TableName]) -> Result<String, Failure> {
-        Ok(String::new())
-    }
-    fn set_numbers(&mut self, _: &[TableName]) -> Result<(), Failure> {
-        Ok(())
-    }
-    fn rename_all(&mut self, _: &[(TableName, TableName)], _: u32) -> Result<(), Failure> {
-        Ok(())
-    }
-    fn try_out(&mut self, _: &[TableName]) -> Result<(), Failure> {
-        Ok(())
-    }
-    fn remove(&mut self, _: &TableName) -> Result<(), Failure> {
-        Ok(())
-    }
-    fn archive(&mut self, _: &TableName) -> Result<Option<String>, Failure> {
-        Ok(None)
     }
 }
 
@@ -226,7 +186,12 @@ fn validate(face: &str) -> Result<(), Failure> {
 }
 
 fn switch(face: &str) -> Result<(), Failure> {
-    PLUGINS.switcher.switcher(&context(face)).unwrap().apply("only", &swaps(), Box::new(Silent)).map(drop)
+    PLUGINS
+        .switcher
+        .switcher(&context(face))
+        .unwrap()
+        .apply("only", &swaps(), Box::new(Willing(|_: &TableName| true)))
+        .map(drop)
 }
 
 fn plan_switch(face: &str) -> Result<(), Failure> {
@@ -235,7 +200,7 @@ fn plan_switch(face: &str) -> Result<(), Failure> {
 
 fn clean(face: &str) -> Result<(), Failure> {
     let removal = Removal { table: name("a_old"), why: String::new() };
-    PLUGINS.cleaner.cleaner(&context(face)).unwrap().apply(&removal, Box::new(Silent))
+    PLUGINS.cleaner.cleaner(&context(face)).unwrap().apply(&removal, Box::new(Willing(|_: &TableName| true)))
 }
 
 fn plan_clean(face: &str) -> Result<(), Failure> {

@@ -195,56 +195,13 @@ impl TableAdmin for Entrusted {
 }
 
 #[cfg(test)]
+#[path = "../../tests/common/willing.rs"]
+mod willing;
+
+#[cfg(test)]
 mod tests {
+    use super::willing::Willing;
     use super::*;
-
-    /// Does whatever it is asked, and has these tables.
-    struct Willing(Vec<TableName>);
-
-    impl TableAdmin for Willing {
-        fn dialect(&self) -> String {
-            "oceanbase".to_owned()
-        }
-        fn version(&self) -> String {
-            String::new()
-        }
-        fn exists(&mut self, table: &TableName) -> Result<bool, Failure> {
-            Ok(self.0.contains(table))
-        }
-        fn existing(&mut self, tables: &[TableName]) -> Result<Vec<TableName>, Failure> {
-            Ok(tables.iter().filter(|table| self.0.contains(table)).cloned().collect())
-        }
-        fn owned(&mut self, _: &TableName) -> Result<bool, Failure> {
-            Ok(true)
-        }
-        fn owned_among(&mut self, tables: &[TableName]) -> Result<Vec<TableName>, Failure> {
-            Ok(tables.to_vec())
-        }
-        fn raise_fence(&mut self, _: &[TableName], _: u32) -> Result<String, Failure> {
-            Ok(String::new())
-        }
-        fn lift_fence(&mut self) -> Result<(), Failure> {
-            Ok(())
-        }
-        fn compare_last(&mut self, _: &[TableName]) -> Result<String, Failure> {
-            Ok(String::new())
-        }
-        fn set_numbers(&mut self, _: &[TableName]) -> Result<(), Failure> {
-            Ok(())
-        }
-        fn rename_all(&mut self, _: &[(TableName, TableName)], _: u32) -> Result<(), Failure> {
-            Ok(())
-        }
-        fn try_out(&mut self, _: &[TableName]) -> Result<(), Failure> {
-            Ok(())
-        }
-        fn remove(&mut self, _: &TableName) -> Result<(), Failure> {
-            Ok(())
-        }
-        fn archive(&mut self, _: &TableName) -> Result<Option<String>, Failure> {
-            Ok(None)
-        }
-    }
 
     fn name(text: &str) -> TableName {
         match text.split_once('.') {
@@ -257,10 +214,14 @@ mod tests {
         texts.iter().map(|text| name(text)).collect()
     }
 
+    fn having(tables: Vec<TableName>) -> Willing<impl Fn(&TableName) -> bool> {
+        Willing(move |table: &TableName| tables.contains(table))
+    }
+
     fn switcher(existing: &[&str]) -> Box<Entrusted> {
         let swap =
             |t: &str| Swap { live: name(t), shadow: name(&format!("{t}_new")), backup: name(&format!("{t}_old")) };
-        Entrusted::new(Rights::Swaps(vec![swap("a"), swap("b")]), Box::new(Willing(names(existing))))
+        Entrusted::new(Rights::Swaps(vec![swap("a"), swap("b")]), Box::new(having(names(existing))))
     }
 
     fn rename(existing: &[&str], renames: &[(&str, &str)]) -> Result<(), String> {
@@ -321,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_cleaner_drops_and_archives_only_the_table_that_it_was_asked_to_remove() {
-        let mut cleaner = Entrusted::new(Rights::Removal(name("a_old")), Box::new(Willing(names(&["a_old"]))));
+        let mut cleaner = Entrusted::new(Rights::Removal(name("a_old")), Box::new(having(names(&["a_old"]))));
         assert!(cleaner.exists(&name("a_old")).is_ok());
         assert!(cleaner.archive(&name("a_old")).is_ok());
         assert!(cleaner.remove(&name("a_old")).is_ok());
