@@ -48,7 +48,14 @@ impl Guest for crate::Hostile {
         let mut texts = config.split('"').skip(3).step_by(4);
         FACE.set(texts.next().unwrap_or_default().to_owned());
         WITH.set(texts.next().unwrap_or_default().to_owned());
-        Ok(())
+        match face().as_str() {
+            "refuses-configuration" => {
+                Err(vec![Problem { path: "/face".to_owned(), message: "not this one".to_owned() }])
+            }
+            "refuses-without-reason" => Err(vec![]),
+            "panics-at-configuration" => panic!("no face fits"),
+            _ => Ok(()),
+        }
     }
 }
 

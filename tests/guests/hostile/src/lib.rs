@@ -1,64 +1,29 @@
 //! A converter with many faces, none of them friendly but `echo`: its configuration says which one it shows,
 //! `{"face": "loop"}`. It is written on the bare contract, because the SDK would not let it do most of this.
 
-#![allow(missing_docs, unsafe_code, unreachable_pub)] // generated code; nobody builds on this crate
+#![allow(missing_docs, unsafe_code, unreachable_pub, dead_code)] // generated code; nobody builds on this crate
 #![cfg(target_family = "wasm")]
 
 use std::cell::RefCell;
 
+mod common;
+
 wit_bindgen::generate!({ path: "../../../wit", world: "converter-plugin" });
 
+use common::{error, face, misbehave, with};
 use exports::millrace::stage::converter::{
     Conversion, Converted, Guest as Converter, GuestConversion, Mapping, Measure, Profile, ProfileRequest, Reject,
 };
-use exports::millrace::stage::plugin::{Description, Guest as Plugin, Problem};
 use millrace::stage::columns::{Array, Values, Varlen};
-use millrace::stage::failure::{Error, Fault};
+use millrace::stage::failure::Error;
 use millrace::stage::log;
 use millrace::stage::model::{Column, Table};
 
 thread_local! {
-    static FACE: RefCell<String> = const { RefCell::new(String::new()) };
-    static WITH: RefCell<String> = const { RefCell::new(String::new()) };
     static CALLS: RefCell<u32> = const { RefCell::new(0) };
 }
 
-fn face() -> String {
-    FACE.with_borrow(Clone::clone)
-}
-
-fn error(code: &str, message: &str) -> Error {
-    Error { fault: Fault::Data, code: code.to_owned(), message: message.to_owned(), fields: vec![] }
-}
-
 struct Hostile;
-
-impl Plugin for Hostile {
-    fn describe() -> Description {
-        Description {
-            name: "hostile".to_owned(),
-            version: "0.0.0".to_owned(),
-            summary: "Shows one of many faces.".to_owned(),
-            config_schema: r#"{"type":"object"}"#.to_owned(),
-        }
-    }
-
-    fn configure(config: String) -> Result<(), Vec<Problem>> {
-        let mut texts = config.split('"').skip(3).step_by(4);
-        let face = texts.next().unwrap_or_default().to_owned();
-        WITH.set(texts.next().unwrap_or_default().to_owned());
-        match face.as_str() {
-            "refuses-configuration" => {
-                return Err(vec![Problem { path: "/face".to_owned(), message: "not this one".to_owned() }]);
-            }
-            "refuses-without-reason" => return Err(vec![]),
-            "panics-at-configuration" => panic!("no face fits"),
-            _ => {}
-        }
-        FACE.set(face);
-        Ok(())
-    }
-}
 
 impl Converter for Hostile {
     type Conversion = Open;
@@ -86,7 +51,7 @@ impl Converter for Hostile {
 
 /// The column as it should be, but for one text that reaches the target.
 fn sql(source: Column, what: &str) -> Mapping {
-    let with = WITH.with_borrow(Clone::clone);
+    let with = with();
     let mut column = Column {
         declared: "varchar(64)".to_owned(),
         collation: Some("utf8mb4_bin".to_owned()),
@@ -128,8 +93,8 @@ impl GuestConversion for Open {
             outputs(vec![Array { rows, validity: None, values: Values::Varlen(Varlen { offsets, data }) }])
         };
         let reject = |row| Reject { row, error: error("hostile.row", "a row that it dislikes") };
+        misbehave();
         match face().as_str() {
-            "panic" => panic!("the roof is on fire"),
             "panic-after-noise" => {
                 for line in 0..20_000 {
                     eprintln!("noise {line}");
@@ -137,21 +102,6 @@ impl GuestConversion for Open {
                 panic!("heard at last");
             }
             "panic-once" if calls == 3 => panic!("every third call"),
-            "loop" => loop {
-                std::hint::spin_loop();
-            },
-            "hoard" => {
-                let mut hoard = Vec::new();
-                loop {
-                    hoard.push(vec![1_u8; 1 << 20]);
-                }
-            }
-            "recursion" => Err(error("hostile.depth", &depth(rows.into()).to_string())),
-            "exit" => std::process::exit(3),
-            "sleep" => {
-                std::thread::sleep(std::time::Duration::from_secs(3_600));
-                outputs(inputs)
-            }
             "file" => match std::fs::read_to_string("/etc/passwd") {
                 Ok(text) => Err(error("hostile.has-read", &text)),
                 Err(e) => Err(error("hostile.no-file", &e.to_string())),
@@ -168,7 +118,7 @@ impl GuestConversion for Open {
                 let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
                 Err(error("hostile.clock", &now.as_secs().to_string()))
             }
-            "chatter" => {
+            "chatter-and-go-on" => {
                 for line in 0..50_000 {
                     log::write(log::Level::Info, &format!("line {line}"), &[]);
                 }
@@ -194,13 +144,6 @@ impl GuestConversion for Open {
             _ => outputs(inputs),
         }
     }
-}
-
-/// Never ends, and is no loop.
-#[allow(unconditional_recursion, reason = "that is what it is for")]
-fn depth(level: u64) -> u64 {
-    let page = std::hint::black_box([level; 64]);
-    depth(level + 1) + std::hint::black_box(page)[0]
 }
 
 export!(Hostile);
