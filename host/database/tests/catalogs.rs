@@ -1,8 +1,11 @@
 //! What plugins ask of catalogs is bounded: in time, in what comes back, and by a wish to stop; and the server ends it too.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod common;
+
 use std::time::{Duration, Instant};
 
+use common::until;
 use millrace_database::CatalogLimits;
 use millrace_database::mysql::MySql;
 use millrace_database::postgres::Postgres;
@@ -92,8 +95,8 @@ async fn an_answer_that_is_too_large_is_not_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wish_to_stop_ends_a_query_at_once() {
     let cancel = Cancel::new();
-    let (_source_database, source) = source(&cancel).await;
-    let (_target_database, target) = target(&cancel).await;
+    let (source_database, source) = source(&cancel).await;
+    let (target_database, target) = target(&cancel).await;
     let long = limits(30_000, 60_000);
     let asking = tokio::spawn(async move {
         tokio::join!(
@@ -101,7 +104,12 @@ async fn a_wish_to_stop_ends_a_query_at_once() {
             codes(target.plugin_session(long), &[ENDLESS_THERE])
         )
     });
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' \
+                 AND query LIKE 'FETCH ALL%'";
+    until(&source_database, asked).await;
+    let asked = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = database() \
+                 AND info LIKE 'select count(*) from information_schema.columns%'";
+    until(&target_database, asked).await;
     cancel.cancel();
     let ((one, first), (other, second)) = asking.await.unwrap();
     assert_eq!((one, other), (vec!["run.cancelled".to_owned()], vec!["run.cancelled".to_owned()]));

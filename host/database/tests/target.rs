@@ -3,15 +3,16 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Writing, column, copy, copy_chunk, sides, table};
+use common::{Sides, Writing, column, copy, copy_chunk, sides, table, until};
 use millrace_columnar::RowHasher;
-use millrace_database::mysql::{AdminOptions, FenceMeans, MySql, TableRole};
+use millrace_database::mysql::{AdminOptions, Bookkeeping, FenceMeans, MySql, TableRole};
 use millrace_database::postgres::Postgres;
 use millrace_model::capability::TableAdmin;
 use millrace_model::{Cancel, Layout, Measure, ProfileRequest, Table, TableName};
-use millrace_rowcopy::port::{ChunkRecord, Lane};
+use millrace_rowcopy::port::{Chunk, ChunkRecord, Lane, RowSink, RowSource};
 use millrace_rowcopy::{HashedBatch, canonical_kinds};
 
 async fn blocking<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -> T {
@@ -22,6 +23,34 @@ fn small() -> (Table, Table) {
     let columns =
         || vec![column("id", "integer", Layout::Int32, "int"), column("name", "text", Layout::Varlen, "varchar(5)")];
     (table(TableName::new("public", "t"), columns(), &["id"]), table(TableName::bare("t"), columns(), &["id"]))
+}
+
+/// Two rows to be copied in one chunk.
+struct OneChunk {
+    sides: Sides,
+    target: Table,
+    books: Bookkeeping,
+    chunk: Chunk,
+    rows: Arc<dyn RowSource>,
+    sink: Arc<dyn RowSink>,
+}
+
+impl OneChunk {
+    /// Into a table whose first column is declared like this.
+    async fn open(name: &str, id: &str, key: &[String]) -> Self {
+        let sides = sides(name).await;
+        let script = "CREATE TABLE t (id int PRIMARY KEY, name text); INSERT INTO t VALUES (1, 'a'), (2, NULL)";
+        sides.source_database.run_sql(script).await.unwrap();
+        sides.target_database.run_sql(&format!("CREATE TABLE t ({id}, name VARCHAR(5))")).await.unwrap();
+        let (source, target) = small();
+        let books = sides.target.bookkeeping();
+        books.create().await.unwrap();
+        let snapshot = sides.source.snapshot().await.unwrap();
+        let chunk = sides.source.chunks(&snapshot, &source, 10).await.unwrap().remove(0);
+        let rows = sides.source.row_source(&snapshot, &source).unwrap();
+        let sink = sides.target.row_sink(&books, "r", &target.name, &target.columns, key, "m");
+        Self { sides, target, books, chunk, rows, sink }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,20 +97,7 @@ async fn rows_that_the_target_refuses_are_rejected_one_by_one_with_its_words() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chunk_that_is_not_committed_leaves_nothing_and_one_that_is_is_found_done() {
-    let sides = sides("h_commit").await;
-    sides
-        .source_database
-        .run_sql("CREATE TABLE t (id int PRIMARY KEY, name text); INSERT INTO t VALUES (1, 'a'), (2, NULL)")
-        .await
-        .unwrap();
-    sides.target_database.run_sql("CREATE TABLE t (id INT, name VARCHAR(5))").await.unwrap();
-    let (source, target) = small();
-    let books = sides.target.bookkeeping();
-    books.create().await.unwrap();
-    let snapshot = sides.source.snapshot().await.unwrap();
-    let chunk = sides.source.chunks(&snapshot, &source, 10).await.unwrap().remove(0);
-    let rows = sides.source.row_source(&snapshot, &source).unwrap();
-    let sink = sides.target.row_sink(&books, "r", &target.name, &target.columns, &[], "m");
+    let OneChunk { sides, target, books: _, chunk, rows, sink } = OneChunk::open("h_commit", "id INT", &[]).await;
     {
         let (rows, sink, chunk) = (rows.clone(), sink.clone(), chunk.clone());
         blocking(move || {
@@ -92,7 +108,6 @@ async fn a_chunk_that_is_not_committed_leaves_nothing_and_one_that_is_is_found_d
         })
         .await;
     }
-    tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(sides.target.row_count(&target.name).await.unwrap(), 0);
     let committed = blocking(move || {
         let first = copy_chunk(&rows, &sink, &chunk).map(|r| r.digest.rows);
@@ -106,22 +121,16 @@ async fn a_chunk_that_is_not_committed_leaves_nothing_and_one_that_is_is_found_d
     assert_eq!(sides.target.row_count(&target.name).await.unwrap(), 2);
 }
 
+/// How many sessions are about to write a chunk's row.
+const CLAIMING: &str = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = database() \
+                        AND info LIKE 'INSERT INTO millrace_chunks%'";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_writes_a_chunk_beside_another_waits_and_finds_it_done_and_refuses_no_row() {
-    let sides = sides("h_claim").await;
-    sides
-        .source_database
-        .run_sql("CREATE TABLE t (id int PRIMARY KEY, name text); INSERT INTO t VALUES (1, 'a'), (2, NULL)")
-        .await
-        .unwrap();
-    sides.target_database.run_sql("CREATE TABLE t (id INT NOT NULL PRIMARY KEY, name VARCHAR(5))").await.unwrap();
-    let (source, target) = small();
-    let books = sides.target.bookkeeping();
-    books.create().await.unwrap();
-    let snapshot = sides.source.snapshot().await.unwrap();
-    let chunk = sides.source.chunks(&snapshot, &source, 10).await.unwrap().remove(0);
-    let rows = sides.source.row_source(&snapshot, &source).unwrap();
-    let sink = sides.target.row_sink(&books, "r", &target.name, &target.columns, &["id".to_owned()], "m");
+    let key = ["id".to_owned()];
+    let OneChunk { sides, target, books, chunk, rows, sink } =
+        OneChunk::open("h_claim", "id INT NOT NULL PRIMARY KEY", &key).await;
+    let database = sides.target_database.clone();
     let (first, second) = blocking(move || {
         let batch = rows.open(&chunk, &Lane::default()).unwrap().next(10, 1 << 20).unwrap().unwrap();
         let mut transaction = sink.begin(&chunk, &Lane::default()).unwrap();
@@ -129,6 +138,7 @@ async fn who_writes_a_chunk_beside_another_waits_and_finds_it_done_and_refuses_n
         let hashed = HashedBatch::new(batch, &mut hasher);
         transaction.write(&hashed).unwrap();
         let runtime = tokio::runtime::Handle::current();
+        let waiting = runtime.clone();
         std::thread::scope(|scope| {
             let (begun, has_begun) = std::sync::mpsc::channel();
             let (rows, sink, chunk) = (&rows, &sink, &chunk);
@@ -138,8 +148,8 @@ async fn who_writes_a_chunk_beside_another_waits_and_finds_it_done_and_refuses_n
                 copy_chunk(rows, sink, chunk)
             });
             has_begun.recv().unwrap();
-            // Long enough for it to come to the row that it must wait for; were it not to wait, it would fail.
-            std::thread::sleep(Duration::from_millis(300));
+            // It has come to the row that it must wait for; were it not to wait, it would fail.
+            waiting.block_on(until(&database, CLAIMING));
             let record = ChunkRecord { digest: hashed.digest(), ..ChunkRecord::default() };
             (transaction.commit(record).unwrap(), second.join().unwrap())
         })

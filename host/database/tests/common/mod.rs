@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, dead_code)] // no test uses all of it
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use millrace_columnar::{Batch, RowHasher};
 use millrace_database::comparison::CopiedChunk;
@@ -30,6 +31,16 @@ pub(crate) async fn sides(name: &str) -> Sides {
     let source = Postgres::connect(&source_database.url.clone().into(), "source", Cancel::new()).await;
     let target = MySql::connect(&target_database.url.clone().into(), "target", Cancel::new()).await;
     Sides { source_database, target_database, source: source.expect("opens"), target: target.expect("opens") }
+}
+
+/// Waits until a query of a number gives more than none.
+pub(crate) async fn until(database: &Database, query: &str) {
+    let began = Instant::now();
+    let is_none = |rows: Vec<Vec<Option<String>>>| rows.into_iter().flatten().flatten().all(|number| number == "0");
+    while is_none(database.query_text(query).await.expect("a number")) {
+        assert!(began.elapsed() < Duration::from_secs(30), "never came true: {query}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 pub(crate) fn column(name: &str, logical: &str, layout: Layout, declared: &str) -> Column {
