@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -234,18 +234,23 @@ impl Running {
     /// # Errors
     /// When it takes too long.
     pub async fn finish(mut self) -> Result<Outcome> {
-        let line = self.line.clone();
-        let ending = async {
-            let mut bytes = Vec::new();
-            if let Some(stderr) = &mut self.stderr {
-                stderr.read_to_end(&mut bytes).await?;
-            }
-            self.said.push_str(&String::from_utf8_lossy(&bytes));
-            let status = self.child.wait().await?;
-            let stdout = self.stdout.await??;
-            anyhow::Ok(Outcome { line: self.line, code: status.code(), stdout, stderr: self.said })
+        let Ok(status) = tokio::time::timeout(LIMIT, self.ending()).await else {
+            bail!("`{}` took more than {LIMIT:?}; it said:\n{}", self.line, clipped(&self.said));
         };
-        tokio::time::timeout(LIMIT, ending).await.with_context(|| format!("`{line}` took more than {LIMIT:?}"))?
+        let (status, stdout) = (status?, self.stdout.await??);
+        Ok(Outcome { line: self.line, code: status.code(), stdout, stderr: self.said })
+    }
+
+    /// Reads its errors to their end, and waits for its own.
+    async fn ending(&mut self) -> Result<ExitStatus> {
+        while let Some(stderr) = &mut self.stderr {
+            let mut line = Vec::new();
+            if stderr.read_until(b'\n', &mut line).await? == 0 {
+                break;
+            }
+            self.said.push_str(&String::from_utf8_lossy(&line));
+        }
+        Ok(self.child.wait().await?)
     }
 }
 
