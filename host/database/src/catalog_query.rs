@@ -147,6 +147,7 @@ const POSTGRES: Allowed = Allowed {
         "pg_get_partition_constraintdef",
         "pg_get_partkeydef",
         "pg_get_ruledef",
+        "pg_get_sequence_data",
         "pg_get_serial_sequence",
         "pg_get_statisticsobjdef",
         "pg_get_triggerdef",

@@ -3,17 +3,19 @@
 use std::collections::HashMap;
 
 use millrace_plugin_sdk::handle::Catalog;
-use millrace_plugin_sdk::model::{Check, Column, Failure};
+use millrace_plugin_sdk::model::{Column, Failure};
 
+use crate::constraints::note;
 use crate::sequences::{ColumnPlace, Sequence};
 use crate::tables::{Found, Oid, modelled_tables};
-use crate::types::Types;
+use crate::types::{DomainCheck, Types};
 use millrace_plugin_sdk::row::Row;
 
 const COLUMNS: &str = concat!(
     modelled_tables!(),
     "select a.attrelid::text, a.attnum::text, a.attname::text, quote_ident(a.attname), a.atttypid::text,
             a.atttypmod::text, format_type(a.atttypid, a.atttypmod), a.attnotnull::text,
+            ({unproven})::text,
             pg_get_expr(d.adbin, d.adrelid), a.attgenerated::text, a.attidentity::text,
             case when o.collname <> 'default' then o.collname end::text,
             coalesce(o.collisdeterministic, true)::text, m.description
@@ -26,6 +28,11 @@ const COLUMNS: &str = concat!(
       order by a.attrelid, a.attnum"
 );
 
+/// Whether NOT NULL was added NOT VALID, which PostgreSQL 18 knows: rows without a value may be there.
+const UNPROVEN_NOT_NULL: &str = "exists (select from pg_catalog.pg_constraint k
+                        where k.conrelid = a.attrelid and k.contype = 'n' and not k.convalidated
+                          and k.conkey = array[a.attnum])";
+
 /// One row of the query, as it came.
 #[derive(Clone, Debug, Default)]
 struct Attribute {
@@ -36,6 +43,8 @@ struct Attribute {
     modifier: i32,
     declared: String,
     not_null: bool,
+    /// Of NOT NULL: rows may break it.
+    unproven: bool,
     /// The default, or what a generated column is generated from.
     expression: Option<String>,
     /// `s`tored, `v`irtual, or nothing.
@@ -50,20 +59,27 @@ struct Attribute {
 /// Hangs columns on the tables, and the checks that come with their domains.
 pub(crate) fn read(
     catalog: &dyn Catalog,
+    server: u32,
     types: &Types,
     sequences: &mut [Sequence],
     found: &mut Found,
 ) -> Result<(), Failure> {
     let numbering = Numbering::of(sequences);
     let mut used = Vec::new();
-    for values in catalog.query(COLUMNS, &[])? {
+    let unproven = if server >= 180_000 { UNPROVEN_NOT_NULL } else { "false" };
+    for values in catalog.query(&COLUMNS.replace("{unproven}", unproven), &[])? {
         let row = attribute(values)?;
         let Some(table) = found.table(row.place.0) else {
             continue;
         };
         let (column, checks, sequence) = column(row, types, &numbering, sequences);
         table.columns.push(column);
-        table.checks.extend(checks);
+        for check in checks {
+            if !check.is_valid {
+                note(&mut table.properties, "not-valid", &check.check.name);
+            }
+            table.checks.push(check.check);
+        }
         used.extend(sequence);
     }
     for place in used {
@@ -82,6 +98,7 @@ fn attribute(values: Vec<Option<String>>) -> Result<Attribute, Failure> {
         modifier: row.number()?,
         declared: row.text()?,
         not_null: row.flag()?,
+        unproven: row.flag()?,
         expression: row.optional()?,
         generated: row.text()?,
         identity: row.text()?,
@@ -119,20 +136,22 @@ fn column(
     types: &Types,
     numbering: &Numbering,
     sequences: &[Sequence],
-) -> (Column, Vec<Check>, Option<usize>) {
+) -> (Column, Vec<DomainCheck>, Option<usize>) {
     let meaning = types.meaning(row.type_oid, row.modifier);
-    let checks =
-        meaning.checks_of(&row.name, &row.quoted).map(|(name, expression)| Check { name, expression }).collect();
+    let checks = meaning.checks_of(&row.name, &row.quoted).collect();
     let is_name = row.declared == "name";
     let mut column = Column {
         name: row.name,
         declared: row.declared,
-        nullable: !(row.not_null || meaning.not_null),
+        nullable: !((row.not_null && !row.unproven) || meaning.not_null),
         logical: meaning.logical,
         collation: row.collation.filter(|_| !is_name),
         comment: row.comment,
         ..Column::default()
     };
+    if row.not_null && row.unproven {
+        set(&mut column, "not-null", "not-valid");
+    }
     if !row.collation_is_deterministic {
         set(&mut column, "collation-deterministic", "false");
     }
@@ -168,17 +187,39 @@ fn column(
     (column, checks, numbered_by)
 }
 
-/// What the converter must know to go on numbering where the sequence stopped.
+/// What must be known to go on numbering where the sequence stopped; what is as usual is left out.
+///
+/// | property | says |
+/// |---|---|
+/// | `sequence-last-value` | the last number that was given; where it is missing, none was |
+/// | `sequence-restart` | the number to begin with, where none was given since it was set and it is not the start |
+/// | `sequence-start` | the declared start, where it is not 1 |
+/// | `sequence-increment` | where it is not 1; negative ones count down |
+/// | `sequence-smallest`, `sequence-largest` | limits, where they are not those of the sequence's type |
+/// | `sequence-cycles` | `true`: it begins again at the other limit |
 fn describe(column: &mut Column, sequence: &Sequence) {
     set(column, "sequence", sequence.name.to_string());
     if let Some(last) = sequence.last_value {
         set(column, "sequence-last-value", last.to_string());
+    }
+    if let Some(first) = sequence.first_value.filter(|first| *first != sequence.start) {
+        set(column, "sequence-restart", first.to_string());
     }
     if sequence.start != 1 {
         set(column, "sequence-start", sequence.start.to_string());
     }
     if sequence.increment != 1 {
         set(column, "sequence-increment", sequence.increment.to_string());
+    }
+    let (smallest, largest) = sequence.usual_limits();
+    if sequence.smallest != smallest {
+        set(column, "sequence-smallest", sequence.smallest.to_string());
+    }
+    if sequence.largest != largest {
+        set(column, "sequence-largest", sequence.largest.to_string());
+    }
+    if sequence.cycles {
+        set(column, "sequence-cycles", "true");
     }
 }
 
@@ -218,6 +259,9 @@ mod tests {
             last_value: Some(41),
             start: 1,
             increment: 1,
+            data_type: "integer".to_owned(),
+            smallest: 1,
+            largest: i64::from(i32::MAX),
             ..Sequence::default()
         }
     }
@@ -238,6 +282,46 @@ mod tests {
         assert_eq!(column.properties["identity"], "serial");
         assert_eq!(column.properties["sequence"], "public.t_id_seq");
         assert_eq!(column.properties["sequence-last-value"], "41");
+    }
+
+    #[test]
+    fn a_sequence_says_all_that_is_not_as_usual() {
+        let unusual = Sequence {
+            last_value: None,
+            first_value: Some(500),
+            start: 1000,
+            increment: -5,
+            smallest: -100,
+            largest: 1000,
+            cycles: true,
+            ..sequence(Some((7, 1)), &[])
+        };
+        let (column, _) = build(Attribute { identity: "a".into(), ..row("id") }, &[unusual]);
+        let said: Vec<_> = column.properties.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(
+            said,
+            [
+                "identity=always",
+                "sequence=public.t_id_seq",
+                "sequence-cycles=true",
+                "sequence-increment=-5",
+                "sequence-largest=1000",
+                "sequence-restart=500",
+                "sequence-smallest=-100",
+                "sequence-start=1000"
+            ]
+        );
+        let (column, _) = build(Attribute { identity: "a".into(), ..row("id") }, &[sequence(Some((7, 1)), &[])]);
+        assert_eq!(column.properties.len(), 3, "{:?}", column.properties);
+    }
+
+    #[test]
+    fn a_not_null_that_rows_may_break_lets_them_be_empty() {
+        let (column, _) = build(Attribute { not_null: true, unproven: true, ..row("a") }, &[]);
+        assert!(column.nullable);
+        assert_eq!(column.properties["not-null"], "not-valid");
+        let (column, _) = build(Attribute { not_null: true, ..row("a") }, &[]);
+        assert!(!column.nullable && column.properties.is_empty());
     }
 
     #[test]

@@ -142,7 +142,7 @@ pub(crate) fn read_uncarried(catalog: &dyn Catalog, server: u32) -> Result<Vec<O
 
 /// Notes a constraint of the table in a property that is a JSON list of names. `not-valid`: the rows may break it, since it
 /// was added so. `match-full`: a foreign key of which a row has all columns, or none.
-fn note(properties: &mut Properties, property: &str, name: &str) {
+pub(crate) fn note(properties: &mut Properties, property: &str, name: &str) {
     let known = properties.get(property).and_then(|text| from_str(text).ok());
     let mut names: Vec<String> = known.unwrap_or_default();
     names.push(name.to_owned());

@@ -74,8 +74,8 @@ fn read(catalog: &dyn Catalog, dialect: String) -> Result<DatabaseModel, Failure
     let mut found = tables::read(catalog)?;
     partitions::read(catalog, &mut found)?;
     let types = types::Types::read(catalog)?;
-    let mut sequences = sequences::read(catalog)?;
-    columns::read(catalog, &types, &mut sequences, &mut found)?;
+    let mut sequences = sequences::read(catalog, server)?;
+    columns::read(catalog, server, &types, &mut sequences, &mut found)?;
     indexes::read(catalog, server, &mut found)?;
     constraints::read_foreign_keys(catalog, server, &mut found)?;
     constraints::read_checks(catalog, server, &mut found)?;

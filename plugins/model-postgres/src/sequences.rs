@@ -10,6 +10,7 @@ const SEQUENCES: &str = "select c.oid::text, n.nspname::text, c.relname::text, d
             format_type(s.seqtypid, null), s.seqstart::text, s.seqincrement::text, s.seqmin::text, s.seqmax::text,
             s.seqcache::text, s.seqcycle::text,
             case when has_sequence_privilege(c.oid, 'SELECT,USAGE') then pg_sequence_last_value(c.oid)::text end,
+            {first},
             (select string_agg(x.adrelid::text || '.' || x.adnum::text, ' ')
                from pg_catalog.pg_depend u
                join pg_catalog.pg_attrdef x on x.oid = u.objid
@@ -26,6 +27,10 @@ const SEQUENCES: &str = "select c.oid::text, n.nspname::text, c.relname::text, d
                          where e.classid = 'pg_catalog.pg_class'::regclass and e.objid = c.oid and e.deptype = 'e')
       order by n.nspname, c.relname";
 
+/// What a sequence gives first, where it has given nothing since it was set: RESTART leaves its declared start as it was.
+const FIRST: &str =
+    "(select case when not d.is_called then d.last_value::text end from pg_get_sequence_data(c.oid) as d)";
+
 /// A column by its table and number.
 pub(crate) type ColumnPlace = (Oid, i16);
 
@@ -40,7 +45,10 @@ pub(crate) struct Sequence {
     pub(crate) users: Vec<ColumnPlace>,
     /// The last number given out. None: none yet, or it may not be read.
     pub(crate) last_value: Option<i64>,
-    /// The first number.
+    /// The number to begin with that was set since it was made. None: the start, or it may not be read, or the server is
+    /// older than 18 and keeps that to itself.
+    pub(crate) first_value: Option<i64>,
+    /// The first number, as declared.
     pub(crate) start: i64,
     /// From one number to the next.
     pub(crate) increment: i64,
@@ -59,8 +67,9 @@ pub(crate) struct Sequence {
 }
 
 /// Reads all sequences.
-pub(crate) fn read(catalog: &dyn Catalog) -> Result<Vec<Sequence>, Failure> {
-    catalog.query(SEQUENCES, &[])?.into_iter().map(sequence).collect()
+pub(crate) fn read(catalog: &dyn Catalog, server: u32) -> Result<Vec<Sequence>, Failure> {
+    let first = if server >= 180_000 { FIRST } else { "null" };
+    catalog.query(&SEQUENCES.replace("{first}", first), &[])?.into_iter().map(sequence).collect()
 }
 
 fn sequence(values: Vec<Option<String>>) -> Result<Sequence, Failure> {
@@ -78,6 +87,7 @@ fn sequence(values: Vec<Option<String>>) -> Result<Sequence, Failure> {
     sequence.cache = row.number()?;
     sequence.cycles = row.flag()?;
     sequence.last_value = row.optional_number()?;
+    sequence.first_value = row.optional_number()?;
     let users = row.optional()?.unwrap_or_default();
     sequence.users = users
         .split_whitespace()
@@ -90,6 +100,16 @@ fn sequence(values: Vec<Option<String>>) -> Result<Sequence, Failure> {
 }
 
 impl Sequence {
+    /// The smallest and the largest number of a sequence for which nobody has named any.
+    pub(crate) fn usual_limits(&self) -> (i64, i64) {
+        let (least, most) = match self.data_type.as_str() {
+            "smallint" => (i64::from(i16::MIN), i64::from(i16::MAX)),
+            "integer" => (i64::from(i32::MIN), i64::from(i32::MAX)),
+            _ => (i64::MIN, i64::MAX),
+        };
+        if self.increment < 0 { (least, -1) } else { (1, most) }
+    }
+
     /// The statement that makes it again.
     pub(crate) fn into_object(self) -> Object {
         let Self { data_type, start, increment, smallest, largest, cache, .. } = &self;
@@ -116,7 +136,7 @@ mod tests {
         let mut values = vec![Some("9"), Some("public"), Some("orders_id_seq")];
         values.extend([owner.map(|o| o.0), owner.map(|o| o.1)]);
         values.extend(["bigint", "1", "5", "1", "9223372036854775807", "1", "false"].map(Some));
-        values.extend([last, users]);
+        values.extend([last, None, users]);
         values.into_iter().map(|v| v.map(str::to_owned)).collect()
     }
 

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use millrace_plugin_sdk::handle::Catalog;
-use millrace_plugin_sdk::model::{Failure, Layout, LogicalType};
+use millrace_plugin_sdk::model::{Check, Failure, Layout, LogicalType};
 use millrace_plugin_sdk::serde_json::json;
 
 use crate::domains::check_of_column;
@@ -22,7 +22,7 @@ const TYPES: &str = "select t.oid::text, n.nspname::text, t.typname::text, t.typ
 const LABELS: &str = "select e.enumtypid::text, e.enumlabel::text
        from pg_catalog.pg_enum e order by e.enumtypid, e.enumsortorder";
 
-const DOMAIN_CHECKS: &str = "select k.contypid::text, k.conname::text, pg_get_expr(k.conbin, 0)
+const DOMAIN_CHECKS: &str = "select k.contypid::text, k.conname::text, pg_get_expr(k.conbin, 0), k.convalidated::text
        from pg_catalog.pg_constraint k
       where k.contypid <> 0 and k.contype = 'c'
       order by k.contypid, k.conname";
@@ -47,12 +47,30 @@ struct Type {
     range_of: Option<Oid>,
 }
 
+/// What a domain demands of its values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Condition {
+    name: String,
+    /// On VALUE.
+    expression: String,
+    /// False: it was added NOT VALID.
+    is_valid: bool,
+}
+
+/// What a column's domain demands of the column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DomainCheck {
+    pub(crate) check: Check,
+    /// False: values that were there when it was added may break it.
+    pub(crate) is_valid: bool,
+}
+
 /// All types of the database.
 #[derive(Debug, Default)]
 pub(crate) struct Types {
     types: HashMap<Oid, Type>,
     labels: HashMap<Oid, Vec<String>>,
-    domain_checks: HashMap<Oid, Vec<(String, String)>>,
+    domain_checks: HashMap<Oid, Vec<Condition>>,
 }
 
 /// What a column's type means, and what its domains demand.
@@ -64,8 +82,8 @@ pub(crate) struct Meaning {
     pub(crate) not_null: bool,
     /// The outermost domain's default, for a column without its own.
     pub(crate) default_expression: Option<String>,
-    /// The domains' conditions on VALUE, by name, outermost first.
-    conditions: Vec<(String, String)>,
+    /// The domains' conditions, outermost first.
+    conditions: Vec<Condition>,
 }
 
 impl Meaning {
@@ -75,10 +93,14 @@ impl Meaning {
         &'a self,
         column: &'a str,
         quoted_column: &'a str,
-    ) -> impl Iterator<Item = (String, String)> + 'a {
-        self.conditions
-            .iter()
-            .map(move |(name, condition)| (format!("{column}_{name}"), check_of_column(condition, quoted_column)))
+    ) -> impl Iterator<Item = DomainCheck> + 'a {
+        self.conditions.iter().map(move |condition| DomainCheck {
+            check: Check {
+                name: format!("{column}_{}", condition.name),
+                expression: check_of_column(&condition.expression, quoted_column),
+            },
+            is_valid: condition.is_valid,
+        })
     }
 }
 
@@ -109,7 +131,8 @@ impl Types {
         }
         for values in catalog.query(DOMAIN_CHECKS, &[])? {
             let mut row = Row::new("conditions of domains", values);
-            types.domain_checks.entry(row.number()?).or_default().push((row.text()?, row.text()?));
+            let conditions = types.domain_checks.entry(row.number()?).or_default();
+            conditions.push(Condition { name: row.text()?, expression: row.text()?, is_valid: row.flag()? });
         }
         Ok(types)
     }
@@ -193,6 +216,10 @@ mod tests {
         Type { schema: "public".into(), kind: kind.into(), ..base(name) }
     }
 
+    fn condition(name: &str, expression: &str, is_valid: bool) -> Condition {
+        Condition { name: name.to_owned(), expression: expression.to_owned(), is_valid }
+    }
+
     fn types() -> Types {
         let array = |name: &str, element| Type { category: "A".into(), element, ..base(name) };
         Types {
@@ -218,8 +245,8 @@ mod tests {
             ]),
             labels: HashMap::from([(100, vec!["sad".into(), "it's \"ok\"".into()])]),
             domain_checks: HashMap::from([
-                (110, vec![("positive_check".into(), "(VALUE > 0)".into())]),
-                (111, vec![("small_check".into(), "(VALUE < 1000)".into())]),
+                (110, vec![condition("positive_check", "(VALUE > 0)", true)]),
+                (111, vec![condition("small_check", "(VALUE < 1000)", false)]),
             ]),
         }
     }
@@ -248,12 +275,13 @@ mod tests {
         assert_eq!(meaning.logical.param("domain"), Some("public.small"));
         assert!(meaning.not_null);
         assert_eq!(meaning.default_expression.as_deref(), Some("7"));
-        let checks: Vec<_> = meaning.checks_of("n", "n").collect();
+        let checks: Vec<_> =
+            meaning.checks_of("n", "n").map(|c| (c.check.name, c.check.expression, c.is_valid)).collect();
         assert_eq!(
             checks,
             [
-                ("n_small_check".to_owned(), "(n < 1000)".to_owned()),
-                ("n_positive_check".to_owned(), "(n > 0)".to_owned())
+                ("n_small_check".to_owned(), "(n < 1000)".to_owned(), false),
+                ("n_positive_check".to_owned(), "(n > 0)".to_owned(), true)
             ]
         );
     }

@@ -38,6 +38,7 @@ fn without_estimates(table: &mut Table) {
     table.estimated_bytes = 0;
     for column in &mut table.columns {
         column.properties.remove("sequence-last-value");
+        column.properties.remove("sequence-restart");
     }
 }
 
