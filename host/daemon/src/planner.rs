@@ -8,6 +8,7 @@ mod leftovers;
 mod mapping;
 mod models;
 mod references;
+mod strategy;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,9 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use millrace_database::dialect::mysql as dialect;
 use millrace_database::dialect::mysql::Referenced;
 use millrace_model::plan::{MappingDecision, PLAN_FORMAT, Server, Statement};
-use millrace_model::quantity::counted;
 use millrace_model::schema::{DatabaseModel, Object, Table, TableName};
-use millrace_model::{Cancel, Change, ChangeKind, Failure, KeptRows, Plan, StageKind, Strategy, TablePlan};
+use millrace_model::{Cancel, Change, Failure, KeptRows, Plan, StageKind, Strategy, TablePlan};
 use millrace_pipeline::{DEFAULT_RETRIES, DatabaseName, RunId};
 
 use crate::attempts::attempted;
@@ -118,6 +118,7 @@ async fn plan_once(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Res
             queries,
             notes: made.notes,
             written: None,
+            doubt: None,
             estimated_rows: table.estimated_rows,
             estimated_bytes: table.estimated_bytes,
         });
@@ -125,9 +126,10 @@ async fn plan_once(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Res
 
     let changes = diff(setup, &desired, &current, cancel).await?;
     refuse_views_in_the_way(&tables, &current, databases)?;
-    decide_strategies(&mut tables, &current, &changes);
+    let origins = strategy::Origins::read(setup, databases, source_identity.as_ref(), &tables, cancel).await?;
+    strategy::decide(&mut tables, &current, &changes, &origins);
     if setup.optional_stage(StageKind::Copier).is_some_and(|s| s.declaration.from == DatabaseName::Target) {
-        decide_origins(&mut tables, &current);
+        strategy::take_rows_from_target(&mut tables, &current, &origins);
     }
     tables.extend(left_tables(&desired, &current));
     let colliding = collisions::probe(setup, databases, &mut tables, cancel).await?;
@@ -295,58 +297,6 @@ fn folds_names(databases: &Databases) -> bool {
     databases.target.as_ref().is_none_or(|target| target.lower_case_table_names() != 0)
 }
 
-/// A table is created, rebuilt or kept by what the differ found.
-fn decide_strategies(tables: &mut [TablePlan], current: &DatabaseModel, changes: &[Change]) {
-    for table in tables {
-        table.changes = changes.iter().filter(|c| c.table == table.target).cloned().collect();
-        (table.strategy, table.reason) = if current.table(&table.target).is_none() {
-            (Strategy::Create, "not in the target yet".to_owned())
-        } else if !table.changes.is_empty() {
-            (Strategy::Rebuild, summary(&table.changes))
-        } else {
-            match table.rows {
-                KeptRows::Trust => (Strategy::Keep, "the same in source and target".to_owned()),
-                KeptRows::Compare => {
-                    (Strategy::Keep, "the same in source and target; its rows are compared".to_owned())
-                }
-                KeptRows::Recopy => {
-                    (Strategy::Rebuild, "the same in source and target; its rows are copied anew".to_owned())
-                }
-            }
-        };
-    }
-}
-
-/// Tables that are rebuilt take their rows from the table that they replace, where all of them can be carried over there.
-fn decide_origins(tables: &mut [TablePlan], current: &DatabaseModel) {
-    for table in tables.iter_mut().filter(|t| t.strategy == Strategy::Rebuild) {
-        let (Some(old), Some(desired)) = (current.table(&table.target), &table.desired) else { continue };
-        table.notes.push(match dialect::carried_in_sql(old, desired) {
-            Ok(()) => {
-                table.rows_from = Some(old.clone());
-                "its rows are copied from the table that it replaces, inside the target's server".to_owned()
-            }
-            Err(reason) => format!("its rows are read from the source, and not copied inside the target: {reason}"),
-        });
-    }
-}
-
-/// `2 changes: column phone added, index by_day removed`.
-fn summary(changes: &[Change]) -> String {
-    let word = |kind| match kind {
-        ChangeKind::Added => "added",
-        ChangeKind::Modified => "modified",
-        ChangeKind::Removed => "removed",
-        ChangeKind::Renamed => "renamed",
-    };
-    let mut parts: Vec<String> =
-        changes.iter().take(3).map(|c| format!("{} {} {}", c.subject, c.name, word(c.kind))).collect();
-    if changes.len() > parts.len() {
-        parts.push(format!("{} more", changes.len() - parts.len()));
-    }
-    format!("{}: {}", counted(changes.len() as u64, "change"), parts.join(", "))
-}
-
 fn left_tables(desired: &DatabaseModel, current: &DatabaseModel) -> Vec<TablePlan> {
     current
         .tables
@@ -370,6 +320,7 @@ fn left_tables(desired: &DatabaseModel, current: &DatabaseModel) -> Vec<TablePla
             queries: Vec::new(),
             notes: Vec::new(),
             written: None,
+            doubt: None,
             estimated_rows: table.estimated_rows,
             estimated_bytes: table.estimated_bytes,
         })
@@ -420,22 +371,5 @@ mod tests {
         let taken = BTreeSet::from(["19700101000001".to_owned(), "19700101000002".to_owned()]);
         assert_eq!(first_free(1, 0xabc, &taken).as_str(), "19700101-000003-000abc");
         assert_eq!(first_free(4, 0xabc, &taken).as_str(), "19700101-000004-000abc");
-    }
-
-    #[test]
-    fn a_summary_names_the_first_changes_and_counts_the_rest() {
-        let change = |name: &str| Change {
-            kind: ChangeKind::Added,
-            subject: "column".to_owned(),
-            table: TableName::bare("t"),
-            name: name.to_owned(),
-            before: None,
-            after: None,
-            destructive: false,
-            advice: None,
-        };
-        assert_eq!(summary(&[change("a")]), "1 change: column a added");
-        let many: Vec<_> = ["a", "b", "c", "d", "e"].map(change).into();
-        assert_eq!(summary(&many), "5 changes: column a added, column b added, column c added, 2 more");
     }
 }

@@ -16,6 +16,7 @@ mod hooks;
 mod leftovers;
 mod parents;
 mod progress;
+mod provenance;
 mod recorder;
 mod references;
 mod request;

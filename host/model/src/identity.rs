@@ -243,7 +243,7 @@ impl TableIdentity {
         None
     }
 
-    fn file_change(&self, now: &Self, count_files: bool) -> Option<String> {
+    pub(crate) fn file_change(&self, now: &Self, count_files: bool) -> Option<String> {
         for file in &self.files {
             match now.files.iter().find(|f| f.relation == file.relation) {
                 None => return Some(format!("has no partition {} any more", file.name)),

@@ -18,6 +18,7 @@ pub mod failure;
 pub mod identity;
 pub mod mapping;
 pub mod plan;
+pub mod provenance;
 pub mod quantity;
 pub mod reject;
 pub mod schema;
@@ -31,6 +32,7 @@ pub use failure::{Failure, Fault};
 pub use identity::{Between, SourceChange, SourceIdentity};
 pub use mapping::{Mapping, Measure, Profile, ProfileRequest};
 pub use plan::{KeptRows, Plan, Strategy, TablePlan};
+pub use provenance::{Provenance, Since};
 pub use reject::RejectValues;
 pub use schema::{
     Check, Column, DatabaseModel, ForeignKey, Index, IndexKind, IndexPart, Layout, LogicalType, Object, Properties,

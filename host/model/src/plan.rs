@@ -234,6 +234,10 @@ pub struct TablePlan {
     /// What applications wrote to the table that is replaced. None: nothing that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub written: Option<WrittenRows>,
+    /// Why the rows of a table that is kept may not be the source's; nobody looks at them. None: they were read from the
+    /// source's table as it is, or are compared with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<String>,
     /// The source catalog's estimate.
     #[serde(default)]
     pub estimated_rows: u64,

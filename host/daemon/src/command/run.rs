@@ -51,7 +51,7 @@ pub(super) async fn run(home: &Home, arguments: &RunArgs) -> Result<Exit, Refusa
     let consent = consent(arguments.yes, arguments.discard_target_rows);
     let (planned, owned) = service::start(&setup, &databases, &home.store, consent.target_rows, &cancel).await?;
     let json = arguments.pipeline.json;
-    let Some(owned) = owned else { return Ok(nothing_to_do(json)) };
+    let Some(owned) = owned else { return Ok(nothing_to_do(&planned.plan, json)) };
     if !json {
         output::note(format_args!("{}", plan::describe(&planned.plan, plan::Detail::Tables)));
         note!("\nrun {}", owned.record.id);
@@ -59,11 +59,15 @@ pub(super) async fn run(home: &Home, arguments: &RunArgs) -> Result<Exit, Refusa
     carry_out(home, setup, owned, consent, cancel, json).await
 }
 
-fn nothing_to_do(json: bool) -> Exit {
+fn nothing_to_do(plan: &Plan, json: bool) -> Exit {
     if json {
         print_json(&Ending { run: None, state: "nothing-to-do".to_owned(), failure: None, report: None });
     } else {
         say!("nothing to do: source and target have the same schema");
+        match plan.tables.iter().filter(|table| table.doubt.is_some()).count() as u64 {
+            0 => {}
+            tables => say!("the rows of {} were not looked at: `millrace plan` says why", counted(tables, "table")),
+        }
     }
     Exit::Done
 }
@@ -106,7 +110,7 @@ pub(super) async fn apply(home: &Home, arguments: &ApplyArgs) -> Result<Exit, Re
     }
     check_source(&setup, &databases, &approved, &cancel).await?;
     if approved.is_empty() {
-        return Ok(nothing_to_do(arguments.json));
+        return Ok(nothing_to_do(&approved, arguments.json));
     }
     let consent = consent(arguments.yes, arguments.discard_target_rows);
     let baselines =
@@ -139,8 +143,8 @@ async fn check_source(setup: &Setup, databases: &Databases, plan: &Plan, cancel:
     let source = planner::selected_source(setup, databases, cancel).await?;
     for table in plan.builds() {
         let Some(planned) = &table.source_table else { continue };
-        let columns = |t: &millrace_model::Table| -> Vec<(String, String)> {
-            t.columns.iter().map(|c| (c.name.clone(), c.declared.clone())).collect()
+        let columns = |t: &millrace_model::Table| -> Vec<(String, String, Option<String>)> {
+            t.columns.iter().map(|c| (c.name.clone(), c.declared.clone(), c.generated_expression.clone())).collect()
         };
         let same = source.table(&planned.name).is_some_and(|now| columns(now) == columns(planned));
         if !same {

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use super::context::RunContext;
 use super::cutover::{Cutover, Depth, Mark, Named};
 use super::execute::several;
+use super::provenance;
 use super::references;
 use super::views;
 use super::world::shadows;
@@ -127,6 +128,7 @@ pub(super) async fn switch(run: &RunContext) -> Result<Switched, Failure> {
         let mark = |(live, backup)| run.target.mark_backup(backup, live, run.id()).boxed();
         several(backups(plan).map(mark).collect()).await?;
         record_marks(run).await?;
+        provenance::record_built(run).await?;
         Ok(Value::Null)
     })
     .await?;
@@ -408,6 +410,7 @@ impl WayBack {
         run.books.record_tables(run.id(), &run.record.pipeline, TableRole::Shadow, &listed).await?;
         // What the old tables held when their own runs made them live counts again.
         run.books.forget_marks(run.id()).await?;
+        run.books.forget_sources(run.id()).await?;
         let cutover = Cutover::open(run).await?;
         let ended = end_renames(run).await;
         lift(run, &cutover, json!({ "because": "the run goes back" })).await?;

@@ -9,13 +9,15 @@ use millrace_database::comparison::{CopiedChunk, Writers, table_pair};
 use millrace_database::postgres::Snapshot;
 use millrace_model::comparison::{Validation, Verdict};
 use millrace_model::quantity::{agreeing, counted};
-use millrace_model::{Change, Failure, StageKind, TablePlan};
+use millrace_model::{Change, Failure, KeptRows, StageKind, TablePlan};
 use millrace_pipeline::{Action, EventKind};
-use serde_json::json;
+use millrace_runtime::Plugin;
+use serde_json::{Value, json};
 
 use super::context::RunContext;
 use super::copy;
 use super::execute::{no_shadow, several};
+use super::provenance;
 use super::world;
 use super::world::shadows::{self, Proof};
 use crate::outcome::{CopyOutcome, VALIDATION, ValidationOutcome};
@@ -113,6 +115,9 @@ async fn validate_one(
     if let (true, Some(proof)) = (passed, proof) {
         shadows::keep(run, table, proof).await?;
     }
+    if passed && table.is_compared() {
+        provenance::record(run, &[table]).await?;
+    }
     let (rows, equal) = (validation.rows_compared, validation.rows_equal);
     let seconds = started.elapsed().as_secs_f64();
     let outcome = ValidationOutcome { table: name.clone(), validation, seconds };
@@ -141,8 +146,24 @@ async fn validate_table(
     };
     let parts = pair_parts(&run.setup, table, &run.source, &run.target, snapshot, at, &run.cancel)?;
     let stage = run.setup.stage(StageKind::Validator)?;
-    let mut validator = stage.plugin.validator(&stage.context(&run.cancel))?;
+    let mut context = stage.context(&run.cancel);
+    if table.is_compared() && run.setup.pipeline.tables.rows == KeptRows::Trust {
+        context.config_json = every_row(&stage.plugin, context.config_json)?;
+    }
+    let mut validator = stage.plugin.validator(&context)?;
     blocking(move || validator.validate(table_pair(parts))).await
+}
+
+/// The validator's configuration where rows are compared that would have been trusted: a count or a sample does not show
+/// that one value is another one. A validator without these levels is asked as the pipeline says.
+fn every_row(plugin: &Plugin, config: String) -> Result<String, Failure> {
+    let mut deeper: Value = serde_json::from_str(&config).unwrap_or_default();
+    if !matches!(deeper["level"].as_str(), Some("basic" | "standard")) {
+        return Ok(config);
+    }
+    deeper["level"] = "detailed".into();
+    let deeper = deeper.to_string();
+    Ok(if plugin.check_config(&deeper)?.is_empty() { deeper } else { config })
 }
 
 /// What is known of a table that this run has built and not switched.

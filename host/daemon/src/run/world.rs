@@ -8,4 +8,4 @@ pub(super) mod shadows;
 mod source;
 pub(super) mod target;
 
-pub(super) use source::{SourceMark, blamed, note_seen, require_source, require_tables, snapshot};
+pub(super) use source::{SourceMark, blamed, identity, note_seen, require_source, require_tables, snapshot};

@@ -1,11 +1,12 @@
 //! What runs left on this target, kept on the target itself.
 //!
-//! Eight tables. `millrace_tables` lists every shadow and backup before it exists, so that nothing is ever dropped that
+//! Nine tables. `millrace_tables` lists every shadow and backup before it exists, so that nothing is ever dropped that
 //! a run did not make. `millrace_chunks` has one row for each committed chunk, claimed first and completed last in the
 //! chunk's own transaction: whether a chunk is done has one answer, whatever broke. `millrace_rejects` holds the rows
 //! that were left out, `millrace_runs` which run wrote here and where it stands, `millrace_live` which run made which
 //! table live, `millrace_claims` which process works on which table now, `millrace_marks` what live tables held when a
-//! run made them live, `millrace_views` which views runs made.
+//! run made them live, `millrace_views` which views runs made, `millrace_sources` which tables of the source the rows of
+//! live tables were read from.
 //!
 //! Reading never creates them: where they are missing, they are empty.
 
@@ -20,7 +21,7 @@ use crate::dialect::mysql::quote_text;
 use crate::error::mysql_number;
 
 /// The tables of the books, which are no part of anybody's model.
-pub const BOOKKEEPING_TABLES: [&str; 8] = [
+pub const BOOKKEEPING_TABLES: [&str; 9] = [
     "millrace_runs",
     "millrace_tables",
     "millrace_chunks",
@@ -29,10 +30,11 @@ pub const BOOKKEEPING_TABLES: [&str; 8] = [
     "millrace_claims",
     "millrace_marks",
     "millrace_views",
+    "millrace_sources",
 ];
 
 /// In the order of [`BOOKKEEPING_TABLES`].
-const CREATE: [&str; 8] = [
+const CREATE: [&str; 9] = [
     "CREATE TABLE IF NOT EXISTS millrace_runs (
         run VARCHAR(64) NOT NULL, pipeline VARCHAR(255) NOT NULL, state VARCHAR(32) NOT NULL,
         changed_at DATETIME(6) NOT NULL, PRIMARY KEY (run)
@@ -72,6 +74,10 @@ const CREATE: [&str; 8] = [
         view_name VARCHAR(128) NOT NULL, run VARCHAR(64) NOT NULL, pipeline VARCHAR(255) NOT NULL,
         statement LONGTEXT NOT NULL, shown LONGTEXT NOT NULL, refused LONGTEXT NOT NULL,
         made_at DATETIME(6) NOT NULL, PRIMARY KEY (view_name)
+    ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin",
+    "CREATE TABLE IF NOT EXISTS millrace_sources (
+        table_name VARCHAR(128) NOT NULL, run VARCHAR(64) NOT NULL, table_id VARCHAR(128),
+        source LONGTEXT NOT NULL, read_at DATETIME(6) NOT NULL, PRIMARY KEY (table_name, run)
     ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin",
 ];
 

@@ -66,6 +66,11 @@ impl SourceMark {
     }
 }
 
+/// What the source was at the run's last snapshot. None: it has taken none.
+pub(in crate::run) async fn identity(run: &RunContext) -> Result<Option<SourceIdentity>, Failure> {
+    run.store.kept(run.id(), IDENTITY).await
+}
+
 fn untold(what: &str) -> Failure {
     let message = format!("whether the source has changed cannot be told: the run did not keep {what}");
     Failure::data("switch.source-changed", message)
