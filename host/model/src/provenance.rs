@@ -78,7 +78,9 @@ impl Provenance {
             }
             (Some(_), Some(_)) => {}
             _ => {
-                return Some("the source cannot be told from another server: its system identifier is not known".into());
+                return Some(
+                    "the source cannot be told from another server: its system identifier is not known".into(),
+                );
             }
         }
         (self.database != now.database).then(|| "the source's database was made anew under its old name".to_owned())

@@ -41,6 +41,7 @@ mod sources;
 mod starts;
 mod states;
 mod transport;
+mod trusted;
 mod validating;
 mod values;
 mod views;
