@@ -1,6 +1,8 @@
 //! A connection that a test keeps: for what applications do all the time, one short statement after another.
 
-use sqlx::{AssertSqlSafe, Connection as _, MySqlConnection, PgConnection};
+use sqlx::mysql::MySqlRow;
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, Connection as _, MySqlConnection, PgConnection, Row as _};
 
 use crate::Error;
 
@@ -37,5 +39,23 @@ impl Session {
             Connection::Mysql(connection) => sql.execute(&mut **connection).await.map(drop),
         }
         .map_err(Error::sql(action))
+    }
+
+    /// Runs a query and gives every value as the text that the server writes; none for NULL.
+    pub async fn query_text(&mut self, query: &str) -> Result<Vec<Vec<Option<String>>>, Error> {
+        let action = || format!("running {query:?} failed");
+        let sql = sqlx::raw_sql(AssertSqlSafe(query.to_owned()));
+        match &mut self.connection {
+            Connection::Postgres(connection) => {
+                let rows = sql.fetch_all(&mut **connection).await.map_err(Error::sql(action))?;
+                let values = |row: &PgRow| (0..row.len()).map(|column| row.try_get_unchecked(column)).collect();
+                rows.iter().map(values).collect::<Result<_, _>>().map_err(Error::sql(action))
+            }
+            Connection::Mysql(connection) => {
+                let rows = sql.fetch_all(&mut **connection).await.map_err(Error::sql(action))?;
+                let values = |row: &MySqlRow| (0..row.len()).map(|column| row.try_get_unchecked(column)).collect();
+                rows.iter().map(values).collect::<Result<_, _>>().map_err(Error::sql(action))
+            }
+        }
     }
 }

@@ -40,6 +40,7 @@ mod serving;
 mod sources;
 mod starts;
 mod states;
+mod translations;
 mod transport;
 mod trusted;
 mod validating;
