@@ -25,6 +25,7 @@ mod retry;
 mod rollback;
 mod rows;
 mod switch;
+mod trial;
 mod tuning;
 mod validate;
 mod view_rows;

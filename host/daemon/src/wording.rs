@@ -19,6 +19,7 @@ pub(crate) fn action(action: &Action) -> String {
     let subject = action.subject().unwrap_or_default();
     match action.verb() {
         "create-shadow" => format!("making the new table of {subject}"),
+        "try" => "trying the plan's statements on empty tables".to_owned(),
         "copy" => format!("copying {subject}"),
         "complete" => format!("adding indexes to the new table of {subject}"),
         "refer" => format!("adding foreign keys to the new table of {subject}"),

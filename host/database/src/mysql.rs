@@ -31,6 +31,7 @@ mod session;
 mod sessions;
 mod since;
 mod sink;
+mod trial;
 mod views;
 mod writer;
 
@@ -55,4 +56,5 @@ pub(crate) use replacement::Replacement;
 pub use retry::Retried;
 pub(crate) use rows::{batch_of_texts, each_batch, select_statement};
 pub use since::{Moment, Written};
+pub use trial::{is_trial, trial_number, trial_table, trial_view};
 pub use views::MadeView;

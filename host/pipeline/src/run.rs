@@ -163,6 +163,11 @@ impl Action {
         Self::on_table("create-shadow", table)
     }
 
+    /// Tries what the plan says on empty tables, before any row is copied.
+    pub fn try_out() -> Self {
+        Self("try".into())
+    }
+
     /// Copies a table's rows into its shadow.
     pub fn copy(table: &TableName) -> Self {
         Self::on_table("copy", table)

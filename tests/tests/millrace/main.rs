@@ -42,6 +42,7 @@ mod starts;
 mod states;
 mod translations;
 mod transport;
+mod trials;
 mod trusted;
 mod validating;
 mod values;

@@ -155,6 +155,6 @@ async fn a_table_that_is_too_wide_for_the_target_is_named_and_is_no_defect() -> 
     let columns: String = (0..1000).map(|n| format!(", c{n} text")).collect();
     let shop = Shop::empty(&format!("CREATE TABLE wide (id integer PRIMARY KEY{columns})")).await?;
     let refused = shop.millrace.run(&["run", QUICKSTART, "--yes"]).await?.expect(1)?;
-    refused.says("database.row-too-wide")?.says("`wide_tmp_")?.says("cast")?.never_says("defect")?;
+    refused.says("plan.refused-by-target")?.says("`wide_tmp_")?.says("cast")?.never_says("defect")?;
     Ok(())
 }

@@ -143,6 +143,7 @@ pub(crate) async fn selected_target(
     };
     let is_made = |name: &TableName| made.iter().any(|made| made.table == *name && made.table != made.live);
     model.tables.retain(|table| !table.name.name.starts_with("millrace_") && !is_made(&table.name));
+    model.objects.retain(|object| object.kind != "view" || !made.iter().any(|made| made.table == object.name));
     for table in &mut model.tables {
         table.foreign_keys.retain(|key| !is_made(&key.references));
     }

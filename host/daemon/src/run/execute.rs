@@ -1,5 +1,6 @@
 //! The phases of a run, in order.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -15,6 +16,7 @@ use serde_json::Value;
 use super::context::{End, RunContext};
 use super::rollback::{self, NewRows};
 use super::switch::{self, Switched};
+use super::trial::{self, Refusal};
 use super::world::{self, shadows, target};
 use super::{clean, copy, health, hooks, parents, references, retract, validate, view_rows, views};
 use crate::planner::KEY_OF_LIVE;
@@ -103,7 +105,8 @@ fn stopped(stage: StageKind) -> impl Fn(Failure) -> Stopped {
 async fn phases(run: &RunContext, approval: Approval) -> Result<End, Stopped> {
     use StageKind::{Cleaner, Copier, Switcher, Validator};
     run.phase(Copier, "prepare", prepare).await.map_err(stopped(Copier))?;
-    run.phase(Copier, "shadows", make_shadows).await.map_err(stopped(Copier))?;
+    let refused = run.phase(Copier, "shadows", make_shadows).await.map_err(stopped(Copier))?;
+    run.phase(Copier, "try", |run| trial::try_out(run, refused.clone())).await.map_err(stopped(Copier))?;
     if let Err(failure) = run.phase(Copier, "copy", copy::copy).await {
         return Err(stopped(Copier)(world::blamed(run, failure).await));
     }
@@ -241,8 +244,9 @@ async fn prepare(run: &RunContext) -> Result<(), Failure> {
     run.books.record_run(run.id(), &run.record.pipeline, RunState::Running.name()).await
 }
 
-/// Makes the shadows: complete but for what is faster after the rows.
-async fn make_shadows(run: &RunContext) -> Result<(), Failure> {
+/// Makes the shadows: complete but for what is faster after the rows. Those that the target refuses do not keep the others
+/// from being made: all that it refuses is said at once.
+async fn make_shadows(run: &RunContext) -> Result<Vec<Refusal>, Failure> {
     let mut missing = Vec::new();
     for table in run.record.plan.builds() {
         if run.recorder.succeeded(&Action::create_shadow(&table.target)).is_none() {
@@ -263,9 +267,34 @@ async fn make_shadows(run: &RunContext) -> Result<(), Failure> {
         .map(|(table, shadow)| (*shadow, &table.target))
         .collect();
     run.books.record_tables(run.id(), &run.record.pipeline, TableRole::Shadow, &listed).await?;
-    let work: Vec<_> =
-        missing.into_iter().map(|(table, name)| shadow(run, table, name, in_the_way.contains(name)).boxed()).collect();
-    several(work).await
+    let refused = Mutex::new(Vec::new());
+    let make_one = async |table, name: &TableName| match shadow(run, table, name, in_the_way.contains(name)).await {
+        Err(failure) if trial::is_refused(&failure) => {
+            refused.lock().unwrap_or_else(PoisonError::into_inner).push(Refusal::of_table(run, table, &failure));
+            Ok(())
+        }
+        made => made,
+    };
+    several(missing.into_iter().map(|(table, name)| make_one(table, name).boxed()).collect()).await?;
+    Ok(refused.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Makes the shadows again that are gone since they were made: a trial that found that the plan cannot be carried out has
+/// taken them away.
+pub(super) async fn make_missing_shadows(run: &RunContext) -> Result<(), Failure> {
+    let made: Vec<(&TablePlan, &TableName)> = run
+        .record
+        .plan
+        .builds()
+        .filter(|table| run.recorder.succeeded(&Action::create_shadow(&table.target)).is_some())
+        .filter_map(|table| Some((table, table.shadow.as_ref()?)))
+        .collect();
+    let names: Vec<TableName> = made.iter().map(|(_, shadow)| (*shadow).clone()).collect();
+    let existing = run.target.existing_tables(&names).await?;
+    let missing: Vec<_> = made.into_iter().filter(|(_, shadow)| !existing.contains(*shadow)).collect();
+    let listed: Vec<_> = missing.iter().map(|(table, shadow)| (*shadow, &table.target)).collect();
+    run.books.record_tables(run.id(), &run.record.pipeline, TableRole::Shadow, &listed).await?;
+    several(missing.into_iter().map(|(table, shadow)| make(run, table, shadow, true).boxed()).collect()).await
 }
 
 async fn shadow(run: &RunContext, table: &TablePlan, shadow: &TableName, in_the_way: bool) -> Result<(), Failure> {
@@ -304,7 +333,9 @@ async fn make(run: &RunContext, table: &TablePlan, shadow: &TableName, again: bo
         let mut made = Ok(());
         for statement in &table.create {
             let done = run.target.execute(&statement.sql).await;
-            made = done.map(|_| ()).map_err(|failure| failure.with("table", table.target.to_string()));
+            made = done.map(|_| ()).map_err(|failure| {
+                failure.with("table", table.target.to_string()).with("statement", trial::shortened(&statement.sql))
+            });
             if made.is_err() {
                 break;
             }
@@ -367,7 +398,7 @@ async fn complete_table(run: &RunContext, table: &TablePlan) -> Result<(), Failu
     Ok(())
 }
 
-fn was_begun(run: &RunContext, action: &Action) -> bool {
+pub(super) fn was_begun(run: &RunContext, action: &Action) -> bool {
     run.recorder.outcome(action) != Outcome::NotStarted
 }
 

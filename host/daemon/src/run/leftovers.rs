@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use millrace_database::mysql::{Bookkeeping, MadeTable, TableRole, rehearsal_tables};
+use millrace_database::mysql::{Bookkeeping, MadeTable, TableRole, is_trial, rehearsal_tables};
 use millrace_model::Failure;
 use millrace_model::switching::{Artefact, ArtefactKind};
 use millrace_pipeline::{RunId, RunState};
@@ -100,13 +100,15 @@ impl<'a> Look<'a> {
 
     /// What becomes of a table. None: it is none of what runs leave, whatever the books say.
     pub(super) fn fate(&self, made: &MadeTable) -> Option<Fate> {
+        let trial = is_trial(&made.run, &made.table);
         // This is what applications use.
-        if made.table == made.live && !rehearsal_tables(&made.run).contains(&made.table) {
+        if made.table == made.live && !trial && !rehearsal_tables(&made.run).contains(&made.table) {
             return None;
         }
         // A new table carries the second of its run in its name; what does not is not what a run made.
         let stamp = made.run.parse::<RunId>().map(|run| run.stamp());
         if matches!(made.role, TableRole::Shadow | TableRole::Discarded)
+            && !trial
             && !stamp.is_ok_and(|stamp| made.table.name.ends_with(&format!("_tmp_{stamp}")))
         {
             return None;
@@ -343,6 +345,9 @@ mod tests {
         assert_eq!(look.fate(&named("item_tmp_20270101000000", "item")), None);
         let scratch = "millrace_fence_a_tmp_20260501093000";
         assert!(matches!(look.fate(&named(scratch, scratch)), Some(Fate::Goes { .. })));
+        for trial in ["millrace_trial_2_tmp_20260501093000", "millrace_trial_view_3_tmp_20260501093000"] {
+            assert!(matches!(look.fate(&named(trial, trial)), Some(Fate::Goes { .. })), "{trial}");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor};
 
 use super::connect::first_number;
 use super::fence::{self, Fence, FenceMeans};
-use super::{Bookkeeping, MySql, TableRole, archive, read_rows, rename};
+use super::{Bookkeeping, MySql, TableRole, archive, read_rows, rename, trial};
 use crate::dialect::mysql::{quote_name, quote_table, quote_text};
 use crate::error::mysql_number;
 
@@ -229,8 +229,7 @@ impl TableAdmin for Admin {
             self.archive(table)?;
         }
         self.block(async {
-            let sql = format!("DROP TABLE IF EXISTS {}", quote_table(table));
-            self.target.execute_for(&format!("drop {table}"), &sql).await?;
+            self.target.execute_for(&format!("drop {table}"), &trial::drop_statement(table)).await?;
             self.bookkeeping.forget_tables(&[table]).await
         })
     }

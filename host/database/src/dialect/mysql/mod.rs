@@ -18,6 +18,7 @@ mod partition;
 mod reference;
 mod render;
 mod tokens;
+mod trial;
 mod view;
 
 pub use assemble::{Assembled, assemble, settle_references};
@@ -30,6 +31,7 @@ pub use partition::{Referenced, Server, partition_clause, settle_partitions};
 pub use reference::{KeyStatement, add_foreign_key, check_names, demands_the_same, drop_foreign_key};
 pub use render::{auto_increment, complete, create_table};
 pub(crate) use tokens::{is_comment, one_statement, tokens};
+pub use trial::{TriedKey, about, columns_read, create_like, shown_view_under, table_of_keys, view_under};
 pub use view::{ReadableTable, TranslatedView, Views, translate_views};
 
 #[cfg(test)]

@@ -7,11 +7,14 @@ use super::name::{quote_name, quote_table};
 
 /// Adds a foreign key to a table, under another name and perhaps to another table than its own says.
 pub fn add_foreign_key(table: &TableName, key: &ForeignKey, name: &str, references: &TableName) -> String {
+    format!("ALTER TABLE {} ADD CONSTRAINT {} {}", quote_table(table), quote_name(name), key_clause(key, references))
+}
+
+/// A foreign key as it stands in a statement, without its name.
+pub(super) fn key_clause(key: &ForeignKey, references: &TableName) -> String {
     let columns = |names: &[String]| names.iter().map(|n| quote_name(n)).collect::<Vec<_>>().join(", ");
     format!(
-        "ALTER TABLE {} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({}) ON DELETE {} ON UPDATE {}",
-        quote_table(table),
-        quote_name(name),
+        "FOREIGN KEY ({}) REFERENCES {} ({}) ON DELETE {} ON UPDATE {}",
         columns(&key.columns),
         quote_table(references),
         columns(&key.referenced_columns),

@@ -40,6 +40,13 @@ pub fn create_table(table: &Table, under: &TableName, tag: &str) -> String {
     sql
 }
 
+/// A column's type, with its collation, and whether it may be NULL.
+pub(super) fn column_type(column: &Column) -> String {
+    let collation = column.collation.as_ref().map(|collation| format!(" COLLATE {collation}"));
+    let null = if column.nullable { "NULL" } else { "NOT NULL" };
+    format!("{}{} {null}", column.declared, collation.unwrap_or_default())
+}
+
 fn column(column: &Column) -> String {
     let mut sql = format!("{} {}", quote_name(&column.name), column.declared);
     if let Some(collation) = &column.collation {
