@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use millrace_test_engines::{Database, Engine, Kind, oceanbase, postgres18};
-use millrace_tests::{Millrace, Outcome, count_rows, figures, names_of_tables};
+use millrace_test_engines::{Database, Engine, Kind, Session, oceanbase, postgres18};
+use millrace_tests::{Millrace, Outcome, Proxy, count_rows, figures, names_of_tables};
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -352,14 +352,14 @@ async fn accounts_are_locked_while_names_are_swapped_and_never_longer() -> Resul
 }
 
 #[tokio::test]
-async fn a_rehearsal_of_table_locks_drops_no_table_of_anybody_else() -> Result<()> {
+async fn a_rehearsal_of_table_locks_drops_no_table_of_anybody_else_and_never_waits_for_ever() -> Result<()> {
     // Of its own: the locks need a setting of the whole server.
     let engine = Engine::start(Kind::OceanBase).await?;
     let target = engine.fresh_database("items").await?;
     target
         .run_sql("CREATE TABLE millrace_fence_a (id int PRIMARY KEY); INSERT INTO millrace_fence_a VALUES (7)")
         .await?;
-    let changed = Changed::open_in(target.clone(), "fence = \"tables\"", "").await?;
+    let changed = Changed::open_in(target.clone(), "fence = \"tables\"\nattempts = 1\nbudget = \"2s\"", "").await?;
     let fence = changed.run().await?.expect(0)?.json()?["report"]["switch"]["fence"].clone();
     assert!(fence.as_str().is_some_and(|fence| fence.starts_with("table locks on 1 ")), "rehearsed, and used: {fence}");
     assert_eq!(target.query_text("SELECT id FROM millrace_fence_a").await?, [[Some("7".to_owned())]]);
@@ -367,6 +367,34 @@ async fn a_rehearsal_of_table_locks_drops_no_table_of_anybody_else() -> Result<(
     assert!(!names.iter().any(|name| name.contains("fence") && name.contains("_tmp_")), "{names:?}");
     let listed = target.query_text("SELECT table_name FROM millrace_tables WHERE table_name LIKE '%fence%'").await?;
     assert!(listed.is_empty(), "{listed:?}");
+    takes_its_turn(&changed, &target).await?;
+    ends_when_the_lock_priority_is_set_back(&changed, &target).await
+}
+
+/// Switches that need the priority of locks, which is a server's, wait for each other.
+async fn takes_its_turn(changed: &Changed, target: &Database) -> Result<()> {
+    changed.source.run_sql("ALTER TABLE item ADD COLUMN more text").await?;
+    let mut other = Session::open(&target.url).await?;
+    other.run("SELECT GET_LOCK('millrace.enable_lock_priority', 0)").await?;
+    let waited = changed.run().await?;
+    waited.fails_with("switch.lock-priority-in-use")?;
+    other.run("SELECT RELEASE_LOCK('millrace.enable_lock_priority')").await?;
+    changed.millrace.run(&["resume", "last", "--yes"]).await?.expect(0)?;
+    let priority = target.query_text("SHOW PARAMETERS LIKE 'enable_lock_priority'").await?;
+    assert_eq!(priority[0][3].as_deref(), Some("False"), "what the fence had set is as it was");
+    Ok(())
+}
+
+/// A rename under a lock waits for ever once anybody has set the priority of locks back.
+async fn ends_when_the_lock_priority_is_set_back(changed: &Changed, target: &Database) -> Result<()> {
+    let set_back = |statement: &str| {
+        let rehearses = statement.starts_with("RENAME TABLE `millrace_fence_a");
+        rehearses.then(|| format!("ALTER SYSTEM SET enable_lock_priority = FALSE; {statement}"))
+    };
+    let other = Proxy::rewriting(&target.url, Box::new(set_back)).await?;
+    let through = millrace().between(&changed.source, target).with("MILLRACE_TARGET_URL", &other.url(&target.url)?);
+    changed.source.run_sql("ALTER TABLE item ADD COLUMN most text").await?;
+    through.run(&["run", &changed.pipeline, "--yes", "--json"]).await?.fails_with("switch.no-fence")?;
     Ok(())
 }
 

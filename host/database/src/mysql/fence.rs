@@ -21,10 +21,10 @@ use sqlx::mysql::MySqlConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 
 use super::admin::existing;
-use super::processlist::{self, Ending, Killer, Session};
+use super::processlist::{self, Ending, Killer, OurSession, Session, WHO};
 use super::{Bookkeeping, MySql, TableRole, read_rows, sessions};
 use crate::dialect::mysql::{quote_table, quote_text};
-use crate::error::mysql_number;
+use crate::error::{is_disconnect, mysql_number};
 
 /// How long a second session waits for a lock before it is believed in.
 const PROBE_MS: u32 = 100;
@@ -38,6 +38,8 @@ const UNLOCKED_WITHIN: Duration = Duration::from_secs(30);
 const ENDED_WITHIN: Duration = Duration::from_secs(2);
 /// How many sessions that stay are named.
 const NAMED: usize = 5;
+/// The lock by which switches that use the priority of table locks take turns on a server.
+const TURN: &str = "millrace.enable_lock_priority";
 /// What the names of the rehearsal's tables begin with. They end as a shadow's does: what a process that died has left
 /// of them goes as a shadow goes.
 const SCRATCH: [&str; 3] = ["millrace_fence_a", "millrace_fence_b", "millrace_fence_c"];
@@ -95,6 +97,8 @@ pub(super) enum Fence {
         connection: MySqlConnection,
         /// How many tables.
         count: usize,
+        /// The parameter `enable_lock_priority` was set for them.
+        set_priority: bool,
     },
     /// Locked accounts.
     Accounts {
@@ -177,7 +181,9 @@ pub(super) async fn raise(
             None => lock_tables(target, owner, means.locks, tables, timeout_ms, since).await,
         };
         match locked {
-            Ok(connection) => return Ok(Fence::Tables { connection, count: tables.len() }),
+            Ok((connection, set_priority)) => {
+                return Ok(Fence::Tables { connection, count: tables.len(), set_priority });
+            }
             Err(failure) if failure.fault == Fault::Unsupported || failure.code == "database.missing-privilege" => {
                 why.push(failure.message);
             }
@@ -207,10 +213,13 @@ pub(super) async fn lift(target: &MySql, fence: &mut Option<Fence>, before: &Fen
             first = result;
         }
     };
-    if let Some(Fence::Tables { mut connection, .. }) = fence.take() {
+    let mut set_back = before.lock_priority.as_ref().is_some_and(|value| !value.eq_ignore_ascii_case("true"));
+    let mut in_turn = None;
+    if let Some(Fence::Tables { mut connection, set_priority, .. }) = fence.take() {
+        set_back |= set_priority;
         let unlocked = connection.execute(sqlx::raw_sql("UNLOCK TABLES")).await;
         keep_first(unlocked.map(|_| ()).map_err(|e| target.place.failure("unlock tables", &e)));
-        let _ = connection.close().await;
+        in_turn = Some(connection);
     }
     for account in &before.open_accounts {
         if matches!(is_locked(target, account).await, Ok(false)) {
@@ -218,10 +227,12 @@ pub(super) async fn lift(target: &MySql, fence: &mut Option<Fence>, before: &Fen
         }
         keep_first(set_account(target, account, "unlock", UNLOCKED_WITHIN).await);
     }
-    if let Some(value) = &before.lock_priority
-        && lock_priority(target).await.is_some_and(|now| now != *value)
-    {
-        keep_first(set_lock_priority(target, value).await);
+    if set_back && lock_priority(target).await.is_some_and(|now| now.eq_ignore_ascii_case("true")) {
+        keep_first(set_lock_priority(target, "FALSE").await);
+    }
+    if let Some(mut connection) = in_turn {
+        end_turn(target, &mut connection).await;
+        let _ = connection.close().await;
     }
     first
 }
@@ -255,6 +266,11 @@ async fn lock_priority(target: &MySql) -> Option<String> {
     row.get(at + 2).cloned().flatten()
 }
 
+/// Whether a rename would wait for the locks of its own session for ever.
+async fn priority_is_off(target: &MySql) -> bool {
+    target.dialect() == "oceanbase" && lock_priority(target).await.is_some_and(|v| !v.eq_ignore_ascii_case("true"))
+}
+
 async fn set_lock_priority(target: &MySql, value: &str) -> Result<(), Failure> {
     let value = if value.eq_ignore_ascii_case("true") { "TRUE" } else { "FALSE" };
     let sql = format!("ALTER SYSTEM SET enable_lock_priority = {value}");
@@ -268,17 +284,36 @@ async fn lock_tables(
     tables: &[TableName],
     timeout_ms: u32,
     since: &mut Option<Instant>,
-) -> Result<MySqlConnection, Failure> {
-    if target.dialect() == "oceanbase" && lock_priority(target).await.is_some_and(|v| !v.eq_ignore_ascii_case("true")) {
+) -> Result<(MySqlConnection, bool), Failure> {
+    let mut connection = target.fresh().await?;
+    take_turn(target, &mut connection, timeout_ms).await?;
+    let locked = lock_in_turn(target, owner, locks, tables, timeout_ms, since, &mut connection).await;
+    if locked.is_err() {
+        end_turn(target, &mut connection).await;
+    }
+    locked.map(|set_priority| (connection, set_priority))
+}
+
+/// Locks the tables on this connection; whether the priority of locks had to be set for that.
+async fn lock_in_turn(
+    target: &MySql,
+    owner: Owner<'_>,
+    locks: Locks,
+    tables: &[TableName],
+    timeout_ms: u32,
+    since: &mut Option<Instant>,
+    connection: &mut MySqlConnection,
+) -> Result<bool, Failure> {
+    let set_priority = priority_is_off(target).await;
+    if set_priority {
         set_lock_priority(target, "TRUE").await?;
     }
     rehearse(target, owner, locks).await?;
     let doing = "lock tables against writes";
-    let mut connection = target.fresh().await?;
-    set_timeout(target, &mut connection, timeout_ms).await?;
+    set_timeout(target, connection, timeout_ms).await?;
     *since = Some(Instant::now());
     let patience = Duration::from_millis(u64::from(timeout_ms));
-    if let Err(failure) = lock(target, &mut connection, tables).await {
+    if let Err(failure) = lock(target, connection, tables).await {
         let blockers = sessions::in_the_way(target, tables).await;
         return Err(match failure.code.as_str() {
             "database.timeout" => sessions::waited(target, doing, patience, &blockers),
@@ -295,7 +330,46 @@ async fn lock_tables(
         }
     }
     // What follows on this connection are a rename and the unlocking.
-    Ok(connection)
+    Ok(set_priority)
+}
+
+/// Waits for other switches that use the priority of locks on this server: the one that ends first would set it back for
+/// all, and a rename under a lock would wait for itself from then on.
+async fn take_turn(target: &MySql, connection: &mut MySqlConnection, timeout_ms: u32) -> Result<(), Failure> {
+    if target.dialect() != "oceanbase" {
+        return Ok(());
+    }
+    let seconds = timeout_ms.div_ceil(1000).max(1);
+    let sql = format!("SELECT GET_LOCK('{TURN}', {seconds}), IS_USED_LOCK('{TURN}')");
+    let rows = match read_rows(connection, sql).await {
+        Ok(rows) => rows,
+        // A server without such locks: what happens then is found out by the rehearsal.
+        Err(error) if !is_disconnect(&error) => return Ok(()),
+        Err(error) => return Err(target.place.failure("wait for other switches", &error)),
+    };
+    let mut row = rows.into_iter().flatten();
+    let (taken, holder) = (row.next().flatten(), row.next().flatten().and_then(|id| id.parse().ok()));
+    match holder {
+        // The kernel seekdb keeps the lock of a session that is gone.
+        Some(id) if taken.as_deref() == Some("0") => match processlist::find(target, id).await? {
+            Some(other) => Err(Failure::transient(
+                "switch.lock-priority-in-use",
+                format!(
+                    "{other} holds table locks for another switch on this server, and had not ended within {seconds} s"
+                ),
+            )),
+            None => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}
+
+/// Lets other switches go on. A session that ends does so as well.
+async fn end_turn(target: &MySql, connection: &mut MySqlConnection) {
+    if target.dialect() == "oceanbase" {
+        let released = connection.execute(sqlx::raw_sql(AssertSqlSafe(format!("SELECT RELEASE_LOCK('{TURN}')"))));
+        let _ = tokio::time::timeout(ENDED_WITHIN, released).await;
+    }
 }
 
 async fn lock(target: &MySql, connection: &mut MySqlConnection, tables: &[TableName]) -> Result<(), Failure> {
@@ -377,7 +451,10 @@ async fn make_room(target: &MySql, owner: Owner<'_>, scratch: &[TableName; 3]) -
 const REHEARSING: &str = "rehearse the fence";
 
 fn lock_outlives() -> Failure {
-    Failure::unsupported("switch.lock-outlives-session", "the server keeps the table locks of a session that is gone")
+    Failure::unsupported(
+        "switch.lock-outlives-session",
+        "the server keeps table locks of a session that has given them back, or is gone",
+    )
 }
 
 /// Locks, renames and unlocks small tables, with a second session that tries to write.
@@ -400,36 +477,22 @@ async fn rehearse(target: &MySql, owner: Owner<'_>, locks: Locks) -> Result<(), 
     rehearsed
 }
 
-async fn try_locks(target: &MySql, locks: Locks, [a, b, c]: &[TableName; 3]) -> Result<(), Failure> {
+async fn try_locks(target: &MySql, locks: Locks, scratch: &[TableName; 3]) -> Result<(), Failure> {
+    let [a, ..] = scratch;
     let mut holder = target.fresh().await?;
     let mut probe = target.fresh().await?;
     lock(target, &mut holder, std::slice::from_ref(a)).await?;
-    let held = is_held(target, &mut probe, a).await;
-    let rename = format!("RENAME TABLE {0} TO {2}, {1} TO {0}", quote_table(a), quote_table(b), quote_table(c));
-    let renamed = if matches!(held, Ok(true)) {
-        let renaming = holder.execute(sqlx::raw_sql(AssertSqlSafe(rename)));
-        tokio::time::timeout(RELEASED_WITHIN, renaming).await.map_or(Ok(false), |renamed| match renamed {
-            Ok(_) => Ok(true),
-            Err(error) => Err(target.place.failure("rename under a lock", &error)),
-        })
-    } else {
-        Ok(true)
-    };
-    let unlocked = holder.execute(sqlx::raw_sql("UNLOCK TABLES")).await;
-    unlocked.map_err(|e| target.place.failure("unlock tables", &e))?;
-    if !held? {
+    if !is_held(target, &mut probe, a).await? {
         return Err(does_not_hold(target, a));
     }
-    let unsupported = |words: String| Failure::unsupported("switch.lock-does-not-hold", words);
-    match renamed {
-        Ok(true) => {}
-        Ok(false) => return Err(unsupported("tables cannot be renamed while they are locked here".to_owned())),
-        Err(failure) => {
-            return Err(unsupported(format!(
-                "tables cannot be renamed while they are locked here: {}",
-                failure.message
-            )));
-        }
+    let renamed = rename_locked(target, &mut holder, scratch).await;
+    let unlocked = tokio::time::timeout(ENDED_WITHIN, holder.execute(sqlx::raw_sql("UNLOCK TABLES"))).await;
+    if renamed.is_err() && is_held(target, &mut probe, a).await? {
+        return Err(lock_outlives());
+    }
+    renamed?;
+    if let Ok(Err(error)) = unlocked {
+        return Err(target.place.failure("unlock tables", &error));
     }
     if locks == Locks::Safe {
         lock(target, &mut holder, std::slice::from_ref(a)).await?;
@@ -442,6 +505,41 @@ async fn try_locks(target: &MySql, locks: Locks, [a, b, c]: &[TableName; 3]) -> 
         }
     }
     Ok(())
+}
+
+/// Renames tables on the connection that has the first of them locked. A rename that is not answered in time is ended:
+/// it waits for its own session's lock, for ever, and nothing else is heard on this connection before.
+async fn rename_locked(
+    target: &MySql,
+    holder: &mut MySqlConnection,
+    [a, b, c]: &[TableName; 3],
+) -> Result<(), Failure> {
+    let who = read_rows(holder, WHO.to_owned()).await.map_err(|e| target.place.failure(REHEARSING, &e))?;
+    let rename = format!("RENAME TABLE {0} TO {2}, {1} TO {0}", quote_table(a), quote_table(b), quote_table(c));
+    let mut renaming = std::pin::pin!(holder.execute(sqlx::raw_sql(AssertSqlSafe(rename))));
+    let why = match tokio::time::timeout(RELEASED_WITHIN, &mut renaming).await {
+        Ok(Ok(_)) => return Ok(()),
+        Ok(Err(error)) => format!(": {}", target.place.failure("rename under a lock", &error).message),
+        Err(_) => {
+            if let Some(id) = OurSession::of(&who).number()
+                && let Some(session) = processlist::find(target, id).await?
+            {
+                Killer::new(target).end(&session, Ending::Statement).await?;
+            }
+            let is_stopped = tokio::time::timeout(ENDED_WITHIN, &mut renaming).await.is_ok();
+            if is_stopped && priority_is_off(target).await {
+                return Err(Failure::transient(
+                    "switch.lock-priority-in-use",
+                    "another switch has set enable_lock_priority back while this one needs it",
+                ));
+            }
+            String::new()
+        }
+    };
+    Err(Failure::unsupported(
+        "switch.lock-does-not-hold",
+        format!("tables cannot be renamed while they are locked here{why}"),
+    ))
 }
 
 async fn lock_accounts(target: &MySql, accounts: &[String], since: &mut Option<Instant>) -> Result<Fence, Failure> {
