@@ -352,7 +352,7 @@ async fn a_table_is_claimed_by_one_process_until_it_gives_it_back_or_is_long_sil
     // Its own run takes it over at once, and so does who knows that it is dead.
     assert!(claim("h4", "r1", &["a", "b"], &[]).await.is_empty());
     assert!(!books.renew_claims("h1").await.unwrap());
-    assert!(claim("h5", "r5", &["a"], &["r1".to_owned()]).await.is_empty());
+    assert!(claim("h5", "r5", &["a"], &["h4".to_owned()]).await.is_empty());
     books.release("h5").await.unwrap();
     assert!(claim("h6", "r6", &["a"], &[]).await.is_empty());
     sides

@@ -10,6 +10,7 @@ use crate::{QUICKSTART, millrace};
 
 /// Tables that have been migrated twice, and whose backups may go.
 struct Kept {
+    source: Database,
     target: Database,
     millrace: Millrace,
     pipeline: String,
@@ -34,7 +35,7 @@ impl Kept {
         // What is done to the live tables is what is to be archived.
         let arguments = ["run", &pipeline, "--yes", "--discard-target-rows"];
         millrace.run(&arguments).await?.expect(0)?;
-        Ok(Self { target, millrace, pipeline })
+        Ok(Self { source, target, millrace, pipeline })
     }
 
     async fn clean(&self) -> Result<()> {
@@ -149,8 +150,9 @@ async fn a_restored_table_has_every_digit_byte_and_number_that_the_archived_one_
 }
 
 #[tokio::test]
-async fn a_restore_that_is_killed_leaves_no_table_that_looks_whole_and_is_done_again() -> Result<()> {
-    let source = "CREATE TABLE item (id integer PRIMARY KEY, words text);
+async fn of_two_restores_under_one_name_one_is_refused_and_one_that_is_killed_is_done_again() -> Result<()> {
+    let source = "CREATE TABLE maker (id integer PRIMARY KEY);
+        CREATE TABLE item (id integer PRIMARY KEY, words text, maker integer REFERENCES maker);
         INSERT INTO item SELECT n, repeat('word ' || n || ' ', 20) FROM generate_series(1, 40000) AS n;";
     let kept = Kept::open(source, "", "ALTER TABLE item ADD COLUMN more integer").await?;
     kept.clean().await?;
@@ -160,10 +162,20 @@ async fn a_restore_that_is_killed_leaves_no_table_that_looks_whole_and_is_done_a
     while !names_of_tables(&kept.target).await?.iter().any(|name| name == "back_restoring") {
         tokio::task::yield_now().await;
     }
+    // It stands still, and is not dead.
+    let process = running.process().context("it was too quick to be stopped")?.to_string();
+    std::process::Command::new("kill").args(["-STOP", &process]).status()?;
+    let elsewhere = millrace().between(&kept.source, &kept.target);
+    for other in [&kept.millrace, &elsewhere] {
+        let refused = other.run(&[&arguments[..], &["--json"]].concat()).await?.expect(2)?;
+        refused.fails_with("run.tables-claimed")?;
+    }
     ensure!(running.kill_unless_ended().await?, "it was too quick to be killed");
     let names = names_of_tables(&kept.target).await?;
     ensure!(!names.iter().any(|name| name == "back"), "half a table has the name of a whole one: {names:?}");
-    kept.millrace.run(&arguments).await?.expect(0)?.says("40,000 rows")?;
+    // Its own state folder knows that it is dead. The old table's key was taken from it when names were swapped.
+    let restored = kept.millrace.run(&arguments).await?.expect(0)?.says("40,000 rows")?;
+    restored.says("without its foreign key: CONSTRAINT")?.says("REFERENCES `maker`")?;
     let names = names_of_tables(&kept.target).await?;
     ensure!(names.iter().any(|name| name == "back") && !names.iter().any(|name| name == "back_restoring"), "{names:?}");
     // A table that no restore made is nobody's to drop.

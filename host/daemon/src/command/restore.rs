@@ -1,5 +1,6 @@
 //! `millrace restore`: brings back what the cleaner archived.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ use serde::Serialize;
 use super::{Exit, Home, Refusal, cancel_on_signal, print_json};
 use crate::cli::RestoreArgs;
 use crate::databases::Databases;
+use crate::run::{Claimant, Claimed};
 use crate::setup::Setup;
 
 /// One table that is there again.
@@ -21,7 +23,7 @@ struct Line {
     rows: u64,
     /// Whether the values were compared with the archive's digests.
     compared: bool,
-    /// Foreign keys that it had when it was archived, and has no more.
+    /// Foreign keys that it had when it was archived, or before it was replaced, and has no more.
     foreign_keys_left_out: Vec<String>,
 }
 
@@ -34,7 +36,13 @@ pub(super) async fn restore(home: &Home, arguments: &RestoreArgs) -> Result<Exit
     let name = arguments.name.as_ref().map(|name| TableName::bare(name.as_str()));
     let mut lines = Vec::new();
     for file in files {
-        let restored = archive::restore(&target, &setup.pipeline.name, &file, name.as_ref()).await?;
+        let table = archive::restored_name(&file, name.as_ref())?;
+        // Two at once under one name would fill one table.
+        let claimant = Claimant { run: String::new(), pipeline: setup.pipeline.name.clone() };
+        let claimed = Claimed::take(&home.store, &target, claimant, &BTreeSet::from([table]), &cancel).await?;
+        let restored = archive::restore(&target, &setup.pipeline.name, &file, name.as_ref()).await;
+        claimed.give_back().await;
+        let restored = restored?;
         if !arguments.pipeline.json {
             let how = if restored.is_compared {
                 "every value as it was archived"

@@ -3,7 +3,7 @@
 //! The locks of a state folder keep two processes of one folder apart, and know nothing of another folder. So the tables
 //! that a process works on are claimed in the target's books, and the claim is renewed for as long as it works. A process
 //! that was killed leaves a claim that runs out; its own run takes it over at once, and so does whoever shares its
-//! state folder and can see that it is dead.
+//! state folder and can see that it is dead: it owned there the run, or what it did without one, by a lock.
 
 use std::collections::BTreeSet;
 
@@ -13,12 +13,12 @@ use millrace_model::{Cancel, Failure};
 use tokio::task::JoinHandle;
 
 use crate::clock;
-use crate::store::Store;
+use crate::store::{Ownership, Store};
 
 /// On whose behalf tables are claimed.
 #[derive(Clone, Debug)]
 pub(crate) struct Claimant {
-    /// The run. Empty: who cleans or repairs.
+    /// The run. Empty: who cleans, repairs or restores.
     pub(crate) run: String,
     /// The pipeline.
     pub(crate) pipeline: String,
@@ -31,6 +31,8 @@ pub(crate) struct Claimed {
     store: Store,
     books: Bookkeeping,
     renewing: JoinHandle<()>,
+    /// Says in the state folder that the holder lives. None: its run is owned.
+    alive: Option<Ownership>,
 }
 
 impl Claimed {
@@ -49,9 +51,11 @@ impl Claimed {
         // It is given back after the run was asked to stop, too.
         let books = target.with_cancel(&Cancel::new()).bookkeeping();
         books.create().await?;
-        let holder = format!("{}-{}-{:x}", claimant.run, std::process::id(), clock::entropy());
+        let of = if claimant.run.is_empty() { "task" } else { claimant.run.as_str() };
+        let holder = format!("{of}-{}-{:x}", std::process::id(), clock::entropy());
+        let alive = if claimant.run.is_empty() { Some(store.own(&holder)?) } else { None };
         let renewing = tokio::spawn(renew(books.clone(), holder.clone(), cancel.clone()));
-        let claimed = Self { claimant, holder, store: store.clone(), books, renewing };
+        let claimed = Self { claimant, holder, store: store.clone(), books, renewing, alive };
         claimed.extend(tables).await?;
         Ok(claimed)
     }
@@ -61,9 +65,14 @@ impl Claimed {
         let Claimant { run, pipeline } = &self.claimant;
         let held = self.books.claims().await?;
         let mut dead = Vec::new();
-        for claim in held.into_iter().filter(|claim| claim.is_held && !claim.run.is_empty() && claim.run != *run) {
-            if self.store.run(&claim.run).await.is_ok() && !self.store.is_owned(&claim.run) {
-                dead.push(claim.run);
+        for claim in held.into_iter().filter(|claim| claim.is_held && tables.contains(&claim.table)) {
+            let is_dead = match claim.run.as_str() {
+                "" => self.store.is_abandoned(&claim.holder),
+                other if other == run => false,
+                other => self.store.run(other).await.is_ok() && !self.store.is_owned(other),
+            };
+            if is_dead {
+                dead.push(claim.holder);
             }
         }
         let in_the_way = self.books.claim(&self.holder, run, pipeline, tables, &dead).await?;
@@ -81,12 +90,15 @@ impl Claimed {
 impl Drop for Claimed {
     fn drop(&mut self) {
         self.renewing.abort();
+        if let Some(alive) = self.alive.take() {
+            alive.end();
+        }
     }
 }
 
 fn claimed_by(claim: &Claim) -> Failure {
     let who = match claim.run.as_str() {
-        "" => format!("a clean or a repair of pipeline {}", claim.pipeline),
+        "" => format!("a clean, a repair or a restore of pipeline {}", claim.pipeline),
         run => format!("run {run} of pipeline {}", claim.pipeline),
     };
     Failure::config(

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use millrace_database::dialect::mysql::{quote_name, quote_table};
+use millrace_database::dialect::mysql::{KeyStatement, quote_name, quote_table};
 use millrace_database::mysql::{AdminOptions, ForeignKeyFound, MadeTable, MySql, TableRole};
+use millrace_model::plan::Statement;
 use millrace_model::switching::{ArtefactKind, Removal};
-use millrace_model::{Cancel, Failure, Fault, StageKind, TableName};
+use millrace_model::{Cancel, Failure, Fault, Plan, StageKind, TableName};
 use millrace_pipeline::{Action, EventKind, RunState};
 use serde_json::json;
 use tokio::sync::broadcast;
@@ -15,6 +16,7 @@ use super::claim::{Claimant, Claimed};
 use super::context::RunContext;
 use super::leftovers::{self, Fate, Look, Scope};
 use super::recorder::Recorder;
+use crate::planner::KEY_OF_BACKUP;
 use crate::setup::{LoadedStage, Setup, blocking};
 use crate::store::Store;
 
@@ -223,13 +225,16 @@ async fn remove_owned(
     if let Some(journal) = &journal {
         journal.action(&action, EventKind::ActionStarted).await?;
     }
-    let mut removed = apply(setup, stage, target, (removal, run.as_str()), cancel).await;
+    let plan = store.run(run).await.map(|known| known.plan).ok();
+    let lost_keys = plan.map_or_else(Vec::new, |plan| keys_of_backups(&plan));
+    let apply = || apply(setup, stage, target, (removal, run.as_str(), &lost_keys), cancel);
+    let mut removed = apply().await;
     for _ in 1..ATTEMPTS {
         match &removed {
             Err(failure) if failure.fault == Fault::Transient && !cancel.is_cancelled() => {
                 tracing::warn!(table = %removal.table, "not removed yet: {failure}");
                 tokio::time::sleep(PAUSE).await;
-                removed = apply(setup, stage, target, (removal, run.as_str()), cancel).await;
+                removed = apply().await;
             }
             _ => break,
         }
@@ -251,7 +256,7 @@ async fn apply(
     setup: &Setup,
     stage: &LoadedStage,
     target: &MySql,
-    (removal, run): (&Removal, &str),
+    (removal, run, lost_keys): (&Removal, &str, &[(TableName, String)]),
     cancel: &Cancel,
 ) -> Result<(), Failure> {
     let mut cleaner = stage.plugin.cleaner(&stage.context(cancel))?;
@@ -259,11 +264,24 @@ async fn apply(
         pipeline: setup.pipeline.name.clone(),
         run: run.to_owned(),
         archive: stage.declaration.archive.as_ref().map(|folder| setup.folder().join(folder)),
+        lost_keys: lost_keys.to_vec(),
         ..AdminOptions::default()
     });
     release(setup, target, removal, run).await?;
     let asked = removal.clone();
     blocking(move || cleaner.apply(&asked, Box::new(admin))).await
+}
+
+/// The foreign keys that were taken from old tables when names were swapped, so that these bind no live one.
+fn keys_of_backups(plan: &Plan) -> Vec<(TableName, String)> {
+    let taken = plan.after_switch.iter().filter(|statement| statement.purpose == KEY_OF_BACKUP);
+    let key = |statement: &Statement| {
+        let undo = statement.undo.as_ref()?;
+        let Some(KeyStatement::Add { table, .. }) = KeyStatement::read(undo) else { return None };
+        let (_, key) = undo.split_once(" ADD ")?;
+        Some((table, key.to_owned()))
+    };
+    taken.filter_map(key).collect()
 }
 
 /// Takes the foreign keys of its own run's other new tables from a table that is to go: these refer to each other, some

@@ -231,6 +231,7 @@ impl Cutover {
             before,
             budget,
             archive: None,
+            lost_keys: Vec::new(),
         });
         let lives: Vec<TableName> = sides.iter().map(|side| side.live.clone()).collect();
         let (before, after) = target::expected(run).await?;

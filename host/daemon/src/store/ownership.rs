@@ -24,6 +24,13 @@ pub(crate) struct Ownership {
 }
 
 impl Ownership {
+    /// Gives it back for good: nobody will own what had this name again.
+    pub(crate) fn end(self) {
+        if let Err(error) = fs::remove_file(&self.path) {
+            tracing::debug!("{} stays: {error}", self.path.display());
+        }
+    }
+
     /// Writes who owns it into the file, and what for: the owner's process, and a run.
     fn say(&mut self, run: &str) -> Result<(), Failure> {
         let path = &self.path;
@@ -109,6 +116,11 @@ impl Store {
         Ok(ownership)
     }
 
+    /// Whether a process of this state folder owned this, and died.
+    pub(crate) fn is_abandoned(&self, name: &str) -> bool {
+        self.folder.join("runs").join(format!("{name}.lock")).exists() && !self.is_owned(name)
+    }
+
     /// Whether a process carries the run out.
     pub(crate) fn is_owned(&self, run: &str) -> bool {
         let path = self.folder.join("runs").join(format!("{run}.lock"));
@@ -135,7 +147,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("millrace-store-{}", std::process::id()));
         let store = Store::open(&folder).await.expect("the folder is writable");
         let owner = store.own("r1").expect("nobody owns it");
-        assert!(store.is_owned("r1"));
+        assert!(store.is_owned("r1") && !store.is_abandoned("r1"));
         let refused = store.own("r1").expect_err("it has an owner");
         assert_eq!(refused.code, "run.busy");
         assert!(refused.message.contains(&std::process::id().to_string()), "{refused}");

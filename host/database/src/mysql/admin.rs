@@ -43,6 +43,8 @@ pub struct AdminOptions {
     pub budget: Option<Duration>,
     /// Where tables are archived. None: they are not.
     pub archive: Option<PathBuf>,
+    /// The foreign keys that tables to be archived had before they were replaced, as `CONSTRAINT …`: archives name them.
+    pub lost_keys: Vec<(TableName, String)>,
 }
 
 /// How long one look into the catalogs may take before its connection counts as lost.
@@ -236,7 +238,9 @@ impl TableAdmin for Admin {
 
     fn archive(&mut self, table: &TableName) -> Result<Option<String>, Failure> {
         let Some(folder) = self.options.archive.clone() else { return Ok(None) };
-        let place = self.block(archive::write(&self.target, table, &folder, &self.options.run))?;
+        let keys = self.options.lost_keys.iter().filter(|(of, _)| of == table).map(|(_, key)| key.clone());
+        let keys: Vec<String> = keys.collect();
+        let place = self.block(archive::write(&self.target, table, &folder, &self.options.run, &keys))?;
         self.archived.insert(table.clone());
         Ok(Some(place.display().to_string()))
     }
@@ -397,7 +401,7 @@ pub(super) fn place_of(target: &MySql, table: &TableName) -> (String, String) {
 const MANY_NAMES: usize = 50;
 
 /// A condition on `information_schema.TABLES` that holds for these tables; where they are many, for others as well.
-fn is_among(target: &MySql, tables: &[TableName]) -> String {
+pub(super) fn is_among(target: &MySql, tables: &[TableName]) -> String {
     let schema_of = |table: &TableName| {
         if table.schema.is_empty() { "DATABASE()".to_owned() } else { quote_text(&table.schema) }
     };

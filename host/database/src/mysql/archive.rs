@@ -28,7 +28,7 @@ use super::MySql;
 use crate::dialect::mysql::{quote_name, quote_table};
 
 pub use self::place::SUFFIX;
-pub use self::restore::{Restored, restore};
+pub use self::restore::{Restored, restore, restored_name};
 
 /// The version of the file's form.
 const FORMAT: u64 = 2;
@@ -48,11 +48,23 @@ const STATEMENT_BYTES: usize = 1 << 20;
 const STATEMENT_ROWS: usize = 500;
 
 /// Writes the table to a file of this folder, which is made when it is not there. File and folder are on disk when it
-/// returns.
-pub(super) async fn write(target: &MySql, table: &TableName, folder: &Path, run: &str) -> Result<PathBuf, Failure> {
+/// returns. `keys`: foreign keys that the table had before it was replaced.
+pub(super) async fn write(
+    target: &MySql,
+    table: &TableName,
+    folder: &Path,
+    run: &str,
+    keys: &[String],
+) -> Result<PathBuf, Failure> {
     let mut place = Place::open(folder, table, run)?;
     let mut out = place.writer()?;
-    let sums = write_table(target, table, run, &mut out, &place).await?;
+    let head = json!({ "millrace_archive": FORMAT, "schema": table.schema, "table": table.name, "run": run });
+    writeln!(out, "-- {head}").map_err(|e| place.failed(&e))?;
+    for key in keys {
+        // A comment ends with its line.
+        writeln!(out, "{FOREIGN_KEY}{}", key.replace(['\n', '\r'], " ")).map_err(|e| place.failed(&e))?;
+    }
+    let sums = write_table(target, table, &mut out, &place).await?;
     writeln!(out, "{SUMS}{}", sums.json()).map_err(|e| place.failed(&e))?;
     place.finish(out)
 }
@@ -60,14 +72,11 @@ pub(super) async fn write(target: &MySql, table: &TableName, folder: &Path, run:
 async fn write_table(
     target: &MySql,
     table: &TableName,
-    run: &str,
     out: &mut impl std::io::Write,
     place: &Place,
 ) -> Result<Sums, Failure> {
     let failed = |e: std::io::Error| place.failed(&e);
     let doing = format!("archive {table}");
-    let head = json!({ "millrace_archive": FORMAT, "schema": table.schema, "table": table.name, "run": run });
-    writeln!(out, "-- {head}").map_err(failed)?;
     let shown = target.rows_for(&doing, format!("SHOW CREATE TABLE {}", quote_table(table))).await?;
     let create = shown.into_iter().next().and_then(|row| row.into_iter().nth(1)).flatten().unwrap_or_default();
     let (create, keys) = without_foreign_keys(&create);

@@ -4,6 +4,7 @@
 //! out. Tables are claimed all or none, each in one row whose primary key says who came first.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use millrace_model::{Failure, TableName};
@@ -21,7 +22,7 @@ pub struct Claim {
     pub table: TableName,
     /// Who has it: unique to the process that asked.
     pub holder: String,
-    /// The run that it works for. Empty: it cleans or repairs.
+    /// The run that it works for. Empty: it cleans, repairs or restores.
     pub run: String,
     /// The run's pipeline.
     pub pipeline: String,
@@ -31,7 +32,7 @@ pub struct Claim {
 
 impl Bookkeeping {
     /// Claims tables, and gives the claims of others that stand in the way: then none is claimed. Claims that have run
-    /// out are taken over, those of the same run, and those of the runs in `dead`, whose processes are known to be gone.
+    /// out are taken over, those of the same run, and those of the holders in `dead`, which are known to be gone.
     ///
     /// # Errors
     /// What the database says.
@@ -43,12 +44,13 @@ impl Bookkeeping {
         tables: &BTreeSet<TableName>,
         dead: &[String],
     ) -> Result<Vec<Claim>, Failure> {
-        let mut gone: Vec<String> = dead.iter().map(|run| quote_text(run)).collect();
-        if !run.is_empty() {
-            gone.push(quote_text(run));
+        let mut free = format!("renewed_at < {} OR holder = {}", expired(), quote_text(holder));
+        for gone in dead {
+            let _ = write!(free, " OR holder = {}", quote_text(gone));
         }
-        let gone = if gone.is_empty() { "FALSE".to_owned() } else { format!("run IN ({})", gone.join(", ")) };
-        let free = format!("renewed_at < {} OR holder = {} OR {gone}", expired(), quote_text(holder));
+        if !run.is_empty() {
+            let _ = write!(free, " OR run = {}", quote_text(run));
+        }
         let tables = Vec::from_iter(tables);
         let own = |claim: &Claim| claim.holder == holder;
         let held: Vec<TableName> = self.claims().await?.into_iter().filter(own).map(|claim| claim.table).collect();

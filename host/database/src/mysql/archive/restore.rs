@@ -38,7 +38,8 @@ pub struct Restored {
     pub rows: u64,
     /// Whether their values were compared with the archive's digests: archives of the first form have none.
     pub is_compared: bool,
-    /// The foreign keys that the archived table had, as SQL. They are not made again: what they refer to may be gone.
+    /// The foreign keys that the archived table had, or had before it was replaced, as SQL. They are not made again: what
+    /// they refer to may be gone, or is live, and an old table is to bind no live one.
     pub foreign_keys: Vec<String>,
 }
 
@@ -98,8 +99,41 @@ fn lines(path: &Path) -> Result<impl Iterator<Item = std::io::Result<String>> + 
     Ok(BufReader::new(decoder).lines())
 }
 
+/// What stands in an archive's first line.
+struct Head {
+    table: TableName,
+    run: String,
+}
+
+impl Head {
+    fn read(path: &Path, lines: &mut impl Iterator<Item = std::io::Result<String>>) -> Result<Self, Failure> {
+        let head = lines.next().transpose().map_err(|e| unreadable(path, &e))?.unwrap_or_default();
+        let head: Value =
+            serde_json::from_str(head.trim_start_matches("-- ")).map_err(|_| unreadable(path, &"it is no archive"))?;
+        let form = &head["millrace_archive"];
+        if !matches!(form.as_u64(), Some(FORMAT | FORMAT_COUNTED)) {
+            let why = format!("its form is {form}, and this Millrace reads {FORMAT_COUNTED} and {FORMAT}");
+            return Err(unreadable(path, &why));
+        }
+        let text = |field: &str| head[field].as_str().unwrap_or_default();
+        Ok(Self { table: TableName::new(text("schema"), text("table")), run: text("run").to_owned() })
+    }
+}
+
+/// The name that the table of an archive will have: this one, or its own.
+///
+/// # Errors
+/// `tables.bad-name`, `tables.archive-unreadable`.
+pub fn restored_name(path: &Path, name: Option<&TableName>) -> Result<TableName, Failure> {
+    if let Some(name) = name {
+        check_name(&name.name)?;
+    }
+    let own = Head::read(path, &mut lines(path)?)?.table;
+    Ok(name.cloned().unwrap_or(own))
+}
+
 /// Makes the table of an archive again, with its rows, under its own name or another one. `pipeline`: whose books know the
-/// table while it is filled.
+/// table while it is filled. Nobody else is to restore anything under that name meanwhile.
 ///
 /// # Errors
 /// `tables.bad-name`; `tables.archive-unreadable`; `tables.in-the-way` when there is such a table; `tables.restore-differs` when a value came
@@ -110,23 +144,10 @@ pub async fn restore(
     path: &Path,
     name: Option<&TableName>,
 ) -> Result<Restored, Failure> {
-    if let Some(name) = name {
-        check_name(&name.name)?;
-    }
+    let table = restored_name(path, name)?;
     let mut lines = lines(path)?;
-    let head = lines.next().transpose().map_err(|e| unreadable(path, &e))?.unwrap_or_default();
-    let head: Value =
-        serde_json::from_str(head.trim_start_matches("-- ")).map_err(|_| unreadable(path, &"it is no archive"))?;
-    let form = head["millrace_archive"].as_u64();
-    if !matches!(form, Some(FORMAT | FORMAT_COUNTED)) {
-        let why =
-            format!("its form is {}, and this Millrace reads {FORMAT_COUNTED} and {FORMAT}", head["millrace_archive"]);
-        return Err(unreadable(path, &why));
-    }
+    let head = Head::read(path, &mut lines)?;
     prove(path)?;
-    let text = |field: &str| head[field].as_str().unwrap_or_default();
-    let own = TableName::new(text("schema"), text("table"));
-    let table = name.cloned().unwrap_or_else(|| own.clone());
     if target.table_exists(&table).await? {
         return Err(in_the_way(&table, "restore under another name"));
     }
@@ -134,8 +155,8 @@ pub async fn restore(
     let restoring = restoring_name(&table);
     make_room(target, &books, &restoring).await?;
     books.create().await?;
-    books.record_tables(text("run"), pipeline, TableRole::Restoring, &[(&restoring, &table)]).await?;
-    let restored = match fill(target, path, &own, &restoring, lines).await {
+    books.record_tables(&head.run, pipeline, TableRole::Restoring, &[(&restoring, &table)]).await?;
+    let restored = match fill(target, path, &head.table, &restoring, lines).await {
         Ok(Filled { expected, foreign_keys }) => {
             compared(target, path, &restoring, expected).await.map(|found| (found, foreign_keys))
         }
@@ -249,7 +270,7 @@ async fn compared(
             if rows == archived {
                 return Ok((rows, false));
             }
-            return Err(unreadable(path, &format!("it says that it has {archived} rows, and {rows} came out of it")));
+            return Err(unreadable(path, &super::rows::other_count(archived, rows)));
         }
     };
     let columns = Columns::of(target, restoring).await?;

@@ -5,6 +5,7 @@
 //! hexadecimal digits.
 
 use millrace_columnar::canonical;
+use millrace_model::quantity::counted;
 use millrace_model::{Failure, TableName};
 use serde_json::{Map, Value, json};
 use sqlx::mysql::MySqlRow;
@@ -168,7 +169,7 @@ impl Sums {
     pub(super) fn differs_from(&self, archived: &Value) -> Option<String> {
         let own = self.json();
         if own["rows"] != archived["rows"] {
-            return Some(format!("it says that it has {} rows, and {} came out of it", archived["rows"], self.rows));
+            return Some(other_count(archived["rows"].as_u64().unwrap_or_default(), self.rows));
         }
         if own["digest"] == archived["digest"] {
             return None;
@@ -184,6 +185,11 @@ impl Sums {
             names => format!("values of {} are not what was archived", names.join(", ")),
         })
     }
+}
+
+/// What is said of an archive that holds another number of rows than it says.
+pub(super) fn other_count(archived: u64, restored: u64) -> String {
+    format!("it says that it has {}, and {restored} came out of it", counted(archived, "row"))
 }
 
 #[cfg(test)]
