@@ -8,24 +8,22 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use millrace_database::dialect::mysql as dialect;
-use millrace_database::mysql::{Admin, AdminOptions, FenceMeans, Locks, Moment, MySql, over_budget};
+use millrace_database::mysql::{Admin, AdminOptions, Moment, MySql, Written, over_budget};
 use millrace_database::postgres::Postgres;
 use millrace_model::capability::TableAdmin;
-use millrace_model::plan::FenceOutlook;
 use millrace_model::quantity::{agreeing, counted};
 use millrace_model::switching::{FenceBefore, TableMark};
 use millrace_model::{Failure, Fault, StageKind, Table, TableName};
-use millrace_pipeline::FencePolicy;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
 use super::context::RunContext;
 use super::execute::{several, several_results};
+use super::fence;
+use super::world::SourceMark;
+use super::world::shadows::{self, Proven};
 use super::world::target::{self, Standings};
-use super::world::{SourceMark, shadows};
-use crate::databases::Databases;
 use crate::outcome::CopyOutcome;
-use crate::setup::Setup;
 use crate::target_rows::{self, BASELINES, Baselines, KEYS_NAMED, TargetRows};
 
 /// What is looked at while writers are kept off.
@@ -80,8 +78,8 @@ struct Side {
     backup: Option<TableName>,
     /// What the old table was when all of its rows were last accounted for. None: nobody looked.
     baseline: Option<TableMark>,
-    /// The target's change number when the new table was proven. None: it has none, or nobody kept it.
-    proven: Option<u64>,
+    /// When the new table was proven.
+    proven: Proven,
 }
 
 /// What two tables of a side look like, the old one first. None: there is no such table.
@@ -93,6 +91,9 @@ struct Found {
     mark: Mark,
     /// By live names.
     definitions: HashMap<TableName, Definitions>,
+    /// The seconds in which the large ones of the new tables were last written to, by their live names, where the target
+    /// has no change numbers and says them.
+    last_writes: HashMap<TableName, String>,
 }
 
 struct Inner {
@@ -146,55 +147,11 @@ impl Mark {
     }
 }
 
-/// How the pipeline lets writers be kept off.
-pub(crate) fn means(setup: &Setup) -> FenceMeans {
-    let Some(stage) = setup.optional_stage(StageKind::Switcher) else { return FenceMeans::default() };
-    let cutover = &stage.declaration.cutover;
-    let accounts = cutover.accounts.clone();
-    match cutover.fence {
-        FencePolicy::Auto => FenceMeans { locks: Locks::Safe, accounts, required: false },
-        FencePolicy::Tables => FenceMeans { locks: Locks::Held, accounts: Vec::new(), required: true },
-        FencePolicy::Accounts => FenceMeans { locks: Locks::Never, accounts, required: true },
-        FencePolicy::None => FenceMeans::default(),
-    }
-}
-
-/// What the plan says about the fence. None: nothing is switched, or the target was not asked.
-pub(crate) fn fence_outlook(setup: &Setup, databases: &Databases) -> Option<FenceOutlook> {
-    let stage = setup.optional_stage(StageKind::Switcher)?;
-    let target = databases.target.as_ref()?;
-    let cutover = &stage.declaration.cutover;
-    let hook = stage.declaration.before.is_some();
-    let weaker = if !cutover.accounts.is_empty() {
-        format!("locking the accounts {} and ending their sessions", cutover.accounts.join(", "))
-    } else if hook {
-        "the before hook, and then nothing but the rename itself".to_owned()
-    } else {
-        "nothing but the rename itself".to_owned()
-    };
-    let atomic = "the rename is atomic, and waits for open transactions without keeping others from writing";
-    let outlook = |means: &str, why: String| Some(FenceOutlook { means: means.to_owned(), why });
-    match (cutover.fence, target.locks_unsafe()) {
-        (FencePolicy::None, _) => outlook(&weaker, format!("the pipeline asks for no fence; {atomic}")),
-        (FencePolicy::Accounts, _) => outlook(&weaker, "the pipeline asks for it".to_owned()),
-        (FencePolicy::Tables, Some(risk)) => {
-            outlook("table locks", format!("the pipeline asks for them. Mind that {risk}"))
-        }
-        (FencePolicy::Tables, None) => {
-            outlook("table locks", "the pipeline asks for them; they are proven by a rehearsal first".to_owned())
-        }
-        (FencePolicy::Auto, Some(risk)) => outlook(&weaker, format!("table locks are not used, because {risk}")),
-        (FencePolicy::Auto, None) => {
-            outlook("table locks", format!("they are proven by a rehearsal first; if they do not hold, by {weaker}"))
-        }
-    }
-}
-
 impl Cutover {
     /// For this run. What fences change at the server is read, and kept in the state, before the first one is raised:
     /// whoever comes after this process can restore it.
     pub(super) async fn open(run: &RunContext) -> Result<Self, Failure> {
-        let means = means(&run.setup);
+        let means = fence::means(&run.setup);
         let kept: Option<Option<FenceBefore>> = run.store.kept(run.id(), "fence-before").await?;
         let before = match kept.flatten() {
             Some(before) => before,
@@ -203,7 +160,7 @@ impl Cutover {
         run.store.keep(run.id(), "fence-before", &Some(&before)).await?;
         let copies: Vec<CopyOutcome> = run.store.kept(run.id(), "copies").await?.unwrap_or_default();
         let mut baselines: Baselines = run.store.kept(run.id(), BASELINES).await?.unwrap_or_default();
-        let proven = shadows::proven_at(run).await?;
+        let mut proven = shadows::proven_at(run).await?;
         let sides: Vec<Side> = run
             .record
             .plan
@@ -217,7 +174,7 @@ impl Cutover {
                     desired: table.desired.clone()?,
                     backup: table.backup.clone(),
                     baseline: baselines.remove(&live.to_string()),
-                    proven: proven.get(&live).copied(),
+                    proven: proven.remove(&live).unwrap_or_default(),
                     live,
                     rejects,
                 })
@@ -445,26 +402,41 @@ impl Cutover {
     }
 
     async fn require_unwritten_one(&self, side: &Side, depth: Depth) -> Result<(), Failure> {
-        let target = &self.inner.target;
-        // Without change numbers the mark is all that there is, and it was taken just now.
-        if depth == Depth::Whole && side.proven.is_none() {
-            return Ok(());
-        }
-        let mut proven = self.found().mark.of(&side.live);
-        proven.scn = side.proven.or(proven.scn);
-        let written = if self.is_whole(side, depth) {
-            target.written_since(&side.shadow, &side.desired, &proven, KEYS_NAMED).await?
-        } else {
-            target.written_to_tail(&side.shadow, &side.desired, &proven, self.inner.bounds.tail).await?
-        };
-        if written.is_nothing() {
-            return Ok(());
-        }
-        Err(shadow_written(side, &written.describe(&side.shadow)))
+        let written = self.written_to_shadow(side, depth).await?;
+        if written.is_nothing() { Ok(()) } else { Err(shadow_written(side, &written.describe(&side.shadow))) }
     }
 
-    /// Looks at all of the new tables, live now, and their sources once more: the fence has kept writers off the target
-    /// alone, and of a large table its end alone was looked at behind it.
+    async fn written_to_shadow(&self, side: &Side, depth: Depth) -> Result<Written, Failure> {
+        let target = &self.inner.target;
+        let mut proven = self.found().mark.of(&side.live);
+        // Without change numbers the mark has the sum of the rows, taken just now.
+        if depth == Depth::Whole && side.proven.scn.is_none() {
+            let is_known = side.proven.checksum.is_some() && proven.checksum.is_some();
+            let differs = is_known && side.proven.checksum != proven.checksum;
+            return Ok(Written { differs, ..Written::default() });
+        }
+        proven.scn = side.proven.scn.or(proven.scn);
+        if !self.is_whole(side, depth) {
+            if proven.scn.is_some() {
+                let tail = self.inner.bounds.tail;
+                return target.written_to_tail(&side.shadow, &side.desired, &proven, tail).await;
+            }
+            if let Some(differs) = self.is_written_again(side).await? {
+                return Ok(Written { differs, ..Written::default() });
+            }
+        }
+        target.written_since(&side.shadow, &side.desired, &proven, KEYS_NAMED).await
+    }
+
+    /// Whether somebody has written to a new table since the switch was prepared. None: the server does not say.
+    async fn is_written_again(&self, side: &Side) -> Result<Option<bool>, Failure> {
+        let Some(then) = self.found().last_writes.get(&side.live).cloned() else { return Ok(None) };
+        Ok(self.inner.target.last_write(&side.shadow).await?.map(|now| now != then))
+    }
+
+    /// Looks at all of the new tables, live now, and their sources once more: the fence has kept writers off the target's
+    /// live tables alone, and of a large one its end alone was looked at behind it. What the new tables held when they got
+    /// their names is to be what was proven.
     ///
     /// # Errors
     /// `switch.source-changed`, `switch.shadow-changed`.
@@ -475,25 +447,51 @@ impl Cutover {
             failure
         };
         self.compare(Depth::Whole, &lives).await.map_err(late)?;
-        let until = *self.inner.compared_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(until) = until else { return Ok(()) };
-        for side in self.inner.sides.iter().filter(|side| !self.is_whole(side, Depth::Last)) {
-            let Some(proven) = side.proven else { continue };
-            let rows = self.inner.target.written_between(&side.live, proven, until).await?;
-            if rows > 0 {
-                return Err(late(shadow_written(
-                    side,
-                    &format!("{} of it {} inserted or changed", counted(rows, "row"), agreeing(rows, "was", "were")),
-                )));
+        let compared_at = *self.inner.compared_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(mut swapped_at) = compared_at else { return Ok(()) };
+        for side in &self.inner.sides {
+            // One statement has given all of them their names: the instant of the last one is that of all.
+            let named = self.inner.target.named_since(&side.live, swapped_at).await?;
+            swapped_at = named.unwrap_or(swapped_at);
+            if let Some(what) = self.written_before(side, named, swapped_at).await? {
+                return Err(late(shadow_written(side, &what)));
             }
         }
         Ok(())
+    }
+
+    /// What was done to a new table after it was proven and before it got its name. `named`: when it did, where the
+    /// server says so.
+    async fn written_before(&self, side: &Side, named: Option<u64>, until: u64) -> Result<Option<String>, Failure> {
+        let target = &self.inner.target;
+        let said =
+            |rows, what: &str| format!("{} of it {} {what}", counted(rows, "row"), agreeing(rows, "was", "were"));
+        if let Some(proven) = side.proven.scn {
+            let rows = target.written_between(&side.live, proven, until).await?;
+            if rows > 0 {
+                return Ok(Some(said(rows, "inserted or changed")));
+            }
+        }
+        let rows = match named {
+            Some(named) => target.row_count_at(&side.live, named).await?,
+            // Rows that applications have deleted since cannot be told from those.
+            None => target.row_count(&side.live).await?,
+        };
+        let deleted = self.found().mark.of(&side.live).rows.saturating_sub(rows);
+        Ok((deleted > 0).then(|| said(deleted, "deleted")))
     }
 
     /// What the target is like just before names are swapped.
     pub(super) async fn mark(&self) -> Result<Mark, Failure> {
         let moment = self.inner.target.moment().await?;
         let sides = &self.inner.sides;
+        if moment.scn.is_none() {
+            // Before the rows are summed: what is written from here on has another second.
+            let large = sides.iter().filter(|side| !self.is_whole(side, Depth::Last));
+            let last = large.map(|side| self.last_write(side).boxed()).collect();
+            let last = several_results(last).await?;
+            self.found().last_writes = last.into_iter().flatten().collect();
+        }
         let marks = sides.iter().map(|side| self.mark_one(side, moment).boxed()).collect();
         let marks: Vec<TableMark> = several_results(marks).await?;
         let mut all = Mark { scn: moment.scn, ..Mark::default() };
@@ -503,6 +501,11 @@ impl Cutover {
         }
         self.found().mark = all.clone();
         Ok(all)
+    }
+
+    async fn last_write(&self, side: &Side) -> Result<Option<(TableName, String)>, Failure> {
+        let second = self.inner.target.settled_write(&side.shadow).await?;
+        Ok(second.map(|second| (side.live.clone(), second)))
     }
 
     async fn mark_one(&self, side: &Side, moment: Moment) -> Result<TableMark, Failure> {

@@ -2,16 +2,33 @@
 //!
 //! OceanBase keeps with every row the change number of the transaction that wrote it, so that what was inserted or
 //! changed since an instant is a count, and what was deleted is what the number of rows lacks. Rows that are too many for
-//! that have come from another table. A server without change
-//! numbers has its rows summed (`CHECKSUM TABLE`): then it is known whether anything was written, not what.
+//! that have come from another table. A server without change numbers has its rows summed (`CHECKSUM TABLE`): then it is
+//! known whether anything was written, not what. Where a table is too large to be summed, the second of its last write
+//! says whether there was a later one.
+//!
+//! OceanBase reads a table as of an instant, but of none before the rename that gave it its name. So the first instant
+//! that can be read is that of the rename, and what the table held then is known however much was written since.
+
+use std::time::Duration;
 
 use millrace_model::quantity::{agreeing, counted};
 use millrace_model::switching::TableMark;
 use millrace_model::{Failure, Table, TableName};
+use sqlx::mysql::MySqlConnection;
 
-use super::MySql;
+use super::admin::is_among;
 use super::connect::first_number;
+use super::{MySql, read_rows};
 use crate::dialect::mysql::{quote_name, quote_table};
+use crate::error::mysql_number;
+
+/// How closely the instant of a rename is found, in OceanBase's change numbers, which are nanoseconds: nobody writes to a
+/// table by its new name before the rename is committed, milliseconds later.
+const CLOSELY: u64 = 100_000;
+/// Asks OceanBase for its change number.
+const NOW: &str = "SELECT current_scn()";
+/// How long between two looks whether a second is over.
+const SECOND_PAUSE: Duration = Duration::from_millis(50);
 
 /// An instant of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +86,7 @@ impl MySql {
         if self.dialect() != "oceanbase" {
             return Ok(Moment { scn: None });
         }
-        let rows = self.bridge.run(self.rows_for("read the change number", "SELECT current_scn()".to_owned())).await?;
+        let rows = self.bridge.run(self.rows_for("read the change number", NOW.to_owned())).await?;
         Ok(Moment { scn: Some(first_number(&rows)) })
     }
 
@@ -163,6 +180,73 @@ impl MySql {
         Ok(first_number(&self.bridge.run(self.rows_for(&looking(table), sql)).await?))
     }
 
+    /// The first instant after this one at which a table can be read by the name that it has: that of the rename which
+    /// gave it the name, where there was one since. None: the server does not say.
+    ///
+    /// # Errors
+    /// What the database says, if it does not answer.
+    pub async fn named_since(&self, table: &TableName, after: u64) -> Result<Option<u64>, Failure> {
+        let looking = async {
+            let mut connection = self.acquire().await?;
+            let watch = connection.watch();
+            match watch.answered(readable_since(&mut connection, table, after)).await {
+                Ok(found) => {
+                    connection.give_back();
+                    Ok(found)
+                }
+                Err(error) => Err(self.place.failure(&format!("read {table} as of an instant"), &error)),
+            }
+        };
+        self.bridge.run(looking).await
+    }
+
+    /// How many rows a table had at an instant.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn row_count_at(&self, table: &TableName, scn: u64) -> Result<u64, Failure> {
+        let sql = format!("SELECT COUNT(*) FROM {} AS OF SNAPSHOT {scn}", quote_table(table));
+        Ok(first_number(&self.bridge.run(self.rows_for(&format!("count {table} as of an instant"), sql)).await?))
+    }
+
+    /// The second in which a table was last written to, as MySQL and MariaDB keep it: of MariaDB the one in which that
+    /// transaction began. None: nobody has written to it since the server was started, or the server does not say.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn last_write(&self, table: &TableName) -> Result<Option<String>, Failure> {
+        Ok(self.last_second(table).await?.map(|(second, _)| second))
+    }
+
+    /// The same when that second is over, so that every later write has another one.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn settled_write(&self, table: &TableName) -> Result<Option<String>, Failure> {
+        loop {
+            match self.last_second(table).await? {
+                Some((_, false)) => tokio::time::sleep(SECOND_PAUSE).await,
+                Some((second, true)) => return Ok(Some(second)),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// The second, and whether it is over.
+    async fn last_second(&self, table: &TableName) -> Result<Option<(String, bool)>, Failure> {
+        // MySQL would say what was so up to a day ago; to other servers this is a comment.
+        let sql = format!(
+            "SELECT /*+ SET_VAR(information_schema_stats_expiry = 0) */ UPDATE_TIME, UPDATE_TIME < NOW() \
+             FROM information_schema.TABLES WHERE {}",
+            is_among(self, std::slice::from_ref(table))
+        );
+        let rows = self.bridge.run(self.rows_for(&looking(table), sql)).await?;
+        let mut cells = rows.into_iter().next().unwrap_or_default().into_iter();
+        let mut next = || cells.next().flatten();
+        let (second, is_over) = (next(), next());
+        Ok(second.map(|second| (second, is_over.as_deref() == Some("1"))))
+    }
+
     async fn keys_since(
         &self,
         table: &TableName,
@@ -185,6 +269,41 @@ impl MySql {
             cells.join(", ")
         };
         Ok(rows.into_iter().map(shown).collect())
+    }
+}
+
+/// The first instant after this one at which a table can be read. None: it cannot be read as of any.
+async fn readable_since(
+    connection: &mut MySqlConnection,
+    table: &TableName,
+    after: u64,
+) -> Result<Option<u64>, sqlx::Error> {
+    if can_read_at(connection, table, after).await? {
+        return Ok(Some(after));
+    }
+    let now = first_number(&read_rows(connection, NOW.to_owned()).await?);
+    if !can_read_at(connection, table, now).await? {
+        return Ok(None);
+    }
+    let (mut before, mut readable) = (after, now);
+    while readable.saturating_sub(before) > CLOSELY {
+        let middle = before + (readable - before) / 2;
+        if can_read_at(connection, table, middle).await? {
+            readable = middle;
+        } else {
+            before = middle;
+        }
+    }
+    Ok(Some(readable))
+}
+
+async fn can_read_at(connection: &mut MySqlConnection, table: &TableName, scn: u64) -> Result<bool, sqlx::Error> {
+    let sql = format!("SELECT 1 FROM {} AS OF SNAPSHOT {scn} LIMIT 1", quote_table(table));
+    match read_rows(connection, sql).await {
+        Ok(_) => Ok(true),
+        // Whatever the server says against it.
+        Err(error) if mysql_number(&error).is_some() => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

@@ -3,8 +3,8 @@
 //! A run can wait for days between its validation and its switch, in a database that others use. So with each
 //! validation it keeps which table the shadow was, what it looked like, and the server's change number, all read before
 //! the rows were. Before the switch, rows that were written since are found by that number (`ORA_ROWSCN`) and rows that
-//! were deleted by their count; a server without such a number cannot say, and that counts as written to. What has moved
-//! on is validated again.
+//! were deleted by their count; on a server without such a number the sum of the rows tells (`CHECKSUM TABLE`). What cannot
+//! be told counts as written to. What has moved on is validated again.
 //!
 //! In a run that does not wait, nothing of this costs anything: what this process has proven a moment ago is proven.
 
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use millrace_database::mysql::TableId;
+use millrace_database::mysql::{Moment, TableId};
 use millrace_model::schema::{DatabaseModel, TableName};
 use millrace_model::switching::TableMark;
 use millrace_model::{Failure, StageKind, TablePlan};
@@ -43,9 +43,21 @@ pub(in crate::run) struct Proof {
     shape: String,
     /// The target's change number. None: it has none.
     scn: Option<u64>,
+    /// The sum of its rows. None: the target has change numbers, or an earlier version has kept it.
+    #[serde(default)]
+    checksum: Option<String>,
     /// The server's own words for what it looked like. None: an earlier version has kept it.
     #[serde(default)]
     definition: Option<String>,
+}
+
+/// When rows of a shadow were proven, by what the target tells of that.
+#[derive(Clone, Debug, Default)]
+pub(in crate::run) struct Proven {
+    /// The change number. None: the target has none, or nobody kept it.
+    pub(in crate::run) scn: Option<u64>,
+    /// The sum of its rows. None: the target has change numbers, or nobody kept it.
+    pub(in crate::run) checksum: Option<String>,
 }
 
 /// What became of a shadow since its proof.
@@ -84,15 +96,38 @@ pub(in crate::run) async fn proofs(
     let names: Vec<TableName> = tables.iter().filter_map(|table| table.shadow.clone()).collect();
     let ids = run.target.table_ids(&names).await?;
     let mut definitions = definitions(run, tables).await?;
-    let scn = run.target.moment().await?.scn;
+    let moment = run.target.moment().await?;
+    let mut checksums = checksums(run, tables, moment).await?;
     let mut proof = |table: &&TablePlan| {
         let shadow = table.shadow.as_ref()?;
         let shape = planner::shape(model.table(shadow)?, ForeignKeys::LeftOut);
         let id = ids.get(shadow).map(|id| id.as_str().to_owned());
         let definition = definitions.remove(&table.target.to_string());
-        Some((table.target.clone(), Proof { id, shape, scn, definition }))
+        let checksum = checksums.remove(&table.target);
+        Some((table.target.clone(), Proof { id, shape, scn: moment.scn, checksum, definition }))
     };
     Ok(tables.iter().filter_map(&mut proof).collect())
+}
+
+/// The sums of the rows of these tables' shadows, by their live names. Empty: the target has change numbers.
+async fn checksums(
+    run: &RunContext,
+    tables: &[&TablePlan],
+    moment: Moment,
+) -> Result<HashMap<TableName, String>, Failure> {
+    if moment.scn.is_some() {
+        return Ok(HashMap::new());
+    }
+    let sum = |table: &TablePlan| {
+        let (live, shadow) = (table.target.clone(), table.shadow.clone());
+        async move {
+            let Some(shadow) = shadow else { return Ok(None) };
+            Ok(run.target.table_mark(&shadow, moment, Some(0)).await?.checksum.map(|sum| (live, sum)))
+        }
+        .boxed()
+    };
+    let summed = several_results(tables.iter().map(|table| sum(table)).collect()).await?;
+    Ok(summed.into_iter().flatten().collect())
 }
 
 /// What the shadows of these tables look like, in the server's own words, by their live names.
@@ -120,12 +155,13 @@ pub(in crate::run) async fn bound(run: &RunContext) -> Result<BTreeMap<String, S
     Ok(run.store.kept(run.id(), BOUND).await?.unwrap_or_default())
 }
 
-/// The target's change numbers when the shadows were proven, by their live names, as far as it has any.
-pub(in crate::run) async fn proven_at(run: &RunContext) -> Result<HashMap<TableName, u64>, Failure> {
+/// When the shadows were proven, by their live names.
+pub(in crate::run) async fn proven_at(run: &RunContext) -> Result<HashMap<TableName, Proven>, Failure> {
     let mut proven = HashMap::new();
     for table in run.record.plan.builds() {
         let proof: Option<Proof> = run.store.kept(run.id(), &proof_of(table)).await?;
-        proven.extend(proof.and_then(|proof| proof.scn).map(|scn| (table.target.clone(), scn)));
+        let Some(Proof { scn, checksum, .. }) = proof else { continue };
+        proven.insert(table.target.clone(), Proven { scn, checksum });
     }
     Ok(proven)
 }
@@ -273,14 +309,15 @@ async fn written(
     proof: Option<&Proof>,
     copies: &[CopyOutcome],
 ) -> Result<Option<bool>, Failure> {
-    let Some(scn) = proof.and_then(|proof| proof.scn) else {
+    let (scn, checksum) = proof.map_or((None, None), |proof| (proof.scn, proof.checksum.clone()));
+    if scn.is_none() && checksum.is_none() {
         // What this process has proven and watched over since counts as it did.
         return Ok(run.proven_since(&table.target).map(|_| false));
-    };
+    }
     let (Some(shadow), Some(desired)) = (&table.shadow, &table.desired) else { return Ok(None) };
     let copied = copies.iter().find(|copy| copy.table == table.target.to_string()).map(|copy| copy.rows);
     let Some(rows) = copied else { return Ok(Some(true)) };
-    let mark = TableMark { scn: Some(scn), rows, checksum: None };
+    let mark = TableMark { scn, rows, checksum };
     Ok(Some(!run.target.written_since(shadow, desired, &mark, 0).await?.is_nothing()))
 }
 
@@ -303,7 +340,13 @@ mod tests {
     #[test]
     fn what_is_not_known_to_be_as_it_was_has_moved_on() {
         let id = |n: u32| TableId::from_kept(format!("object {n}"));
-        let proof = Proof { id: Some("object 5".to_owned()), shape: "s".to_owned(), scn: Some(7), definition: None };
+        let proof = Proof {
+            id: Some("object 5".to_owned()),
+            shape: "s".to_owned(),
+            scn: Some(7),
+            checksum: None,
+            definition: None,
+        };
         let known = |id: &TableId, shape, written| since(Some(&proof), Some(id), Some(shape), written);
         assert_eq!(known(&id(5), "s", Some(false)), Since::Unmoved);
         assert_eq!(known(&id(5), "s", Some(true)), Since::Moved);
