@@ -139,6 +139,7 @@ async fn plan_once(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Res
         not_carried.extend(inherited::options(&target.with_cancel(cancel), &mut tables, &current).await?);
     }
     let after_switch = references::after_switch(databases, &tables, &current, &run.tag(), cancel).await?;
+    not_carried.extend(references::unseen(databases, &tables, cancel).await?);
     let (views, views_left) = views::plan(setup, databases, &source, &tables, &current, cancel).await?;
     not_carried.extend(views_left);
     Ok(Planned {

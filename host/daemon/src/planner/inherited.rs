@@ -1,10 +1,12 @@
 //! What the target's own table has that the source knows nothing of: a rebuilt table has it again where it can, and the
 //! plan names the rest.
 
+use std::fmt;
+
 use millrace_database::dialect::mysql::partition_clause;
 use millrace_database::mysql::MySql;
 use millrace_model::plan::NotCarried;
-use millrace_model::schema::{DatabaseModel, IndexKind, Table};
+use millrace_model::schema::{DatabaseModel, IndexKind, Table, TableName};
 use millrace_model::{Failure, Strategy, TablePlan};
 
 /// Options that a table may be made with again, each with the value that it has where nobody asked for another one.
@@ -18,6 +20,13 @@ const OPTIONS: [(&str, &str); 8] = [
     ("KEY_BLOCK_SIZE", ""),
     ("STATS_PERSISTENT", ""),
 ];
+
+/// What the new table has of its own, or every table of such a server: not the old one's to give.
+const OF_EVERY_TABLE: [&str; 7] =
+    ["ENGINE", "AUTO_INCREMENT", "CHARSET", "COLLATE", "COMMENT", "ORGANIZATION INDEX", "REPLICA_NUM"];
+
+/// A table of Millrace's own, made without options: what is printed for it any table of its server has.
+const PLAIN: &str = "millrace_tables";
 
 /// The tables that are rebuilt, each with what stands under its name.
 fn rebuilt<'a>(
@@ -84,13 +93,22 @@ pub(super) async fn options(
     current: &DatabaseModel,
 ) -> Result<Vec<NotCarried>, Failure> {
     let mut lost = Vec::new();
+    let mut plain = None;
     for (table, now) in rebuilt(tables, current) {
-        let shown = match target.shown_table(&now.name).await {
-            // The model came from a file.
-            Err(failure) if failure.code == "database.table-missing" => continue,
-            shown => shown?,
-        };
-        let Some(shown) = Shown::read(&shown) else { continue };
+        // Without one the model came from a file.
+        let Some(mut shown) = Shown::of(target, &now.name).await? else { continue };
+        if !shown.others.is_empty() {
+            if plain.is_none() {
+                plain = Some(Shown::of(target, &TableName::bare(PLAIN)).await?.unwrap_or_default().others);
+            }
+            shown.others.retain(|option| plain.as_ref().is_none_or(|plain| !plain.contains(option)));
+        }
+        lost.extend((!shown.others.is_empty()).then(|| NotCarried {
+            kind: "options".to_owned(),
+            name: format!("those of the target's {}", now.name),
+            reason: format!("Millrace does not know what {} would mean for the new table", shown.others.join(", ")),
+            advice: "give them to the new table after the switch: ALTER TABLE".to_owned(),
+        }));
         let (Some(desired), Some(create)) = (&table.desired, table.create.first_mut()) else { continue };
         // Options stand before partitions.
         let own = partition_clause(desired);
@@ -125,6 +143,8 @@ pub(super) async fn options(
 struct Shown {
     /// Those that are not as they are by themselves, as `PCTFREE = 20`.
     options: Vec<String>,
+    /// Those that are not carried.
+    others: Vec<String>,
     /// From `PARTITION BY` on.
     partitions: Option<String>,
 }
@@ -136,24 +156,111 @@ impl Shown {
         let (words, partitions) = rest.split_at(at.unwrap_or(rest.len()));
         // MySQL prints partitions in a comment that only newer servers read.
         let partitions = partitions.trim().trim_end_matches("*/").trim_end();
-        let options = OPTIONS.iter().filter_map(|(name, usual)| {
-            let value = value_of(words, name)?;
-            (!value.eq_ignore_ascii_case(usual)).then(|| format!("{name} = {value}"))
-        });
-        Some(Self { options: options.collect(), partitions: (!partitions.is_empty()).then(|| partitions.to_owned()) })
+        let (mut options, mut others) = (Vec::new(), Vec::new());
+        for option in printed(words) {
+            let carried = option.value.as_ref().filter(|value| is_plain(value)).and_then(|value| {
+                let (name, usual) = OPTIONS.iter().find(|(name, _)| name.eq_ignore_ascii_case(&option.name))?;
+                Some((format!("{name} = {value}"), !value.eq_ignore_ascii_case(usual)))
+            });
+            match carried {
+                Some((carried, true)) => options.push(carried),
+                Some((_, false)) => {}
+                None if OF_EVERY_TABLE.iter().any(|name| name.eq_ignore_ascii_case(&option.name)) => {}
+                None => others.push(option.to_string()),
+            }
+        }
+        Some(Self { options, others, partitions: (!partitions.is_empty()).then(|| partitions.to_owned()) })
+    }
+
+    /// What follows the columns of a table. None: there is no such table.
+    async fn of(target: &MySql, table: &TableName) -> Result<Option<Self>, Failure> {
+        match target.shown_table(table).await {
+            Err(failure) if failure.code == "database.table-missing" => Ok(None),
+            shown => Ok(Self::read(&shown?)),
+        }
     }
 }
 
-/// An option's value, as it was printed. None: the option does not stand there.
-fn value_of<'a>(words: &'a str, name: &str) -> Option<&'a str> {
-    // A comment may hold anything, and is the last option.
-    let words = words.split(" COMMENT").next()?;
-    let (_, rest) = words.split_once(&format!(" {name}"))?;
-    let rest = rest.trim_start_matches([' ', '=']);
-    let end = rest.find(|c: char| c.is_whitespace() || c == '/').unwrap_or(rest.len());
-    let value = &rest[..end];
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '\'');
-    (!value.is_empty() && value.chars().all(is_plain)).then_some(value)
+/// An option as a server prints it: `PCTFREE = 20`, `PARALLEL 4`, `ORGANIZATION INDEX`.
+#[derive(Debug, PartialEq, Eq)]
+struct Printed {
+    name: String,
+    /// None: its name is all that is printed.
+    value: Option<String>,
+}
+
+impl fmt::Display for Printed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            Some(value) => write!(f, "{} = {value}", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
+}
+
+fn is_plain(value: &str) -> bool {
+    value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '\''))
+}
+
+/// The options that a server prints, in their order.
+fn printed(text: &str) -> Vec<Printed> {
+    let mut options = Vec::new();
+    let mut name: Vec<String> = Vec::new();
+    let mut words = words(text).into_iter().peekable();
+    while let Some(word) = words.next() {
+        if words.peek().map(String::as_str) != Some("=") {
+            name.push(word);
+            continue;
+        }
+        words.next();
+        // What stands before its name is an option of its own.
+        options.extend(bare(&mut name));
+        options.push(Printed { name: word, value: words.next() });
+    }
+    options.extend(bare(&mut name));
+    options
+}
+
+/// An option without a value, of these words. None: there is none.
+fn bare(words: &mut Vec<String>) -> Option<Printed> {
+    let name = std::mem::take(words).join(" ");
+    // `DEFAULT` alone belongs to the character set after it.
+    (!name.is_empty() && !name.eq_ignore_ascii_case("default")).then_some(Printed { name, value: None })
+}
+
+/// The words of a text; quotes and parentheses hold one together, and `=` is one.
+fn words(text: &str) -> Vec<String> {
+    let (mut words, mut word) = (Vec::new(), String::new());
+    let (mut quote, mut depth) = (None, 0);
+    let mut characters = text.chars();
+    while let Some(c) = characters.next() {
+        match (quote, c) {
+            (Some(_), '\\') => {
+                word.push(c);
+                word.extend(characters.next());
+            }
+            (Some(open), c) => {
+                word.push(c);
+                if c == open {
+                    quote = None;
+                }
+            }
+            (None, '\'' | '"' | '`') => {
+                word.push(c);
+                quote = Some(c);
+            }
+            (None, '=') if depth == 0 => words.extend([std::mem::take(&mut word), "=".to_owned()]),
+            (None, c) if depth == 0 && c.is_whitespace() => words.push(std::mem::take(&mut word)),
+            (None, c) => {
+                depth += i32::from(c == '(') - i32::from(c == ')');
+                word.push(c);
+            }
+        }
+    }
+    words.push(word);
+    // MySQL prints some options in comments that only newer servers read.
+    words.retain(|word| !word.is_empty() && !word.starts_with("/*!") && word != "*/");
+    words
 }
 
 /// Why a new table cannot have these partitions. None: it can.
@@ -215,7 +322,7 @@ fn identifiers(expression: &str) -> impl Iterator<Item = String> {
 #[cfg(test)]
 mod tests {
     use millrace_model::Column;
-    use millrace_model::schema::{Index, IndexPart, TableName};
+    use millrace_model::schema::{Index, IndexPart};
 
     use super::*;
 
@@ -228,6 +335,7 @@ mod tests {
     fn options_and_partitions_are_read_as_the_server_prints_them() {
         let shown = Shown::read(OCEANBASE).expect("a statement");
         assert_eq!(shown.options, ["COMPRESSION = 'none'", "PCTFREE = 20"]);
+        assert!(shown.others.is_empty(), "{:?}", shown.others);
         let partitions = shown.partitions.expect("partitions");
         assert!(partitions.starts_with("partition by range columns(d)\n(partition `p0`"), "{partitions}");
         assert!(partitions.ends_with("(MAXVALUE))"), "{partitions}");
@@ -235,6 +343,30 @@ mod tests {
         let shown = Shown::read(mysql).expect("a statement");
         assert_eq!(shown.options, ["ROW_FORMAT = COMPRESSED"]);
         assert_eq!(shown.partitions.as_deref(), Some("PARTITION BY HASH (`id`)\nPARTITIONS 4"));
+    }
+
+    #[test]
+    fn options_that_are_not_carried_are_named() {
+        let others = |options: &str| {
+            Shown::read(&format!("CREATE TABLE `t` (\n  `id` int\n) {options}")).expect("a statement").others
+        };
+        let oceanbase = "ORGANIZATION INDEX AUTO_INCREMENT = 1 AUTO_INCREMENT_MODE = 'NOORDER' DEFAULT CHARSET = utf8mb4 \
+            COLLATE = utf8mb4_bin ROW_FORMAT = DYNAMIC PCTFREE = 0 TABLEGROUP = 'tg' TABLE_MODE = 'QUEUING' \
+            LOB_INROW_THRESHOLD=100 PARALLEL 4 COMMENT = 'it''s \\' TTL = 1' WITH COLUMN GROUP(all columns, each column)";
+        assert_eq!(
+            others(oceanbase),
+            [
+                "AUTO_INCREMENT_MODE = 'NOORDER'",
+                "TABLEGROUP = 'tg'",
+                "TABLE_MODE = 'QUEUING'",
+                "LOB_INROW_THRESHOLD = 100",
+                "PARALLEL 4",
+                "WITH COLUMN GROUP(all columns, each column)"
+            ]
+        );
+        let mysql = "/*!50100 TABLESPACE `ts` */ ENGINE=InnoDB AUTO_INCREMENT=12 DEFAULT CHARSET=utf8mb4 \
+            COLLATE=utf8mb4_0900_ai_ci MAX_ROWS=10 ENCRYPTION='Y'";
+        assert_eq!(others(mysql), ["TABLESPACE `ts`", "MAX_ROWS = 10", "ENCRYPTION = 'Y'"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_database::dialect::mysql::{self as dialect, KeyStatement};
 use millrace_database::mysql::{ForeignKeyFound, MySql};
-use millrace_model::plan::Statement;
+use millrace_model::plan::{NotCarried, Statement};
 use millrace_model::schema::{DatabaseModel, ForeignKey, TableName};
 use millrace_model::{Cancel, Failure, TablePlan};
 
@@ -51,6 +51,33 @@ pub(super) async fn after_switch(
         }));
     }
     Ok(statements)
+}
+
+/// What is to be said where keys of other databases, which would be cut off, are not shown to this user. None: they are.
+pub(super) async fn unseen(
+    databases: &Databases,
+    tables: &[TablePlan],
+    cancel: &Cancel,
+) -> Result<Option<NotCarried>, Failure> {
+    let Some(target) = databases.target.as_ref().filter(|_| tables.iter().any(|table| table.backup.is_some())) else {
+        return Ok(None);
+    };
+    if target.with_cancel(cancel).sees_all_databases().await? {
+        return Ok(None);
+    }
+    let database = target.database();
+    Ok(Some(NotCarried {
+        kind: "foreign-keys".to_owned(),
+        name: format!("those of other databases that refer to tables of {database}, if there are any"),
+        reason:
+            "the server shows the user of database `target` only databases on which the user has a privilege; keys of \
+                 others would refer to the old tables after the switch"
+                .to_owned(),
+        advice: format!(
+            "let somebody who sees all look: SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.KEY_COLUMN_USAGE WHERE \
+             REFERENCED_TABLE_SCHEMA = '{database}' AND TABLE_SCHEMA <> '{database}'"
+        ),
+    }))
 }
 
 /// A foreign key follows a rebuilt table into its backup when names are swapped: it is made anew, first the new one, then

@@ -86,9 +86,20 @@ impl MySql {
     /// # Errors
     /// What the database says.
     pub async fn may_alter(&self, table: &TableName) -> Result<bool, Failure> {
+        Ok(self.grants().await?.iter().any(|grant| gives_alter(grant, table)))
+    }
+
+    /// Whether this user is shown what tables of all databases refer to. Where a role is granted nobody can tell: no.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn sees_all_databases(&self) -> Result<bool, Failure> {
+        Ok(self.grants().await?.iter().any(|grant| shows_all(grant)))
+    }
+
+    async fn grants(&self) -> Result<Vec<String>, Failure> {
         let rows = self.bridge.run(self.rows_for("read the grants", "SHOW GRANTS".to_owned())).await?;
-        let grants: Vec<String> = rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect();
-        Ok(grants.iter().any(|grant| gives_alter(grant, table)))
+        Ok(rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect())
     }
 
     /// Carries out a statement that does not look whether rows keep to foreign keys.
@@ -175,6 +186,19 @@ fn gives_alter(grant: &str, table: &TableName) -> bool {
     is(schema, &table.schema) && is(name, &table.name) && privileges.split(',').any(gives)
 }
 
+/// The privileges on a table, any of which shows it in the catalogs.
+const OF_TABLES: [&str; 9] = ["ALL", "SELECT", "INSERT", "UPDATE", "DELETE", "ALTER", "INDEX", "REFERENCES", "CREATE"];
+
+/// Whether a grant, as servers print it, shows the tables of all databases.
+fn shows_all(grant: &str) -> bool {
+    let Some((privileges, place)) = grant.strip_prefix("GRANT ").and_then(|rest| rest.split_once(" ON ")) else {
+        return false;
+    };
+    // `CREATE USER` is none on a table.
+    let shows = |privilege: &str| OF_TABLES.contains(&privilege) || privilege == "ALL PRIVILEGES";
+    place.starts_with("*.* ") && privileges.split(',').any(|privilege| shows(privilege.trim()))
+}
+
 /// MySQL's number for a table that does not exist.
 const NO_SUCH_TABLE: &str = "1146";
 
@@ -205,6 +229,16 @@ mod tests {
         }
         for grant in ["SELECT ON *.*", "ALL PRIVILEGES ON `shop`.*", "ALTER ON `other`.`d`"] {
             assert!(!gives_alter(&format!("GRANT {grant} TO 'a'"), &table), "{grant}");
+        }
+    }
+
+    #[test]
+    fn a_grant_on_the_tables_of_all_databases_shows_their_keys() {
+        for grant in ["ALL PRIVILEGES ON *.*", "CREATE USER, SELECT ON *.*", "ALL ON *.*"] {
+            assert!(shows_all(&format!("GRANT {grant} TO 'a'")), "{grant}");
+        }
+        for grant in ["USAGE ON *.*", "PROCESS, CREATE USER ON *.*", "ALL PRIVILEGES ON `shop`.*", "`role`@`%`"] {
+            assert!(!shows_all(&format!("GRANT {grant} TO 'a'")), "{grant}");
         }
     }
 
