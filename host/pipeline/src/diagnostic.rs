@@ -6,6 +6,7 @@ use std::ops::Range;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use millrace_model::Failure;
+use millrace_model::quantity::counted;
 use serde::Serialize;
 
 /// One thing that is wrong with a pipeline.
@@ -102,7 +103,8 @@ pub fn summary(diagnostics: &[Diagnostic], origin: &str) -> Failure {
         [] => Failure::internal("pipeline.invalid", format!("{origin} was refused without a reason")),
         [only] => Failure::config(only.code.clone(), format!("{}: {}", at(only), only.message)),
         [first, ..] => {
-            let message = format!("{origin} has {} problems; the first: {}", diagnostics.len(), first.message);
+            let problems = counted(diagnostics.len() as u64, "problem");
+            let message = format!("{origin} has {problems}; the first: {}", first.message);
             diagnostics.iter().enumerate().fold(Failure::config("pipeline.invalid", message), |failure, (n, d)| {
                 failure.with(&format!("problem-{}", n + 1), format!("{}: {} [{}]", at(d), d.message, d.code))
             })

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use millrace_model::Failure;
+use millrace_model::quantity::counted;
 
 use crate::attempt::Attempt;
 use crate::hashed::HashedBatch;
@@ -90,14 +91,16 @@ impl TransactionWriter {
             if !counts.read_all || read != written + rejected {
                 let end = if counts.read_all { "" } else { " without reading to the end" };
                 let message = format!(
-                    "the copier read {read} rows of {}, {rejected} of them rejected, and commits {written}{end}",
+                    "the copier read {} of {}, {rejected} of them rejected, and commits {written}{end}",
+                    counted(read, "row"),
                     self.name()
                 );
                 return Err(Failure::internal("copy.rows-lost", message));
             }
             if counts.read != counts.record.digest {
                 let message = format!(
-                    "the copier read {read} rows of {} and commits as many, but not the same ones",
+                    "the copier read {} of {} and commits as many, but not the same ones",
+                    counted(read, "row"),
                     self.name()
                 );
                 return Err(Failure::internal("copy.rows-exchanged", message));

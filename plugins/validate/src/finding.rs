@@ -33,7 +33,12 @@ pub(crate) fn of_count(pair: &dyn Pair, source: u64, target: u64) -> Option<Find
     };
     (source != target).then(|| Finding {
         code: COUNT.to_owned(),
-        message: format!("{} has {source} rows and {} has {target}: {surplus}", pair.source_name(), pair.target_name()),
+        message: format!(
+            "{} has {} and {} has {target}: {surplus}",
+            pair.source_name(),
+            counted(source, "row"),
+            pair.target_name()
+        ),
         cause: None,
         rows: source.abs_diff(target),
         repair: Some(COPY_AGAIN.to_owned()),

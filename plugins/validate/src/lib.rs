@@ -23,6 +23,7 @@ use millrace_plugin_sdk::handle::Pair;
 use millrace_plugin_sdk::model::comparison::{
     Difference, Digest, Finding, KeyRange, Reading, RowDifferences, Validation, Verdict,
 };
+use millrace_plugin_sdk::model::quantity::{agreeing, counted};
 use millrace_plugin_sdk::{Failure, Fault, Plugin, Problem, Validator, schemars, serde};
 
 /// Ranges whose digests are asked for at once: the host reads several of them in parallel.
@@ -262,9 +263,11 @@ impl Differing {
         let Self { range, source, target } = self;
         let bounds = bounds(range);
         let what = if source.rows == target.rows {
-            format!("the {} rows {bounds} are not the same: digest {source} became {target}", source.rows)
+            let (rows, are) = (counted(source.rows, "row"), agreeing(source.rows, "is", "are"));
+            format!("the {rows} {bounds} {are} not the same: digest {source} became {target}")
         } else {
-            format!("of {} rows {bounds}, {} are in the target", source.rows, target.rows)
+            let (rows, are) = (counted(source.rows, "row"), agreeing(target.rows, "is", "are"));
+            format!("of {rows} {bounds}, {} {are} in the target", target.rows)
         };
         Finding {
             code: "validate.digest".to_owned(),

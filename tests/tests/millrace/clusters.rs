@@ -64,7 +64,7 @@ async fn a_writer_on_another_of_two_relayed_nodes_is_kept_off_by_a_locked_accoun
     writer.run("DELETE FROM item WHERE id = 7").await?;
     let ran = nodes.millrace.run(&["run", &nodes.pipeline, "--yes", "--json"]).await?.expect(0)?;
     let fence = ran.json()?["report"]["switch"]["fence"].as_str().unwrap_or_default().to_owned();
-    assert_eq!(fence, format!("accounts locked: {}, 1 sessions ended", nodes.account));
+    assert_eq!(fence, format!("accounts locked: {}, 1 session ended", nodes.account));
     assert!(writer.run("DELETE FROM item WHERE id = 7").await.is_err(), "its session went on writing");
     assert!(nodes.is_switched().await? && !nodes.is_locked().await?);
     Ok(())

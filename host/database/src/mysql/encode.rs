@@ -5,6 +5,7 @@
 //! others without it.
 
 use millrace_columnar::{Array, Batch, Values, array, calendar, hex};
+use millrace_model::quantity::counted;
 use millrace_model::{Column, Failure, TableName};
 use millrace_rowcopy::failpoint::{self, Failpoint};
 
@@ -133,11 +134,11 @@ impl Encoder {
             return Err(Failure::internal(
                 "copy.batch-shape",
                 format!(
-                    "a batch has {} columns and {} hashes for {} rows, and the table takes {} columns",
-                    batch.columns.len(),
+                    "a batch of {} has {} and {} hashes, and the table takes {}",
+                    counted(batch.rows as u64, "row"),
+                    counted(batch.columns.len() as u64, "column"),
                     hashes.len(),
-                    batch.rows,
-                    self.spellings.len()
+                    counted(self.spellings.len() as u64, "column")
                 ),
             ));
         }

@@ -120,7 +120,7 @@ impl Fence {
         match self {
             Self::Tables { count, .. } => format!("table locks on {}", counted(*count as u64, "table")),
             Self::Accounts { accounts, ended } => {
-                format!("accounts locked: {}, {ended} sessions ended", accounts.join(", "))
+                format!("accounts locked: {}, {} ended", accounts.join(", "), counted(*ended as u64, "session"))
             }
             Self::Rename { why } if why.is_empty() => "nothing but the rename itself".to_owned(),
             Self::Rename { why } => format!("nothing but the rename itself: {why}"),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use millrace_columnar::display;
 use millrace_model::comparison::Digest;
+use millrace_model::quantity::{agreeing, counted};
 use millrace_model::{Failure, Fault, TableName};
 use millrace_rowcopy::Latencies;
 use millrace_rowcopy::port::{Chunk, ChunkRecord, Reject};
@@ -220,7 +221,7 @@ impl Writer {
                         Fault::Internal,
                         "copy.rows-not-written",
                         &format!("write to {}", self.shadow),
-                        &format!("{} rows were sent and {} were written", rows.len(), done.rows_affected()),
+                        &sent_and_written(rows.len() as u64, done.rows_affected()),
                     ));
                 }
                 Err(error) if is_row_error(&error) => match rows {
@@ -281,7 +282,7 @@ impl Writer {
             let executed = watch.answered(connection.execute(sqlx::raw_sql(AssertSqlSafe(statement)))).await;
             let written = executed.map_err(|e| self.target.place.failure(&doing, &e))?.rows_affected();
             if written != rows {
-                let words = format!("{rows} rows were sent and {written} were written");
+                let words = sent_and_written(rows, written);
                 return Err(self.target.place.said(Fault::Internal, "copy.rows-not-written", &doing, &words));
             }
         }
@@ -378,6 +379,11 @@ pub(super) fn blamed_column(words: &str, columns: &[String]) -> Option<String> {
     let name = words.get(at..)?.split('\'').next()?;
     let name = name.rsplit('.').next().unwrap_or(name);
     columns.iter().find(|column| column.eq_ignore_ascii_case(name)).cloned()
+}
+
+fn sent_and_written(sent: u64, written: u64) -> String {
+    let (rows, was) = (counted(sent, "row"), agreeing(sent, "was", "were"));
+    format!("{rows} {was} sent and {written} {} written", agreeing(written, "was", "were"))
 }
 
 /// The stable code of what the server said.
