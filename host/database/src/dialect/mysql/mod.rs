@@ -11,6 +11,7 @@ mod column;
 mod constraint;
 mod declared;
 mod expression;
+mod function;
 mod index;
 mod name;
 mod own_expression;
@@ -23,6 +24,7 @@ mod view;
 
 pub use assemble::{Assembled, assemble, settle_references};
 pub use carried::carried_in_sql;
+pub(crate) use function::PURE;
 pub use name::{
     NAME_CHARACTERS, backup_name, constraint_name, live_constraint_name, quote_name, quote_table, quote_text,
     restoring_name, shadow_name, shorten, table_name,
