@@ -397,15 +397,8 @@ impl Store {
 
     /// The newest runs first, without what was planned; of one pipeline where named.
     pub(crate) async fn listed(&self, pipeline: Option<&str>, limit: u32) -> Result<Vec<RunSummary>, Failure> {
-        let rows = sqlx::query(
-            "SELECT id, pipeline, origin, state, created_at, updated_at FROM runs WHERE ?1 IS NULL OR pipeline = ?1 \
-             ORDER BY created_at DESC, id DESC LIMIT ?2",
-        )
-        .bind(pipeline)
-        .bind(limit)
-        .fetch_all(&self.pool)
-        .await
-        .map_err(|e| failure("list runs", &e))?;
+        let columns = "id, pipeline, origin, state, created_at, updated_at FROM runs";
+        let rows = self.newest(columns, pipeline, limit).await?;
         let summary = |row: &SqliteRow| RunSummary {
             id: row.get("id"),
             pipeline: row.get("pipeline"),
@@ -419,16 +412,19 @@ impl Store {
 
     /// The newest runs first, with their plans; of one pipeline where named.
     pub(crate) async fn runs(&self, pipeline: Option<&str>, limit: u32) -> Result<Vec<RunRecord>, Failure> {
-        let rows = sqlx::query(
-            "SELECT * FROM runs JOIN plans ON run = id WHERE ?1 IS NULL OR pipeline = ?1 \
-             ORDER BY created_at DESC, id DESC LIMIT ?2",
-        )
-        .bind(pipeline)
-        .bind(limit)
-        .fetch_all(&self.pool)
-        .await
-        .map_err(|e| failure("list runs", &e))?;
+        let rows = self.newest("* FROM runs JOIN plans ON run = id", pipeline, limit).await?;
         rows.iter().map(record).collect()
+    }
+
+    /// `what` of the newest runs, columns and tables.
+    async fn newest(&self, what: &str, pipeline: Option<&str>, limit: u32) -> Result<Vec<SqliteRow>, Failure> {
+        let sql = format!("SELECT {what} WHERE ?1 IS NULL OR pipeline = ?1 ORDER BY created_at DESC, id DESC LIMIT ?2");
+        sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(pipeline)
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|e| failure("list runs", &e))
     }
 
     /// The state of the run with this id, as it was last written. None: there is no such run here.
