@@ -2,40 +2,13 @@
 //! is named, and a partition that comes is a difference like any other.
 
 use anyhow::{Context as _, Result, ensure};
-use millrace_test_engines::{Database, oceanbase, postgres18};
-use millrace_tests::{Millrace, count_rows, names_of_tables};
+use millrace_tests::{count_rows, names_of_tables};
 use serde_json::Value;
 
-use crate::{QUICKSTART, millrace};
+use crate::{QUICKSTART, Shop};
 
-/// A source, its target, and the command between them.
-struct Lane {
-    source: Database,
-    target: Database,
-    millrace: Millrace,
-}
-
-impl Lane {
-    async fn open(script: &str) -> Result<Self> {
-        Self::between(postgres18().fresh_database("partitions").await?, script).await
-    }
-
-    async fn between(source: Database, script: &str) -> Result<Self> {
-        let target = oceanbase().fresh_database("partitions").await?;
-        source.run_sql(script).await?;
-        let millrace = millrace().between(&source, &target);
-        Ok(Self { source, target, millrace })
-    }
-
-    /// Migrated, and a second run has nothing to do.
-    async fn migrated(script: &str) -> Result<Self> {
-        let lane = Self::open(script).await?;
-        lane.run().await?;
-        lane.has_nothing_to_do().await?;
-        Ok(lane)
-    }
-
-    async fn run(&self) -> Result<()> {
+impl Shop {
+    async fn carry(&self) -> Result<()> {
         self.millrace.run(&["run", QUICKSTART, "--yes", "--discard-target-rows"]).await?.expect(0)?;
         Ok(())
     }
@@ -136,9 +109,17 @@ const KINDS: &str = "
     INSERT INTO yearly VALUES ('2023-12-31', 1), ('2024-12-31', 2), ('2025-01-01', 3), (NULL, 4);
 ";
 
+/// A source after this script, migrated, and a second run has nothing to do.
+async fn settled(script: &str) -> Result<Shop> {
+    let shop = Shop::empty(script).await?;
+    shop.carry().await?;
+    shop.has_nothing_to_do().await?;
+    Ok(shop)
+}
+
 #[tokio::test]
 async fn every_kind_of_partitions_is_carried_with_its_rows_and_a_second_run_has_nothing_to_do() -> Result<()> {
-    let lane = Lane::migrated(KINDS).await?;
+    let shop = settled(KINDS).await?;
     let cases: [(&str, &[&str]); 8] = [
         (
             "day",
@@ -162,7 +143,7 @@ async fn every_kind_of_partitions_is_carried_with_its_rows_and_a_second_run_has_
         ("spread", &[]),
     ];
     for (table, expected) in cases {
-        let leaves = lane.leaves(table).await?;
+        let leaves = shop.leaves(table).await?;
         if table != "spread" {
             ensure!(leaves == expected, "{table}: {leaves:#?}");
             continue;
@@ -172,28 +153,28 @@ async fn every_kind_of_partitions_is_carried_with_its_rows_and_a_second_run_has_
         ensure!(leaves.iter().all(|leaf| !leaf.ends_with(": 0")), "all rows are in one: {leaves:#?}");
     }
     // As at the source: no partition for these.
-    lane.target.run_sql("INSERT INTO gap VALUES ('2025-01-01', 9)").await.expect_err("there is no such partition");
-    lane.target.run_sql("INSERT INTO day (d) VALUES ('2030-01-01')").await?;
+    shop.target.run_sql("INSERT INTO gap VALUES ('2025-01-01', 9)").await.expect_err("there is no such partition");
+    shop.target.run_sql("INSERT INTO day (d) VALUES ('2030-01-01')").await?;
     Ok(())
 }
 
 #[tokio::test]
 async fn a_partition_that_the_source_gets_is_a_difference_and_the_way_back_has_the_old_ones() -> Result<()> {
-    let lane = Lane::migrated(
+    let shop = settled(
         "CREATE TABLE day (d date, id integer, PRIMARY KEY (d, id)) PARTITION BY RANGE (d);
          CREATE TABLE day_2024 PARTITION OF day FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
          INSERT INTO day SELECT date '2024-01-01' + g, g FROM generate_series(1, 300) g",
     )
     .await?;
-    lane.source
+    shop.source
         .run_sql(
             "CREATE TABLE day_2025 PARTITION OF day FOR VALUES FROM ('2025-01-01') TO ('2026-01-01'); \
              INSERT INTO day VALUES ('2025-03-03', 1)",
         )
         .await?;
-    ensure!(lane.reason("day").await? == "1 change: partition day_2025 added", "{}", lane.reason("day").await?);
-    let plan = lane.millrace.folder().join("plan").display().to_string();
-    lane.millrace
+    ensure!(shop.reason("day").await? == "1 change: partition day_2025 added", "{}", shop.reason("day").await?);
+    let plan = shop.millrace.folder().join("plan").display().to_string();
+    shop.millrace
         .run(&["plan", QUICKSTART, "--out", &plan])
         .await?
         .expect(0)?
@@ -203,25 +184,25 @@ async fn a_partition_that_the_source_gets_is_a_difference_and_the_way_back_has_t
         sql.push_str(&std::fs::read_to_string(file?.path())?);
     }
     ensure!(sql.contains("PARTITION `day_2025` VALUES LESS THAN ('2026-01-01')"), "{sql}");
-    lane.run().await?;
-    ensure!(lane.leaves("day").await? == ["day_2024 '2025-01-01': 300", "day_2025 '2026-01-01': 1"]);
-    lane.has_nothing_to_do().await?;
-    lane.millrace
+    shop.carry().await?;
+    ensure!(shop.leaves("day").await? == ["day_2024 '2025-01-01': 300", "day_2025 '2026-01-01': 1"]);
+    shop.has_nothing_to_do().await?;
+    shop.millrace
         .run(&["report", "last"])
         .await?
         .expect(0)?
         .says("it is partitioned by RANGE COLUMNS (d): 2 partitions")?;
-    lane.millrace.run(&["validate", QUICKSTART, "--level", "comprehensive"]).await?.expect(0)?;
-    lane.target.run_sql("DELETE FROM day WHERE id = 7").await?;
-    lane.millrace.run(&["validate", QUICKSTART, "--level", "comprehensive"]).await?.expect(3)?;
-    lane.millrace
+    shop.millrace.run(&["validate", QUICKSTART, "--level", "comprehensive"]).await?.expect(0)?;
+    shop.target.run_sql("DELETE FROM day WHERE id = 7").await?;
+    shop.millrace.run(&["validate", QUICKSTART, "--level", "comprehensive"]).await?.expect(3)?;
+    shop.millrace
         .run(&["validate", QUICKSTART, "--level", "comprehensive", "--repair", "--yes", "--discard-new-rows"])
         .await?
         .expect(0)?;
-    ensure!(count_rows(&lane.target, "day").await? == 301);
+    ensure!(count_rows(&shop.target, "day").await? == 301);
     // The row that was repaired came after the switch.
-    lane.millrace.run(&["rollback", "last", "--discard-new-rows"]).await?.expect(0)?;
-    ensure!(lane.leaves("day").await? == ["day_2024 '2025-01-01': 300"], "{:?}", lane.leaves("day").await?);
+    shop.millrace.run(&["rollback", "last", "--discard-new-rows"]).await?.expect(0)?;
+    ensure!(shop.leaves("day").await? == ["day_2024 '2025-01-01': 300"], "{:?}", shop.leaves("day").await?);
     Ok(())
 }
 
@@ -262,7 +243,7 @@ const NESTED: &str = "
 
 #[tokio::test]
 async fn partitions_of_partitions_become_subpartitions_where_one_key_cuts_them_all() -> Result<()> {
-    let lane = Lane::migrated(NESTED).await?;
+    let shop = settled(NESTED).await?;
     let cases: [(&str, &[&str]); 3] = [
         (
             "sale",
@@ -278,11 +259,11 @@ async fn partitions_of_partitions_become_subpartitions_where_one_key_cuts_them_a
         ("child", &["child_1 100: 20"]),
     ];
     for (table, expected) in cases {
-        let leaves = lane.leaves(table).await?;
+        let leaves = shop.leaves(table).await?;
         ensure!(leaves == expected, "{table}: {leaves:#?}");
     }
     let names: Vec<String> =
-        lane.leaves("reading").await?.iter().filter_map(|leaf| Some(leaf.rsplit_once(": ")?.0.to_owned())).collect();
+        shop.leaves("reading").await?.iter().filter_map(|leaf| Some(leaf.rsplit_once(": ")?.0.to_owned())).collect();
     ensure!(
         names
             == [
@@ -292,11 +273,11 @@ async fn partitions_of_partitions_become_subpartitions_where_one_key_cuts_them_a
             ],
         "{names:#?}"
     );
-    ensure!(count_rows(&lane.target, "reading").await? == 1500);
-    let reason = lane.not_carried("subpartitions", "mixed").await?;
+    ensure!(count_rows(&shop.target, "reading").await? == 1500);
+    let reason = shop.not_carried("subpartitions", "mixed").await?;
     ensure!(reason.contains("partition mixed_2 is cut by another key than mixed_1"), "{reason}");
-    lane.target.run_sql("INSERT INTO sale VALUES ('2025-06-01', 'de', 9)").await.expect_err("as at the source");
-    lane.target.run_sql("INSERT INTO child VALUES (50, 99, '2024-01-01')").await.expect_err("there is no such parent");
+    shop.target.run_sql("INSERT INTO sale VALUES ('2025-06-01', 'de', 9)").await.expect_err("as at the source");
+    shop.target.run_sql("INSERT INTO child VALUES (50, 99, '2024-01-01')").await.expect_err("there is no such parent");
     Ok(())
 }
 
@@ -327,7 +308,7 @@ const REFUSED: &str = "
 
 #[tokio::test]
 async fn partitions_that_cannot_be_said_leave_a_plain_table_and_are_named_with_their_reason() -> Result<()> {
-    let lane = Lane::migrated(REFUSED).await?;
+    let shop = settled(REFUSED).await?;
     for (table, reason) in [
         ("moods", "column m is enum('glad','sad') there, which takes no LIST partitions"),
         ("ordered", "texts of column t are ordered by collation nocase at the source"),
@@ -338,35 +319,35 @@ async fn partitions_that_cannot_be_said_leave_a_plain_table_and_are_named_with_t
         ("none_yet", "because there is none yet"),
         ("partial", "partial_key does not hold id"),
     ] {
-        let said = lane.not_carried("partitions", table).await?;
+        let said = shop.not_carried("partitions", table).await?;
         ensure!(said.contains(reason), "{table}: {said}");
-        ensure!(lane.leaves(table).await?.is_empty(), "{table}");
+        ensure!(shop.leaves(table).await?.is_empty(), "{table}");
     }
     // What an operator partitions in the target stays, and is no difference.
-    lane.target.run_sql("ALTER TABLE truncated PARTITION BY KEY (id) PARTITIONS 2").await?;
-    lane.has_nothing_to_do().await
+    shop.target.run_sql("ALTER TABLE truncated PARTITION BY KEY (id) PARTITIONS 2").await?;
+    shop.has_nothing_to_do().await
 }
 
 #[tokio::test]
 async fn the_options_of_the_old_table_stand_before_the_partitions_of_the_new_one() -> Result<()> {
-    let lane = Lane::migrated(
+    let shop = settled(
         "CREATE TABLE day (d date, id integer, PRIMARY KEY (d, id)) PARTITION BY RANGE (d);
          CREATE TABLE day_2024 PARTITION OF day FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
          COMMENT ON TABLE day IS 'PARTITION BY RANGE';
          INSERT INTO day VALUES ('2024-05-05', 1)",
     )
     .await?;
-    lane.target.run_sql("ALTER TABLE day PCTFREE = 20").await?;
-    lane.source.run_sql("ALTER TABLE day ADD COLUMN more integer").await?;
-    lane.run().await?;
-    let shown = lane.target.query_text("SHOW CREATE TABLE day").await?[0][1].clone().context("a statement")?;
+    shop.target.run_sql("ALTER TABLE day PCTFREE = 20").await?;
+    shop.source.run_sql("ALTER TABLE day ADD COLUMN more integer").await?;
+    shop.carry().await?;
+    let shown = shop.target.query_text("SHOW CREATE TABLE day").await?[0][1].clone().context("a statement")?;
     ensure!(shown.contains("PCTFREE = 20") && shown.contains("partition `day_2024`"), "{shown}");
-    lane.has_nothing_to_do().await
+    shop.has_nothing_to_do().await
 }
 
 #[tokio::test]
 async fn an_archived_table_is_restored_with_its_partitions() -> Result<()> {
-    let lane = Lane::open(
+    let shop = Shop::empty(
         "CREATE TABLE sale (d date, region varchar(20), PRIMARY KEY (d, region)) PARTITION BY RANGE (d);
          CREATE TABLE \"sale `24` it's\" PARTITION OF sale FOR VALUES FROM ('2024-01-01') TO ('2025-01-01') PARTITION BY LIST (region);
          CREATE TABLE \"sale, eu\" PARTITION OF \"sale `24` it's\" FOR VALUES IN ('d,e', '(fr)');
@@ -375,16 +356,16 @@ async fn an_archived_table_is_restored_with_its_partitions() -> Result<()> {
     .await?;
     let text = std::fs::read_to_string(QUICKSTART)?;
     let text = text.replace("config = { grace = \"24h\" }", "config = { grace = \"0s\" }\narchive = \"kept\"");
-    let pipeline = lane.millrace.write("pipelines/archived.toml", &text);
-    lane.millrace.run(&["run", &pipeline, "--yes"]).await?.expect(0)?;
-    lane.source.run_sql("ALTER TABLE sale ADD COLUMN more integer").await?;
-    lane.millrace.run(&["run", &pipeline, "--yes"]).await?.expect(0)?;
-    lane.millrace.run(&["clean", &pipeline, "--yes"]).await?.expect(0)?;
-    let archives = lane.millrace.folder().join("pipelines/kept");
-    lane.millrace.run(&["restore", &pipeline, archives.to_str().context("a path")?]).await?.expect(0)?;
-    let names = names_of_tables(&lane.target).await?;
+    let pipeline = shop.millrace.write("pipelines/archived.toml", &text);
+    shop.millrace.run(&["run", &pipeline, "--yes"]).await?.expect(0)?;
+    shop.source.run_sql("ALTER TABLE sale ADD COLUMN more integer").await?;
+    shop.millrace.run(&["run", &pipeline, "--yes"]).await?.expect(0)?;
+    shop.millrace.run(&["clean", &pipeline, "--yes"]).await?.expect(0)?;
+    let archives = shop.millrace.folder().join("pipelines/kept");
+    shop.millrace.run(&["restore", &pipeline, archives.to_str().context("a path")?]).await?.expect(0)?;
+    let names = names_of_tables(&shop.target).await?;
     let restored = names.iter().find(|name| name.contains("_bak_")).with_context(|| format!("none of {names:?}"))?;
-    let leaves = lane.leaves(restored).await?;
+    let leaves = shop.leaves(restored).await?;
     ensure!(leaves == ["sale _24_ it's '2025-01-01' sale, eu '(fr)','d,e': 2"], "{leaves:#?}");
     Ok(())
 }
