@@ -27,18 +27,27 @@ pub enum Since {
     Nothing,
     /// Its values may be others, for this reason: only reading them tells.
     Perhaps(String),
-    /// Its values are others, or those of another table, for this reason.
-    Changed(String),
+    /// Its values are others, or those of another table.
+    Changed {
+        /// Why.
+        what: String,
+        /// The columns that were given another type, where nothing else has happened.
+        retyped: Vec<String>,
+    },
 }
 
 impl Since {
+    fn changed(what: String) -> Self {
+        Self::Changed { what, retyped: Vec::new() }
+    }
+
     /// The worse of two.
     fn or(self, other: impl FnOnce() -> Self) -> Self {
         match self {
             Self::Nothing => other(),
-            Self::Changed(what) => Self::Changed(what),
+            Self::Changed { .. } => self,
             Self::Perhaps(what) => match other() {
-                Self::Changed(worse) => Self::Changed(worse),
+                worse @ Self::Changed { .. } => worse,
                 _ => Self::Perhaps(what),
             },
         }
@@ -64,10 +73,10 @@ impl Provenance {
         let (then, table) = (&self.table, &now.table);
         let name = &table.name;
         if then.relation != table.relation {
-            return Since::Changed(format!("{name} is another table than the one of that name was"));
+            return Since::changed(format!("{name} is another table than the one of that name was"));
         }
         let rewritten = then.was_written_anew(table);
-        columns(then, table, rewritten).or(|| types(then, table)).or(|| files(then, table))
+        columns(then, table).or(|| types(then, table)).or(|| retyped(then, table, rewritten)).or(|| files(then, table))
     }
 
     /// Why this table cannot be looked for by its numbers. None: it can.
@@ -87,17 +96,31 @@ impl Provenance {
     }
 }
 
-fn columns(then: &TableIdentity, now: &TableIdentity, rewritten: bool) -> Since {
-    for column in &then.columns {
-        if let Some(what) = column_change(column, now, rewritten) {
-            return Since::Changed(format!("{} {what}", now.name));
-        }
+fn columns(then: &TableIdentity, now: &TableIdentity) -> Since {
+    match then.columns.iter().find_map(|column| column_change(column, now)) {
+        Some(what) => Since::changed(format!("{} {what}", now.name)),
+        None => Since::Nothing,
     }
-    Since::Nothing
+}
+
+/// Columns of another type. One that is only wider leaves the table's file as it is.
+fn retyped(then: &TableIdentity, now: &TableIdentity, rewritten: bool) -> Since {
+    let present = |column: &ColumnIdentity| now.columns.iter().find(|now| now.number == column.number).cloned();
+    let pairs = then.columns.iter().filter_map(|column| Some((column, present(column)?)));
+    let others: Vec<(&ColumnIdentity, ColumnIdentity)> =
+        pairs.filter(|(then, now)| now.kind != then.kind || (now.modifier != then.modifier && rewritten)).collect();
+    let Some((first, as_it_is)) = others.first() else { return Since::Nothing };
+    Since::Changed {
+        what: format!(
+            "{} has a column {} of type {} now, and it was {}",
+            now.name, first.name, as_it_is.declared, first.declared
+        ),
+        retyped: others.iter().map(|(then, _)| then.name.clone()).collect(),
+    }
 }
 
 /// Why the values of a column are others. None: they are the same, or the column is gone.
-fn column_change(then: &ColumnIdentity, table: &TableIdentity, rewritten: bool) -> Option<String> {
+fn column_change(then: &ColumnIdentity, table: &TableIdentity) -> Option<String> {
     let name = &then.name;
     let Some(now) = table.columns.iter().find(|column| column.number == then.number) else {
         let again = table.columns.iter().any(|column| column.name == *name);
@@ -105,10 +128,6 @@ fn column_change(then: &ColumnIdentity, table: &TableIdentity, rewritten: bool) 
     };
     if now.name != *name {
         return Some(format!("calls its column {name} {} now", now.name));
-    }
-    // A type that is only wider leaves the table's file as it is.
-    if now.kind != then.kind || (now.modifier != then.modifier && rewritten) {
-        return Some(format!("has a column {name} of type {} now, and it was {}", now.declared, then.declared));
     }
     match (&then.generated, &now.generated) {
         (Some(then), Some(now)) if then != now => {
@@ -141,7 +160,7 @@ fn type_change(then: &TypeIdentity, now: &TypeIdentity, table: &TableIdentity) -
     match (labels(&then.definition), labels(&now.definition)) {
         // Labels may have been added only; or one of them was renamed, and another one has got its name.
         (Some(then), Some(now)) if is_within(&then, &now) => Since::Perhaps(what),
-        _ => Since::Changed(what),
+        _ => Since::changed(what),
     }
 }
 
@@ -232,7 +251,7 @@ mod tests {
         match since {
             Since::Nothing => "nothing".into(),
             Since::Perhaps(what) => format!("perhaps: {what}"),
-            Since::Changed(what) => format!("changed: {what}"),
+            Since::Changed { what, .. } => format!("changed: {what}"),
         }
     }
 
@@ -286,6 +305,21 @@ mod tests {
             let said = said(since(change));
             assert!(said.starts_with("changed: ") && said.contains(expected), "{said}");
         }
+    }
+
+    #[test]
+    fn columns_of_another_type_are_named_where_nothing_else_has_happened() {
+        let retyped = |change: fn(&mut Provenance)| match since(change) {
+            Since::Changed { retyped, .. } => retyped,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(retyped(|p| (0..2).for_each(|at| p.table.columns[at].kind = 20)), ["a", "b"]);
+        assert_eq!(retyped(|p| p.table.relation = 12), [""; 0]);
+        let renamed = retyped(|p| {
+            p.table.columns[0].kind = 20;
+            p.table.columns[1].name = "c".into();
+        });
+        assert_eq!(renamed, [""; 0]);
     }
 
     #[test]

@@ -56,12 +56,12 @@ impl Origins {
         let mut doubt = None;
         (table.strategy, table.reason) = match (table.rows, since) {
             (KeptRows::Recopy, _) => (Strategy::Rebuild, format!("{SAME}; its rows are copied anew")),
-            (KeptRows::Compare, Some(Since::Perhaps(what) | Since::Changed(what))) => {
+            (KeptRows::Compare, Some(Since::Perhaps(what) | Since::Changed { what, .. })) => {
                 (Strategy::Keep, format!("{SAME}; its rows are compared: {what}"))
             }
             (KeptRows::Compare, _) => (Strategy::Keep, format!("{SAME}; its rows are compared")),
             (KeptRows::Trust, Some(Since::Nothing)) => (Strategy::Keep, SAME.to_owned()),
-            (KeptRows::Trust, Some(Since::Changed(what))) => {
+            (KeptRows::Trust, Some(Since::Changed { what, .. })) => {
                 (Strategy::Rebuild, format!("{SAME}, but its rows are copied anew: {what}"))
             }
             (KeptRows::Trust, Some(Since::Perhaps(what))) if self.validates => {
@@ -103,7 +103,8 @@ pub(super) fn take_rows_from_target(tables: &mut [TablePlan], current: &Database
     for table in tables.iter_mut().filter(|t| t.strategy == Strategy::Rebuild) {
         let (Some(old), Some(desired)) = (current.table(&table.target), &table.desired) else { continue };
         let obstacle = match origins.since.get(&table.target) {
-            Some(Since::Changed(what)) => Some(what.clone()),
+            // A column that the target as well gives another type may be carried: the validator says whether it was.
+            Some(Since::Changed { what, retyped }) if !are_all_changed(table, retyped) => Some(what.clone()),
             _ => dialect::carried_in_sql(old, desired).err(),
         };
         table.notes.push(match obstacle {
@@ -114,6 +115,16 @@ pub(super) fn take_rows_from_target(tables: &mut [TablePlan], current: &Database
             Some(reason) => format!("its rows are read from the source, and not copied inside the target: {reason}"),
         });
     }
+}
+
+/// Whether there are columns that were given another type at the source, and each of them is changed in the target as well.
+fn are_all_changed(table: &TablePlan, retyped: &[String]) -> bool {
+    let is_changed = |name: &String| {
+        let mappings = table.mappings.iter().map(|decision| &decision.mapping);
+        let mut targets = mappings.filter(|m| m.sources.contains(name)).flat_map(|m| &m.targets);
+        targets.any(|target| table.changes.iter().any(|c| c.subject == "column" && c.name == target.name))
+    };
+    !retyped.is_empty() && retyped.iter().all(is_changed)
 }
 
 /// `2 changes: column phone added, index by_day removed`.
