@@ -101,6 +101,10 @@ fn differences(desired: &Table, current: &Table, column: &Column, now: &Column) 
         };
         say(what.to_owned(), !column.identity);
     }
+    if is_invisible(column) != is_invisible(now) {
+        let shown = if is_invisible(column) { "no longer shows" } else { "shows" };
+        say(format!("`SELECT *` {shown} it"), false);
+    }
     let on_update = |column: &Column| column.properties.get("on-update").map(|text| expression::normal(text));
     if on_update(column) != on_update(now) {
         say("what an update sets by itself changes".to_owned(), false);
@@ -136,6 +140,11 @@ fn kind(column: &Column) -> &str {
     column.properties.get("generated").map_or("virtual", String::as_str)
 }
 
+/// Whether it is shown only to who names it.
+fn is_invisible(column: &Column) -> bool {
+    column.properties.get("invisible").is_some_and(|value| value != "false")
+}
+
 /// As a person reads it.
 fn describe(column: &Column) -> String {
     let mut text = column.declared.clone();
@@ -151,6 +160,9 @@ fn describe(column: &Column) -> String {
     }
     if column.identity {
         text.push_str(" auto_increment");
+    }
+    if is_invisible(column) {
+        text.push_str(" invisible");
     }
     if let Some(default) = &column.default_expression {
         text.push_str(&format!(" default {default}"));

@@ -117,3 +117,6 @@ fn synonym(name: &str) -> &str {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod trees;

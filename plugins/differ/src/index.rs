@@ -2,8 +2,10 @@
 
 use millrace_plugin_sdk::model::{Change, ChangeKind, Index, IndexKind, Table};
 
-use crate::change;
-use crate::expression;
+use crate::{change, expression, table};
+
+/// What the optimizer does not look at.
+const INVISIBLE: &str = "invisible";
 
 const LOST_KEY: &str = "rows that the key refused can be written then: a promise to applications is lost";
 
@@ -57,9 +59,40 @@ fn describe(index: &Index) -> String {
         IndexKind::Unique => "unique",
         IndexKind::Plain => "index",
     };
-    match &index.predicate {
-        Some(predicate) => format!("{kind} ({}) where {predicate}", parts.join(", ")),
-        None => format!("{kind} ({})", parts.join(", ")),
+    let mut text = format!("{kind} ({})", parts.join(", "));
+    if let Some(predicate) = &index.predicate {
+        text.push_str(&format!(" where {predicate}"));
+    }
+    if let Some(options) = index.properties.get("options") {
+        text.push_str(&format!(" {options}"));
+    }
+    if is_invisible(index) {
+        text.push_str(" invisible");
+    }
+    text
+}
+
+fn is_invisible(index: &Index) -> bool {
+    index.properties.get(INVISIBLE).is_some_and(|value| value != "false")
+}
+
+/// What differs of two indexes that hold the same. A comment that only the target's has is the operator's: a table that
+/// is rebuilt has it again. So it is with the options of a full-text or vector index that nobody has asked for.
+fn compare_use(table: &Table, desired: &Index, current: &Index, changes: &mut Vec<Change>) {
+    let asked = |name: &str| Some((desired.properties.get(name)?, current.properties.get(name)));
+    let other_options = asked("options")
+        .is_some_and(|(wanted, now)| now.is_none_or(|now| expression::normal(now) != expression::normal(wanted)));
+    if is_invisible(desired) != is_invisible(current) || other_options {
+        let advice = is_invisible(current).then(|| "queries use the index again".to_owned());
+        changes.push(Change {
+            before: Some(describe(current)),
+            after: Some(describe(desired)),
+            advice,
+            ..change(ChangeKind::Modified, "index", table, &desired.name)
+        });
+    }
+    if let Some((wanted, now)) = asked("comment") {
+        changes.extend(table::comment(table, &desired.name, &Some(wanted.clone()), &now.cloned()));
     }
 }
 
@@ -68,12 +101,14 @@ pub(crate) fn compare(desired: &Table, current: &Table, changes: &mut Vec<Change
     let mut wanted: Vec<&Index> = desired.indexes.iter().collect();
     let same_name = |a: &Index, b: &Index| a.name.eq_ignore_ascii_case(&b.name);
 
-    pair(&mut wanted, &mut left, |a, b| same_name(a, b) && key(a) == key(b), |_, _| {});
+    let mut same: Vec<(&Index, &Index)> = Vec::new();
+    pair(&mut wanted, &mut left, |a, b| same_name(a, b) && key(a) == key(b), |index, now| same.push((index, now)));
     pair(
         &mut wanted,
         &mut left,
         |a, b| key(a) == key(b),
         |index, now| {
+            same.push((index, now));
             // A primary key's name is the server's affair.
             if index.kind != IndexKind::Primary {
                 changes.push(Change {
@@ -84,6 +119,9 @@ pub(crate) fn compare(desired: &Table, current: &Table, changes: &mut Vec<Change
             }
         },
     );
+    for (index, now) in same {
+        compare_use(desired, index, now, changes);
+    }
     left.retain(|index| !serves_foreign_key(index, current));
     let same_place =
         |a: &Index, b: &Index| same_name(a, b) || (a.kind == IndexKind::Primary && b.kind == IndexKind::Primary);

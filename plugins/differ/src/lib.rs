@@ -87,4 +87,6 @@ pub(crate) fn change(kind: ChangeKind, subject: &str, table: &Table, name: &str)
 millrace_plugin_sdk::export!(SchemaDiffer as differ);
 
 #[cfg(test)]
+mod fields;
+#[cfg(test)]
 mod tests;

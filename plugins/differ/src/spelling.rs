@@ -110,11 +110,12 @@ fn name(quoted: &str) -> String {
 }
 
 /// Words that mean something else where they stand bare in an expression.
-const RESERVED: [&str; 38] = [
+const RESERVED: [&str; 43] = [
     "and",
     "as",
     "between",
     "binary",
+    "both",
     "by",
     "case",
     "cast",
@@ -131,11 +132,13 @@ const RESERVED: [&str; 38] = [
     "end",
     "exists",
     "false",
+    "for",
     "from",
     "in",
     "interval",
     "is",
     "key",
+    "leading",
     "like",
     "localtime",
     "localtimestamp",
@@ -146,21 +149,34 @@ const RESERVED: [&str; 38] = [
     "regexp",
     "rlike",
     "then",
+    "trailing",
     "true",
+    "using",
     "when",
     "xor",
 ];
 
+/// Types of texts, which a character set may follow.
+const TEXTS: [&str; 8] = ["char", "enum", "longtext", "mediumtext", "set", "text", "tinytext", "varchar"];
+
+/// A clause stands after a type or its length, where no name can stand; anywhere else `charset` is a column's name, which
+/// must not be lost.
 fn without_character_sets(tokens: Vec<Token>) -> Vec<Token> {
     let word = |at: usize, wanted: &str| matches!(tokens.get(at), Some(Token::Word(w)) if w == wanted);
+    let is_word = |at: usize| matches!(tokens.get(at), Some(Token::Word(_)));
     let is_literal = |at: usize| matches!(tokens.get(at), Some(Token::Literal(_)));
+    let follows_type = |at: usize| match at.checked_sub(1).and_then(|before| tokens.get(before)) {
+        Some(Token::Word(kind)) => TEXTS.contains(&kind.as_str()),
+        Some(Token::Symbol(symbol)) => symbol == ")",
+        _ => false,
+    };
     let mut kept = Vec::with_capacity(tokens.len());
     let mut at = 0;
     while at < tokens.len() {
         match &tokens[at] {
             Token::Word(w) if w.starts_with("_utf8") && is_literal(at + 1) => at += 1,
-            Token::Word(w) if w == "charset" => at += 2,
-            Token::Word(w) if w == "character" && word(at + 1, "set") => at += 3,
+            Token::Word(w) if w == "charset" && follows_type(at) && is_word(at + 1) => at += 2,
+            Token::Word(w) if w == "character" && word(at + 1, "set") && follows_type(at) && is_word(at + 2) => at += 3,
             token => {
                 kept.push(token.clone());
                 at += 1;
@@ -191,5 +207,14 @@ mod tests {
         assert_eq!(one_spelling("_utf8mb4'x'"), "'x'");
         assert_eq!(one_spelling("cast(`a` as char charset utf8mb4)"), "cast(a as char)");
         assert_eq!(one_spelling("varchar(3) CHARACTER SET utf8mb4"), "varchar(3)");
+        assert_eq!(one_spelling("longtext CHARSET utf8mb4 COLLATE utf8mb4_bin"), "longtext collate utf8mb4_bin");
+    }
+
+    #[test]
+    fn a_name_that_speaks_of_character_sets_is_a_name() {
+        assert_eq!(one_spelling("(`charset` < 5)"), "(charset<5)");
+        assert_eq!(one_spelling("charset > 5 and character_set = 1"), "charset>5 and character_set=1");
+        assert_eq!(one_spelling("`character` = `set`"), "character=set");
+        assert_eq!(one_spelling("(a)=(charset)"), "(a)=(charset)");
     }
 }
