@@ -63,6 +63,10 @@ fn write_plan(out: &mut String, plan: &Plan, detail: Detail) -> std::fmt::Result
     for table in &plan.tables {
         let rows = if table.strategy.builds() { format!(" ({})", size(table)) } else { String::new() };
         writeln!(out, "{:8} {}{rows}: {}", table.strategy.word(), table.target, table.reason)?;
+        // What a kept table's source has and the target cannot have stays so: in one line, since nothing is done about it.
+        if table.strategy == Strategy::Keep && detail == Detail::Columns && !table.notes.is_empty() {
+            writeln!(out, "      note: {}", table.notes.join("; "))?;
+        }
         if let Some(written) = &table.written {
             writeln!(
                 out,
