@@ -55,6 +55,13 @@ impl Pipeline {
         let root = Section::new(document.get_ref(), 0..0, "a pipeline");
         let pipeline = pipeline(&root, resolver, &mut report);
         let mut diagnostics = report.diagnostics;
+        if !broken_lines.is_empty() && PIPELINE_KEYS.iter().all(|key| root.get(key).is_none()) {
+            // Another kind of file: what is wrong with its second line is of no use to anybody.
+            diagnostics.retain(|d| d.code == "pipeline.syntax");
+            diagnostics.truncate(1);
+            let first = &mut diagnostics[0];
+            first.message = format!("this is no pipeline: it has none of a pipeline's keys, and {}", first.message);
+        }
         if !broken_lines.is_empty() {
             // What stands on a line that could not be read, or is missed because of it, is no second mistake.
             diagnostics.retain(|d| {

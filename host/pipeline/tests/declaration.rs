@@ -451,3 +451,14 @@ fn a_stage_is_told_only_what_it_can_do_on_failure() {
     assert_eq!(OnFailure::of_kind(StageKind::Cleaner), OnFailure::Continue);
     assert_eq!(OnFailure::of_kind(StageKind::Validator), OnFailure::Stop);
 }
+
+#[test]
+fn a_file_of_another_kind_is_one_mistake_and_not_one_for_each_of_its_lines() {
+    let prose = "# Notes\n".to_owned() + &"This is a line of text, and no pipeline.\n".repeat(700);
+    let model = "{\n".to_owned() + &"  \"format\": 1,\n".repeat(700) + "}\n";
+    for text in [prose, model] {
+        let diagnostics = wrong(&text);
+        assert_eq!(diagnostics.len(), 1, "{diagnostics:?}");
+        assert!(diagnostics[0].message.starts_with("this is no pipeline"), "{}", diagnostics[0].message);
+    }
+}
