@@ -25,6 +25,7 @@ mod moments;
 mod mutations;
 mod networks;
 mod newcomers;
+mod noticed;
 mod outputs;
 mod overlaps;
 mod partitions;
