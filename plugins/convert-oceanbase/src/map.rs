@@ -199,19 +199,34 @@ fn decide(subject: &Subject<'_>) -> Verdict {
         "citext" => text::citext(subject),
         "bytes" => text::bytes(subject),
         "date" => Decision::converted("date", plain(logical), "years 1 to 9999"),
-        "time" => Decision::carried("time(6)", plain(logical), "microseconds are kept"),
-        "timestamp" => Decision::converted("datetime(6)", plain(logical), "years 1 to 9999, microseconds are kept"),
+        "time" => {
+            let note = match fraction(logical) {
+                6 => "microseconds are kept".to_owned(),
+                digits => format!("rounded to {digits} digits of a second, as at the source"),
+            };
+            Decision::carried(seconds("time", logical), plain(logical), note)
+        }
+        "timestamp" => {
+            let note = format!("years 1 to 9999, {}", rounding(logical));
+            Decision::converted(seconds("datetime", logical), plain(logical), note)
+        }
         "timestamp-tz" => match choices.timestamptz {
-            TimestamptzAs::Datetime => Decision::converted("datetime(6)", plain(logical), "the instant in UTC"),
+            TimestamptzAs::Datetime => {
+                let note = format!("the instant in UTC, {}", rounding(logical));
+                Decision::converted(seconds("datetime", logical), plain(logical), note)
+            }
             TimestamptzAs::Timestamp => Decision::converted(
-                "timestamp(6)",
+                seconds("timestamp", logical),
                 plain(logical),
-                "asked for; from 1970 to 2038, other instants are rejected",
+                format!("asked for; from 1970 to 2038, other instants are rejected; {}", rounding(logical)),
             ),
         },
         "time-tz" => Decision::carried("varchar(64)", text_type(Some(64)), "ISO 8601, with the offset from UTC"),
         "interval" => match choices.interval {
-            IntervalAs::Text => Decision::carried("varchar(64)", text_type(Some(64)), "ISO 8601"),
+            IntervalAs::Text => {
+                let note = format!("ISO 8601{}", text::as_key("interval", subject.in_key));
+                Decision::carried("varchar(64)", text_type(Some(64)), note)
+            }
             IntervalAs::Microseconds => Decision::converted(
                 "bigint(20)",
                 LogicalType::new("integer", Layout::Int64).with("bits", "64"),
@@ -219,7 +234,15 @@ fn decide(subject: &Subject<'_>) -> Verdict {
             ),
         },
         "uuid" => match choices.uuid {
-            UuidAs::Char => Decision::carried("char(36)", plain(logical), "small letters, with hyphens"),
+            // Written in either case, a uuid is the same one at the source.
+            UuidAs::Char => Decision {
+                collation: Some("utf8mb4_general_ci"),
+                ..Decision::carried(
+                    "char(36)",
+                    plain(logical),
+                    "small letters, with hyphens; compared without case, as at the source",
+                )
+            },
             UuidAs::Binary => {
                 let sixteen = LogicalType::new("bytes", Layout::Varlen).with("length", "16");
                 Decision::converted("binary(16)", sixteen, "asked for; the bytes in their order")
@@ -256,6 +279,29 @@ fn decide(subject: &Subject<'_>) -> Verdict {
             _ => text::written_out(other, logical, subject.in_key),
         },
     })
+}
+
+/// The digits after the second.
+fn fraction(logical: &LogicalType) -> u32 {
+    logical.number("precision").unwrap_or(6)
+}
+
+/// A type with as many digits after the second as at the source, so that the target rounds what is finer.
+fn seconds(word: &str, logical: &LogicalType) -> String {
+    match fraction(logical) {
+        0 => word.to_owned(),
+        digits => format!("{word}({digits})"),
+    }
+}
+
+/// What becomes of an instant that is finer than its column.
+fn rounding(logical: &LogicalType) -> String {
+    match fraction(logical) {
+        6 => "microseconds are kept".to_owned(),
+        digits => format!(
+            "rounded to {digits} digits of a second as at the source, which alone rounds halves before the year 2000 downwards"
+        ),
+    }
 }
 
 /// The type's own meaning, without what only the source knows.

@@ -72,8 +72,8 @@ pub(crate) fn cast(input: &Array, source: &LogicalType, holds: Holds, column: &C
         }
         Holds::Datetime { digits } | Holds::Timestamp { digits } | Holds::Time { digits } => {
             let range = match holds {
-                Holds::Datetime { .. } => Some(temporal::range("datetime")),
-                Holds::Timestamp { .. } => Some(temporal::range("timestamp")),
+                Holds::Datetime { .. } => Some(temporal::range("datetime(6)")),
+                Holds::Timestamp { .. } => Some(temporal::range("timestamp(6)")),
                 _ => None,
             };
             let mut builder = Int64Builder::with_capacity(input.rows);
@@ -238,7 +238,7 @@ fn date(text: &str) -> Cast<i32> {
         return temporal::is_day(days).then_some(days).ok_or(Wrong::Beyond);
     }
     let instant = calendar::read_timestamp(text.as_bytes()).ok_or(Wrong::Invalid)?;
-    let (smallest, largest) = temporal::range("datetime");
+    let (smallest, largest) = temporal::range("datetime(6)");
     if !(smallest..=largest).contains(&instant) {
         return Err(Wrong::Beyond);
     }

@@ -142,7 +142,7 @@ impl Bounds {
                 to,
                 text,
                 |t| {
-                    let (smallest, largest) = temporal::range("datetime");
+                    let (smallest, largest) = temporal::range("datetime(6)");
                     let text = t.strip_suffix("+00").unwrap_or(t);
                     calendar::read_timestamp(text.as_bytes()).filter(|i| (smallest..=largest).contains(i))
                 },

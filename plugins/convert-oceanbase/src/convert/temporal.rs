@@ -14,13 +14,17 @@ const LAST_DAY: i32 = 2_932_896;
 /// The end of TIMESTAMP: 2038-01-19 03:14:07.999999.
 const TIMESTAMP_END: i64 = (1 << 31) * calendar::SECOND - 1;
 
-/// The smallest and the largest microsecond of a type.
+/// The smallest and the largest microsecond of a type, which has so many digits after the second.
 pub(crate) fn range(declared: &str) -> (i64, i64) {
-    if declared.starts_with("timestamp") {
-        (calendar::SECOND, TIMESTAMP_END)
-    } else {
-        (i64::from(FIRST_DAY) * calendar::DAY, (i64::from(LAST_DAY) + 1) * calendar::DAY - 1)
-    }
+    let inside = declared.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
+    let digits: u32 = inside.and_then(|(digits, _)| digits.trim().parse().ok()).unwrap_or(0);
+    let unit = 10_i64.pow(6 - digits.min(6));
+    let (smallest, end) = match declared.starts_with("timestamp") {
+        true => (calendar::SECOND, TIMESTAMP_END),
+        false => (i64::from(FIRST_DAY) * calendar::DAY, (i64::from(LAST_DAY) + 1) * calendar::DAY - 1),
+    };
+    // A finer one would be rounded up, beyond the end.
+    (smallest, end - end.rem_euclid(unit))
 }
 
 /// Whether the target has this day.
@@ -52,7 +56,7 @@ pub(crate) fn timestamps(input: &Array, smallest: i64, largest: i64, column: &Ch
     }
     // What the pipeline says of infinities is not said of an instant that is as good as any other, and for which only
     // TIMESTAMP is too narrow.
-    let (first, last) = range("datetime");
+    let (first, last) = range("datetime(6)");
     let every_year = first..=last;
     let mut instants = instants.clone();
     let mut outcome = Outcome::new(input, column);

@@ -2,6 +2,7 @@
 
 use millrace_plugin_sdk::model::{Layout, LogicalType};
 
+use super::text::as_key;
 use super::{Decision, Subject};
 use crate::configuration::{ArrayAs, CompositeAs, RangeAs};
 use crate::target::text;
@@ -39,11 +40,7 @@ pub(super) fn composite(choice: CompositeAs, note: &str) -> Decision {
 
 pub(super) fn range(subject: &Subject<'_>) -> Decision {
     if subject.in_key {
-        return Decision::converted(
-            "varchar(255)",
-            text(Some(255)),
-            "in a key or an index: the text that the source prints",
-        );
+        return key_text(subject);
     }
     match subject.choices.range {
         RangeAs::Json => Decision::converted("json", json(), "the bounds, and whether they belong to it, as JSON"),
@@ -58,6 +55,13 @@ pub(super) fn range(subject: &Subject<'_>) -> Decision {
             Decision { beside: vec![("upper", declared, logical), ("bounds", "varchar(8)".to_owned(), flags)], ..first }
         }
     }
+}
+
+/// A range within a key: only a text can be in one.
+fn key_text(subject: &Subject<'_>) -> Decision {
+    let note = as_key(&subject.column.logical.name, true);
+    let note = format!("in a key or an index: the text that the source prints{note}");
+    Decision::converted("varchar(255)", text(Some(255)), note)
 }
 
 /// The type of a range's bounds.
@@ -77,11 +81,7 @@ fn bound(range: &LogicalType) -> (String, LogicalType) {
 
 pub(super) fn multirange(subject: &Subject<'_>) -> Decision {
     if subject.in_key {
-        return Decision::converted(
-            "varchar(255)",
-            text(Some(255)),
-            "in a key or an index: the text that the source prints",
-        );
+        return key_text(subject);
     }
     match subject.choices.range {
         RangeAs::Json | RangeAs::Columns => Decision::converted("json", json(), "its ranges, in their order, as JSON"),

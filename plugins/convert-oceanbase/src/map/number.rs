@@ -2,6 +2,7 @@
 
 use millrace_plugin_sdk::model::{Layout, LogicalType, Measure};
 
+use super::text::as_key;
 use super::{Decision, KEY_CHARACTERS, Subject, plain};
 use crate::configuration::NumericAs;
 use crate::profile::{number, tier};
@@ -38,9 +39,9 @@ pub(super) fn decimal(subject: &Subject<'_>) -> Decision {
         let digits_after = u32::try_from(scale.max(0)).unwrap_or(u32::MAX);
         let all = u32::try_from(digits_before.max(0)).unwrap_or(u32::MAX).saturating_add(digits_after);
         if all <= DECIMAL_DIGITS && digits_after <= DECIMAL_SCALE {
-            return wide(all.max(1), digits_after, "as declared".to_owned());
+            return wide(all.max(1), digits_after, declared(i64::from(precision), scale));
         }
-        return written_number(all.saturating_add(2), "wider than DECIMAL(65,30); the exact text");
+        return written_number(subject, all.saturating_add(2), "wider than DECIMAL(65,30); the exact text");
     }
     let found = |measure| number(profiles, &column.name, measure);
     let digits_found = (found(Measure::IntegerDigits), found(Measure::Scale));
@@ -56,7 +57,7 @@ pub(super) fn decimal(subject: &Subject<'_>) -> Decision {
     };
     let needed = before.saturating_add(after).saturating_add(2);
     if choice == NumericAs::Text {
-        return written_number(needed, "asked for; the exact text");
+        return written_number(subject, needed, "asked for; the exact text");
     }
     let strange = match found(Measure::NonFinite) {
         None | Some(0) => String::new(),
@@ -72,6 +73,7 @@ pub(super) fn decimal(subject: &Subject<'_>) -> Decision {
         );
     }
     written_number(
+        subject,
         needed,
         &format!(
             "without precision: the longest values have {before} + {after} digits, more than DECIMAL has{strange}"
@@ -79,8 +81,24 @@ pub(super) fn decimal(subject: &Subject<'_>) -> Decision {
     )
 }
 
+/// What a declared precision means there, where that is not the same.
+fn declared(precision: i64, scale: i64) -> String {
+    if scale < 0 {
+        let unit = format!("1{}", "0".repeat(usize::try_from(-scale).unwrap_or(0)));
+        return format!(
+            "as declared, with the zeros; the source rounds what is written to multiples of {unit}, and the target keeps it"
+        );
+    }
+    if scale > precision {
+        let limit = format!("0.{}1", "0".repeat(usize::try_from(scale - precision - 1).unwrap_or(0)));
+        return format!("as declared; the source takes no number from {limit} on, and the target does");
+    }
+    "as declared".to_owned()
+}
+
 /// A number as its exact text.
-fn written_number(characters: u32, note: &str) -> Decision {
+fn written_number(subject: &Subject<'_>, characters: u32, note: &str) -> Decision {
+    let note = format!("{note}{}", as_key("numeric", subject.in_key));
     match tier(characters, KEY_CHARACTERS) {
         Some(length) => Decision::carried(format!("varchar({length})"), text(Some(length)), note),
         None => Decision::carried("longtext", text(None), note),

@@ -65,7 +65,10 @@ fn common_types_have_their_counterparts() {
         (varlen("bytes"), "longblob"),
         (LogicalType::new("date", Layout::Int32), "date"),
         (LogicalType::new("time", Layout::Int64), "time(6)"),
-        (LogicalType::new("timestamp", Layout::Int64).with("precision", "0"), "datetime(6)"),
+        (LogicalType::new("timestamp", Layout::Int64).with("precision", "0"), "datetime"),
+        (LogicalType::new("timestamp", Layout::Int64), "datetime(6)"),
+        (LogicalType::new("timestamp-tz", Layout::Int64).with("precision", "3"), "datetime(3)"),
+        (LogicalType::new("time", Layout::Int64).with("precision", "0"), "time"),
         (LogicalType::new("timestamp-tz", Layout::Int64), "datetime(6)"),
         (LogicalType::new("uuid", Layout::Fixed), "char(36)"),
         (varlen("json").with("binary", "true"), "json"),
@@ -253,4 +256,44 @@ fn rows_have_room_for_all_their_texts() {
     let total: u64 = mappings.iter().filter(|m| m.targets[0].declared.starts_with("varchar")).map(|_| 16_000 * 4).sum();
     assert!(total <= ROW_BYTES, "{total}");
     assert!(mappings.iter().any(|m| m.targets[0].declared == "mediumtext"));
+}
+
+#[test]
+fn a_key_over_texts_in_place_of_values_says_that_it_is_less_strict() {
+    let wide = varlen("decimal").with("precision", "80").with("scale", "40");
+    let cases = [
+        (varlen("inet"), "10.0.0.1/32"),
+        (varlen("interval"), "PT24H"),
+        (varlen("numrange").with("kind", "range").with("element", "decimal"), "[1.00,2)"),
+        (varlen("int4range").with("kind", "range").with("element", "integer"), "[1,3)"),
+        (wide, "1.0 and 1.00"),
+    ];
+    for (logical, example) in cases {
+        let note = |indexes: Vec<Index>| {
+            let source = Table { columns: vec![column("c", logical.clone())], indexes, ..Table::default() };
+            table(&source, &[], &Configuration::default()).remove(0).note.unwrap_or_default()
+        };
+        let keyed = note(vec![plain_index("c", true)]);
+        assert!(keyed.contains("less strict") && keyed.contains(example), "{keyed}");
+        assert!(!note(Vec::new()).contains("less strict"));
+    }
+}
+
+#[test]
+fn a_uuid_is_compared_without_case_as_at_the_source() {
+    let source = Table { columns: vec![column("c", LogicalType::new("uuid", Layout::Fixed))], ..Table::default() };
+    let mapping = table(&source, &[], &Configuration::default()).remove(0);
+    assert_eq!(mapping.targets[0].collation.as_deref(), Some("utf8mb4_general_ci"));
+}
+
+#[test]
+fn a_number_that_the_source_rounds_before_the_point_is_said_to_be_kept() {
+    let note = |precision: &str, scale: &str| {
+        let logical = varlen("decimal").with("precision", precision).with("scale", scale);
+        let source = Table { columns: vec![column("c", logical)], ..Table::default() };
+        table(&source, &[], &Configuration::default()).remove(0).note.unwrap_or_default()
+    };
+    assert!(note("5", "-2").contains("multiples of 100"));
+    assert!(note("3", "5").contains("from 0.01 on"));
+    assert!(note("12", "2").ends_with("as declared"));
 }

@@ -141,8 +141,27 @@ pub(super) fn written_out(name: &str, logical: &LogicalType, in_key: bool) -> De
         Some(oid) => format!("type {oid} is not in the source's catalog; the text that the source prints"),
         None => format!("{name} has no counterpart; the text that the source prints"),
     };
+    let why = format!("{why}{}", as_key(name, in_key));
     match length {
         Some(length) => Decision::carried(format!("varchar({length})"), text(Some(length)), why),
         None => Decision::carried("longtext", text(None), why),
     }
+}
+
+/// What a key over texts does not know of the values that they stand for.
+pub(super) fn as_key(name: &str, in_key: bool) -> String {
+    if !in_key {
+        return String::new();
+    }
+    let example = match name {
+        "inet" => ", such as 10.0.0.1 and 10.0.0.1/32",
+        "interval" => ", such as P1D and PT24H",
+        "numeric" => ", such as 1.0 and 1.00",
+        "numrange" => ", such as [1.0,2) and [1.00,2)",
+        "int4range" | "int8range" => ", such as [1,2] and [1,3)",
+        "daterange" => ", such as [2020-01-01,2020-01-02] and [2020-01-01,2020-01-03)",
+        "macaddr" | "macaddr8" => ", such as 08:00:2b:01:02:03 and 08-00-2b-01-02-03",
+        _ => "",
+    };
+    format!("; a key over it is less strict: two values that the source holds equal may be two here{example}")
 }
