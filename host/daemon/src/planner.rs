@@ -7,6 +7,7 @@ mod inherited;
 mod leftovers;
 mod mapping;
 mod models;
+mod names;
 mod references;
 mod strategy;
 mod views;
@@ -90,6 +91,7 @@ async fn plan_once(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Res
         decisions.push((decided, queries));
         assembled.push(made);
     }
+    names::settle(databases, &source.tables, &mut assembled, cancel).await?;
     dialect::settle_references(&mut assembled);
     let referenced = referenced(&assembled, &current);
     let server = dialect::Server::of(&current.dialect);
@@ -249,7 +251,8 @@ pub(crate) fn target_names(
     for table in tables {
         let wanted = setup.pipeline.tables.target_name(&table.name);
         let spelled = if lower_case { wanted.name.to_lowercase() } else { wanted.name };
-        let name = dialect::shorten(&spelled, dialect::NAME_CHARACTERS);
+        let name = dialect::table_name(&spelled);
+        dialect::check_table_name(&table.name, &name)?;
         if let Some(other) = owners.insert(name.to_lowercase(), &table.name) {
             return Err(Failure::config(
                 "plan.tables-collide",

@@ -10,7 +10,6 @@ mod keys;
 mod leftovers;
 mod names;
 mod privileges;
-mod references;
 mod rights;
 mod rows;
 mod settings;
@@ -165,7 +164,6 @@ async fn look(subject: &Subject<'_>) -> Result<Vec<Finding>, Failure> {
     findings.extend(triggers::check(subject).await?);
     findings.extend(names::check(subject));
     findings.extend(keys::check(subject));
-    findings.extend(references::check(subject).await?);
     findings.extend(rows::check(subject).await?);
     findings.extend(leftovers::check(subject).await?);
     findings.extend(fence::check(subject).await?);

@@ -20,6 +20,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor};
 use super::connect::first_number;
 use super::fence::{self, Fence, FenceMeans};
 use super::{Bookkeeping, MySql, TableRole, archive, read_rows, rename, trial};
+use crate::dialect::mysql::comment::with_room_for;
 use crate::dialect::mysql::{quote_name, quote_table, quote_text};
 use crate::error::mysql_number;
 
@@ -285,9 +286,6 @@ async fn comment(target: &MySql, table: &TableName) -> Result<Option<String>, Fa
     Ok(rows.into_iter().next().map(|row| row.into_iter().next().flatten().unwrap_or_default()))
 }
 
-/// The characters that a table's comment may have.
-const COMMENT_CHARACTERS: usize = 2048;
-
 impl MySql {
     /// Says in a backup's comment that it is one, or takes that back when it is live again.
     ///
@@ -299,7 +297,7 @@ impl MySql {
         if old.ends_with(&mark) {
             return Ok(());
         }
-        let kept: String = old.chars().take(COMMENT_CHARACTERS - mark.chars().count() - 1).collect();
+        let kept = with_room_for(&old, mark.len() + 1);
         let new = if kept.is_empty() { mark } else { format!("{kept} {mark}") };
         self.set_comment(backup, &new).await
     }

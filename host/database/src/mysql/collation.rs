@@ -4,6 +4,8 @@
 //! each character of the basic plane one weight, and all others the same one: the server is asked for them, so
 //! that its own idea of equality is what keys are grouped by.
 
+use std::collections::HashMap;
+
 use millrace_model::{Failure, Fault};
 
 use super::{MySql, read_rows};
@@ -19,6 +21,20 @@ pub struct Folding {
     pub from: String,
     /// The others, each at the place of the one that stands for it.
     pub to: String,
+}
+
+impl Folding {
+    /// Makes one text of all those that the collation takes for one.
+    pub fn folder(&self) -> impl Fn(&str) -> String + use<> {
+        let others: HashMap<char, char> = self.from.chars().zip(self.to.chars()).collect();
+        move |text| {
+            let folded = |character: char| match character {
+                '\u{10000}'.. => '\u{fffd}',
+                character => others.get(&character).copied().unwrap_or(character),
+            };
+            text.trim_end_matches(' ').chars().map(folded).collect()
+        }
+    }
 }
 
 impl MySql {

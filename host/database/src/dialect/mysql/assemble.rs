@@ -1,12 +1,12 @@
 //! The desired table, as the target spells it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use millrace_model::plan::NotCarried;
-use millrace_model::{Failure, IndexKind, Mapping, Properties, Table, TableName};
+use millrace_model::{Failure, ForeignKey, IndexKind, Mapping, Properties, Table, TableName};
 
 use super::expression::Scope;
-use super::{column, constraint, index};
+use super::{column, comment, constraint, identity, index, spelling};
 
 /// The desired table, and what became of the rest of the source's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,8 +23,10 @@ pub struct Assembled {
 /// What assembling says besides the table.
 #[derive(Default)]
 pub(super) struct Outcome {
-    notes: Vec<String>,
-    not_carried: Vec<NotCarried>,
+    pub(super) notes: Vec<String>,
+    pub(super) not_carried: Vec<NotCarried>,
+    /// Foreign keys of which a row has all columns, or none.
+    pub(super) full: Vec<ForeignKey>,
 }
 
 impl Outcome {
@@ -53,8 +55,8 @@ impl Outcome {
 /// table is not in this pipeline. [`settle_references`] then looks at all tables at once.
 ///
 /// # Errors
-/// `plan.columns-collide` when two columns would have one name in the target, `plan.no-columns` for a table
-/// without columns; `plan.type-refused`, `plan.collation-refused` and `plan.expression-refused` for what a converter says
+/// `plan.columns-collide` when two columns would have one name in the target, `plan.name-refused` for a name that the target
+/// does not take, `plan.no-columns` for a table without columns; `plan.type-refused`, `plan.collation-refused` and `plan.expression-refused` for what a converter says
 /// in the target's SQL and is not what it should be.
 pub fn assemble(
     source: &Table,
@@ -74,7 +76,7 @@ pub fn assemble(
     for mapping in in_source_order(source, mappings) {
         table.columns.extend(column::settle(mapping, source, &scope, &mut outcome));
     }
-    refuse_collisions(source, &table)?;
+    spelling::refuse_names(source, &table)?;
     column::refuse_foreign_sql(mappings, source, &table.columns)?;
     table.indexes = index::settle(source, &table, &scope, &mut outcome);
     for name in primary_columns(&table) {
@@ -82,9 +84,10 @@ pub fn assemble(
             column.nullable = false;
         }
     }
-    settle_identity(source, &mut table, &mut outcome);
+    identity::settle(source, &mut table, &mut outcome);
     table.foreign_keys = constraint::foreign_keys(source, &scope, names, &mut outcome);
     table.checks = constraint::checks(source, &table, &scope, &mut outcome);
+    comment::fit(&mut table, &mut outcome);
     Ok(Assembled { table, notes: outcome.notes, not_carried: outcome.not_carried })
 }
 
@@ -97,76 +100,14 @@ fn in_source_order<'a>(source: &Table, mappings: &'a [Mapping]) -> Vec<&'a Mappi
     ordered
 }
 
-/// Column names are compared without regard to case in the target.
-fn refuse_collisions(source: &Table, table: &Table) -> Result<(), Failure> {
-    if table.columns.is_empty() {
-        return Err(Failure::config(
-            "plan.no-columns",
-            format!("table {} would have no columns, and the target has no tables without columns", source.name),
-        )
-        .with("table", source.name.to_string()));
-    }
-    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
-    for column in &table.columns {
-        if let Some(first) = seen.insert(column.name.to_lowercase(), &column.name) {
-            return Err(Failure::config(
-                "plan.columns-collide",
-                format!(
-                    "columns {first} and {} of table {} have one name in the target, which does not tell upper from lower case",
-                    column.name, source.name
-                ),
-            )
-            .with("table", source.name.to_string())
-            .with("column", column.name.clone()));
-        }
-    }
-    Ok(())
-}
-
 fn primary_columns(table: &Table) -> Vec<String> {
     table.primary_key().map(|k| k.parts.iter().map(|p| p.expression.clone()).collect()).unwrap_or_default()
-}
-
-/// One column numbers itself, and it must begin a key.
-fn settle_identity(source: &Table, table: &mut Table, outcome: &mut Outcome) {
-    let leads_a_key = |table: &Table, name: &str| {
-        table.indexes.iter().any(|i| i.parts.first().is_some_and(|p| p.is_column && p.expression == name))
-    };
-    let mut found: Option<String> = None;
-    for at in 0..table.columns.len() {
-        if !table.columns[at].identity {
-            continue;
-        }
-        let name = table.columns[at].name.clone();
-        let reason = match &found {
-            Some(first) => Some(format!("a table has one AUTO_INCREMENT column, and {first} is it")),
-            None if !leads_a_key(table, &name) => {
-                Some("an AUTO_INCREMENT column must be the first column of a key or an index".to_owned())
-            }
-            None => None,
-        };
-        match reason {
-            None => {
-                table.columns[at].nullable = false;
-                found = Some(name);
-            }
-            Some(reason) => {
-                table.columns[at].identity = false;
-                outcome.not_carried(
-                    "identity",
-                    format!("{}.{name}", source.name),
-                    reason,
-                    "add an index on the column at the source, or let the application number the rows",
-                );
-            }
-        }
-    }
 }
 
 /// Looks at all assembled tables at once: a foreign key stays only where both sides are of one type and what it refers to
 /// is a key of the other table, which the target demands. Tables that are not among them are not looked at.
 pub fn settle_references(tables: &mut [Assembled]) {
-    name_apart(tables);
+    spelling::name_apart(tables);
     let targets: BTreeMap<TableName, Table> = tables.iter().map(|a| (a.table.name.clone(), a.table.clone())).collect();
     for assembled in tables {
         let mut outcome = Outcome::default();
@@ -189,19 +130,6 @@ pub fn settle_references(tables: &mut [Assembled]) {
             }
         });
         assembled.not_carried.append(&mut outcome.not_carried);
-    }
-}
-
-/// Names of checks and of foreign keys are a table's own at the source, and their database's in the target.
-fn name_apart(tables: &mut [Assembled]) {
-    let (mut checks, mut keys) = (BTreeSet::new(), BTreeSet::new());
-    for Assembled { table, .. } in tables {
-        for check in &mut table.checks {
-            check.name = constraint::unique_name(&check.name, &mut checks);
-        }
-        for key in &mut table.foreign_keys {
-            key.name = constraint::unique_name(&key.name, &mut keys);
-        }
     }
 }
 

@@ -6,6 +6,7 @@ use millrace_model::{Check, Column, ForeignKey, IndexKind, Table, TableName};
 
 use super::assemble::Outcome;
 use super::expression::{Position, Scope, Untranslatable, translate};
+use super::index::characters;
 use super::name::{NAME_CHARACTERS, quote_name, shorten};
 
 pub(super) fn foreign_keys(
@@ -19,15 +20,26 @@ pub(super) fn foreign_keys(
     let property = |name: &str| source.properties.get(name);
     let emptied: BTreeMap<String, Vec<String>> =
         property("set-columns").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    let matched_full: Vec<String> =
-        property("match-full").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let matched_full = names_of(source, "match-full");
+    let unproven = names_of(source, "not-valid");
     for key in &source.foreign_keys {
+        if unproven.contains(&key.name) {
+            outcome.not_carried(
+                "foreign-key",
+                format!("{}.{}", source.name, key.name),
+                "it was added NOT VALID at the source: rows without a parent may be there",
+                VALIDATE,
+            );
+            continue;
+        }
         match only_some(key, emptied.get(&key.name)).and_then(|()| foreign_key(key, scope, names)) {
             Ok(mut target) => {
                 keep_required(&mut target, key, scope, outcome);
+                stay_within(&mut target, key, source, outcome);
                 if matched_full.contains(&key.name) && is_ever_partly_null(key, scope) {
+                    outcome.full.push(target.clone());
                     outcome.note(format!(
-                        "foreign key {} is MATCH FULL at the source; the target also takes rows of which some of ({}) are NULL",
+                        "foreign key {} is MATCH FULL at the source: a check makes sure that all of ({}) are NULL or none is",
                         key.name,
                         key.columns.join(", ")
                     ));
@@ -81,6 +93,26 @@ fn keep_required(target: &mut ForeignKey, key: &ForeignKey, scope: &Scope<'_>, o
     }
 }
 
+/// A key that refers to its own table changes no numbers of referring rows: the target refuses such an update (1451), and
+/// what it refuses is what RESTRICT says.
+fn stay_within(target: &mut ForeignKey, key: &ForeignKey, source: &Table, outcome: &mut Outcome) {
+    if key.references == source.name && target.on_update == "CASCADE" {
+        outcome.note(format!(
+            "foreign key {} is ON UPDATE CASCADE to its own table: the target refuses to change a value to which rows refer",
+            key.name
+        ));
+        "RESTRICT".clone_into(&mut target.on_update);
+    }
+}
+
+/// The constraints that a property of the table names.
+fn names_of(source: &Table, property: &str) -> Vec<String> {
+    source.properties.get(property).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+/// What to do about a constraint that rows of the source may break.
+const VALIDATE: &str = "let the source validate it first: ALTER TABLE … VALIDATE CONSTRAINT …";
+
 /// Whether a row can have some columns of a key and not the others.
 fn is_ever_partly_null(key: &ForeignKey, scope: &Scope<'_>) -> bool {
     let nullable = |column: &String| scope.get(column).is_ok_and(|named| named.target.nullable);
@@ -127,6 +159,20 @@ pub(super) fn obstacle(key: &ForeignKey, columns: &[Column], parent: &Table) -> 
         let Some(other) = parent.column(referenced) else {
             return Some(format!("column {}.{referenced}, to which it refers, is not in the target", parent.name));
         };
+        if is_shorter(&child.declared, &other.declared) {
+            return Some(format!(
+                "{column} is {} and {}.{referenced} is {}: the target refers to no column that is longer",
+                child.declared, parent.name, other.declared
+            ));
+        }
+        if let (Some(own), Some(theirs)) = (&child.collation, &other.collation)
+            && !own.eq_ignore_ascii_case(theirs)
+        {
+            return Some(format!(
+                "{column} compares by {own} and {}.{referenced} by {theirs}: the target refers between columns of one collation only",
+                parent.name
+            ));
+        }
         if storage(&child.declared) != storage(&other.declared) {
             return Some(format!(
                 "{column} is {} and {}.{referenced} is {}: the target refers between columns of one type only",
@@ -146,6 +192,14 @@ pub(super) fn obstacle(key: &ForeignKey, columns: &[Column], parent: &Table) -> 
     (!is_key).then(|| format!("what it refers to is no key of {} in the target", parent.name))
 }
 
+/// Whether a text or bytes type has less room than another one.
+fn is_shorter(child: &str, parent: &str) -> bool {
+    match (characters(child), characters(parent)) {
+        (Some(child), Some(parent)) => child < parent,
+        _ => false,
+    }
+}
+
 /// A type without what may differ between the two sides of a reference: lengths of texts, display widths.
 fn storage(declared: &str) -> String {
     let declared = declared.to_ascii_lowercase();
@@ -162,7 +216,20 @@ pub(super) fn checks(source: &Table, table: &Table, scope: &Scope<'_>, outcome: 
     let mut carried = Vec::with_capacity(source.checks.len());
     let mut taken = BTreeSet::new();
     let identity = table.columns.iter().find(|c| c.identity);
+    let unproven = names_of(source, "not-valid");
     for check in &source.checks {
+        if unproven.contains(&check.name) {
+            outcome.not_carried(
+                "check",
+                format!("{}.{}", source.name, check.name),
+                format!(
+                    "the check {} was added NOT VALID at the source: rows that break it may be there",
+                    check.expression
+                ),
+                VALIDATE,
+            );
+            continue;
+        }
         let translated = translate(&check.expression, scope, Position::Condition).and_then(|translated| match identity
             .filter(|c| translated.columns.contains(&c.name))
         {
@@ -181,6 +248,10 @@ pub(super) fn checks(source: &Table, table: &Table, scope: &Scope<'_>, outcome: 
             ),
         }
     }
+    for key in std::mem::take(&mut outcome.full) {
+        let name = unique_name(&format!("{}_full", key.name), &mut taken);
+        carried.push(Check { name, expression: all_or_none(&key.columns) });
+    }
     // TINYINT(1) holds 127 as well.
     for column in table.columns.iter().filter(|c| c.logical.name == "boolean" && c.declared == "tinyint(1)") {
         let name = unique_name(&format!("{}_{}_boolean", table.name.name, column.name), &mut taken);
@@ -189,15 +260,29 @@ pub(super) fn checks(source: &Table, table: &Table, scope: &Scope<'_>, outcome: 
     carried
 }
 
+/// That all columns are NULL, or none is.
+fn all_or_none(columns: &[String]) -> String {
+    let each = |test: &str| {
+        let tests: Vec<String> = columns.iter().map(|column| format!("({} {test})", quote_name(column))).collect();
+        tests.join(" and ")
+    };
+    format!("(({}) or ({}))", each("is null"), each("is not null"))
+}
+
 /// A name of at most [`NAME_CHARACTERS`] that none before it has, upper and lower case being one.
 pub(super) fn unique_name(name: &str, taken: &mut BTreeSet<String>) -> String {
     let wanted = shorten(name.trim_end(), NAME_CHARACTERS);
     let mut candidate = wanted.clone();
     let mut number = 2;
     while !taken.insert(candidate.to_lowercase()) {
-        let suffix = format!("_{number}");
-        candidate = format!("{}{suffix}", shorten(&wanted, NAME_CHARACTERS - suffix.len()));
+        candidate = numbered(&wanted, number);
         number += 1;
     }
     candidate
+}
+
+/// `name_2`, of at most [`NAME_CHARACTERS`].
+pub(super) fn numbered(name: &str, number: u32) -> String {
+    let suffix = format!("_{number}");
+    format!("{}{suffix}", shorten(name, NAME_CHARACTERS - suffix.len()))
 }

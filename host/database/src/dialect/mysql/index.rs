@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use millrace_model::{Column, Index, IndexKind, IndexPart, Table};
+use millrace_model::{Index, IndexKind, IndexPart, LogicalType, Table};
 
 use super::assemble::{Outcome, no_properties};
 use super::constraint::unique_name;
@@ -18,6 +18,7 @@ const PREFIX: u32 = 255;
 pub(super) fn settle(source: &Table, table: &Table, scope: &Scope<'_>, outcome: &mut Outcome) -> Vec<Index> {
     let mut taken = BTreeSet::from(["primary".to_owned()]);
     let mut carried = Vec::with_capacity(source.indexes.len());
+    let mut compared_as_texts = BTreeSet::new();
     for index in &source.indexes {
         match translated(index, source, table, scope, outcome) {
             Ok(mut target) => {
@@ -29,6 +30,7 @@ pub(super) fn settle(source: &Table, table: &Table, scope: &Scope<'_>, outcome: 
                         outcome.note(format!("index {} is named {}", index.name, target.name));
                     }
                 }
+                compared_as_texts.extend(texts(&target, source, table));
                 carried.push(target);
             }
             Err(Untranslatable(reason)) => {
@@ -47,7 +49,39 @@ pub(super) fn settle(source: &Table, table: &Table, scope: &Scope<'_>, outcome: 
             }
         }
     }
+    let referring = source.foreign_keys.iter().flat_map(|key| &key.columns);
+    compared_as_texts.extend(referring.filter(|name| is_padded(name, source, table)).cloned());
+    if !compared_as_texts.is_empty() {
+        let names: Vec<String> = compared_as_texts.into_iter().collect();
+        outcome.note(format!(
+            "texts in keys ({}) are compared without the blanks at their end: 'ab ' is the same key as 'ab' there, for rows to \
+             come as well",
+            names.join(", ")
+        ));
+    }
     carried
+}
+
+/// The source's columns of a unique key whose texts the target compares without the blanks at their end; the texts of its
+/// expressions among them.
+fn texts(index: &Index, source: &Table, table: &Table) -> Vec<String> {
+    if index.kind == IndexKind::Plain {
+        return Vec::new();
+    }
+    let is_in = |column: &str| {
+        index.parts.iter().any(|part| match part.is_column {
+            true => part.expression == column,
+            false => part.expression.contains(&quote_name(column)),
+        })
+    };
+    source.columns.iter().map(|c| c.name.clone()).filter(|name| is_in(name) && is_padded(name, source, table)).collect()
+}
+
+/// Whether a column holds texts that end with blanks at the source, and are compared without them in the target.
+fn is_padded(name: &str, source: &Table, table: &Table) -> bool {
+    let is_text = |logical: &LogicalType| matches!(logical.name.as_str(), "text" | "citext");
+    source.column(name).is_some_and(|c| is_text(&c.logical) && c.logical.param("fixed") != Some("true"))
+        && table.column(name).is_none_or(|c| is_text(&c.logical))
 }
 
 fn translated(
@@ -63,9 +97,13 @@ fn translated(
     if index.properties.get("invalid").is_some_and(|v| v == "true") {
         return Err(Untranslatable("it is invalid at the source: building it has failed there".to_owned()));
     }
-    let mut parts = Vec::with_capacity(index.parts.len());
+    let mut parts: Vec<IndexPart> = Vec::with_capacity(index.parts.len());
     for part in &index.parts {
-        parts.push(translated_part(part, index, table, scope, outcome)?);
+        let part = translated_part(part, index, table, scope, outcome)?;
+        // An expression may turn out to be a column that is there already, and a key names none twice.
+        if !(part.is_column && parts.contains(&part)) {
+            parts.push(part);
+        }
     }
     restrict(index, source, table, scope, &mut parts, outcome)?;
     fit(index, table, &mut parts, outcome)?;
@@ -88,14 +126,23 @@ fn translated_part(
     outcome: &mut Outcome,
 ) -> Result<IndexPart, Untranslatable> {
     let mut carried = IndexPart { expression: String::new(), is_column: true, descending: false, prefix: None };
-    if !part.is_column {
-        carried.is_column = false;
-        carried.expression = functional(&part.expression, table, scope)?;
-        return Ok(carried);
-    }
-    let named = scope.get(&part.expression)?;
-    carried.expression.clone_from(&named.target.name);
-    let declared = named.target.declared.to_ascii_lowercase();
+    let column = match part.is_column {
+        true => &scope.get(&part.expression)?.target,
+        false => {
+            let expression = functional(&part.expression, table, scope)?;
+            match table.columns.iter().find(|column| quote_name(&column.name) == expression) {
+                // What is left of a cast that says nothing there; the target indexes no column as an expression.
+                Some(column) => column,
+                None => {
+                    carried.is_column = false;
+                    carried.expression = expression;
+                    return Ok(carried);
+                }
+            }
+        }
+    };
+    carried.expression.clone_from(&column.name);
+    let declared = column.declared.to_ascii_lowercase();
     if declared == "json" || declared.starts_with("vector") {
         return Err(Untranslatable(format!(
             "column {} is {declared} there, which takes no such index",
@@ -208,8 +255,10 @@ fn fit(index: &Index, table: &Table, parts: &mut [IndexPart], outcome: &mut Outc
 }
 
 fn part_bytes(part: &IndexPart, table: &Table) -> u64 {
-    let column: Option<&Column> = if part.is_column { table.column(&part.expression) } else { None };
-    let Some(column) = column else { return 64 };
+    if !part.is_column {
+        return expression_bytes(&part.expression, table);
+    }
+    let Some(column) = table.column(&part.expression) else { return 64 };
     let each = if column.declared.to_ascii_lowercase().contains("bin") { 1 } else { 4 };
     match (part.prefix, characters(&column.declared)) {
         (Some(prefix), _) => u64::from(prefix) * each,
@@ -218,8 +267,26 @@ fn part_bytes(part: &IndexPart, table: &Table) -> u64 {
     }
 }
 
+/// What an expression takes in a key at most: where it may give a text, the longest one that it names, which functions of a
+/// text hand on. What they make of numbers and digests is short.
+fn expression_bytes(expression: &str, table: &Table) -> u64 {
+    const SHORT: u64 = 64;
+    let is_short = SHORTENING.iter().any(|function| {
+        expression.trim_start_matches('(').strip_prefix(function).is_some_and(|rest| rest.starts_with('('))
+    });
+    if is_short {
+        return SHORT;
+    }
+    let named = table.columns.iter().filter(|column| expression.contains(&quote_name(&column.name)));
+    named.filter_map(|column| characters(&column.declared)).max().map_or(SHORT, |longest| (longest * 4).max(SHORT))
+}
+
+/// Functions whose result is not as long as their text.
+const SHORTENING: [&str; 9] =
+    ["char_length", "length", "md5", "locate", "substr", "left", "right", "ascii", "bit_length"];
+
 /// The length of a text or bytes type.
-fn characters(declared: &str) -> Option<u64> {
+pub(super) fn characters(declared: &str) -> Option<u64> {
     let declared = declared.to_ascii_lowercase();
     let (base, rest) = declared.split_once('(')?;
     let known = matches!(base, "char" | "varchar" | "binary" | "varbinary");

@@ -49,10 +49,10 @@ pub fn shorten(name: &str, characters: usize) -> String {
     format!("{kept}_{hash}")
 }
 
-/// What a source table is called in the target, unless the pipeline renames it: in lower case, which is how OceanBase keeps
-/// names by default, without blanks at the end, and shortened where it is too long. Two tables may get one name.
+/// A table's name as the target takes it: without blanks at the end, and shortened where it is too long. Two tables may get
+/// one name.
 pub fn table_name(name: &str) -> String {
-    shorten(name.to_lowercase().trim_end(), NAME_CHARACTERS)
+    shorten(name.trim_end(), NAME_CHARACTERS)
 }
 
 /// The new table before the swap: `{table}_tmp_{stamp}`.

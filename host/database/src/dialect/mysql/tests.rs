@@ -298,3 +298,136 @@ fn references_between_different_types_are_not_carried() {
     assert!(different[1].table.foreign_keys.is_empty());
     assert!(different[1].not_carried[0].reason.contains("one type only"));
 }
+
+fn left(made: &Assembled) -> Vec<(&str, &str)> {
+    made.not_carried.iter().map(|entry| (entry.kind.as_str(), entry.name.as_str())).collect()
+}
+
+#[test]
+fn what_rows_of_the_source_may_break_is_not_demanded_in_the_target() {
+    let mut n = made("n", "integer", "int(11)");
+    n.source.properties.insert("not-null".to_owned(), "not-valid".to_owned());
+    let (mut table, mappings) = source(&[made("id", "integer", "int(11)"), n]);
+    table.checks = vec![check("n_positive", "(n > 0)"), check("id_positive", "(id > 0)")];
+    table.foreign_keys = vec![reference("n_parent", "n", "customer"), reference("id_parent", "id", "customer")];
+    table.properties.insert("not-valid".to_owned(), r#"["n_positive","n_parent"]"#.to_owned());
+    let made = assembled(&table, &mappings);
+    assert_eq!(
+        left(&made),
+        [
+            ("not-null", "public.orders.n"),
+            ("foreign-key", "public.orders.n_parent"),
+            ("check", "public.orders.n_positive")
+        ]
+    );
+    assert!(made.not_carried.iter().all(|entry| entry.advice.contains("VALIDATE CONSTRAINT")));
+    let names: Vec<&str> = made.table.checks.iter().map(|check| check.name.as_str()).collect();
+    assert_eq!((names.as_slice(), made.table.foreign_keys.len()), (["id_positive"].as_slice(), 1));
+}
+
+#[test]
+fn an_index_on_a_cast_that_says_nothing_is_one_on_its_column() {
+    let (mut table, mappings) = source(&[made("n", "integer", "int(11)"), made("m", "integer", "int(11)")]);
+    table.indexes = vec![
+        index("cast", IndexKind::Unique, &["=(n)::bigint"]),
+        index("twice", IndexKind::Plain, &["n", "=(n)::bigint", "m"]),
+    ];
+    let made = assembled(&table, &mappings);
+    let columns: Vec<Vec<&str>> = made
+        .table
+        .indexes
+        .iter()
+        .map(|index| index.parts.iter().filter(|p| p.is_column).map(|p| p.expression.as_str()).collect())
+        .collect();
+    assert_eq!(columns, [vec!["n"], vec!["n", "m"]]);
+}
+
+#[test]
+fn an_expression_of_a_long_text_is_too_long_for_a_key() {
+    let (mut table, mappings) = source(&[made("a", "text", "varchar(16000)"), made("b", "text", "varchar(4096)")]);
+    table.indexes = vec![
+        index("long", IndexKind::Plain, &["=lower(a)"]),
+        index("short", IndexKind::Plain, &["=md5(a)"]),
+        index("just", IndexKind::Plain, &["=lower(b)"]),
+    ];
+    let made = assembled(&table, &mappings);
+    assert_eq!(left(&made), [("index", "public.orders.long")]);
+    assert!(made.not_carried[0].reason.contains("64000 bytes"), "{}", made.not_carried[0].reason);
+}
+
+#[test]
+fn a_generated_primary_key_is_a_plain_column_there() {
+    let (mut table, mappings) =
+        source(&[made("n", "integer", "int(11)"), made("id", "integer", "int(11)").generated("(n + 1)")]);
+    table.indexes = vec![index("pk", IndexKind::Primary, &["id"])];
+    let made = assembled(&table, &mappings);
+    assert_eq!(left(&made), [("generated-column", "public.orders.id")]);
+    assert_eq!(made.table.columns[1].generated_expression, None);
+    assert_eq!(made.table.primary_key().map(|key| key.parts.len()), Some(1));
+}
+
+#[test]
+fn a_reference_does_there_what_the_plan_says() {
+    let columns =
+        || [made("id", "integer", "int(11)"), made("a", "integer", "int(11)"), made("b", "integer", "int(11)")];
+    let (mut table, mappings) = source(&columns());
+    let both = ForeignKey {
+        columns: vec!["a".to_owned(), "b".to_owned()],
+        referenced_columns: vec!["a".to_owned(), "b".to_owned()],
+        ..reference("both", "a", "customer")
+    };
+    let own = ForeignKey { on_update: "CASCADE".to_owned(), ..reference("own", "a", "orders") };
+    table.foreign_keys = vec![both, own];
+    table.properties.insert("match-full".to_owned(), r#"["both"]"#.to_owned());
+    let made = assembled(&table, &mappings);
+    assert_eq!(made.table.foreign_keys[1].on_update, "RESTRICT");
+    assert_eq!(made.table.foreign_keys[1].on_delete, "CASCADE");
+    assert_eq!(
+        made.table.checks[0].expression,
+        "(((`a` is null) and (`b` is null)) or ((`a` is not null) and (`b` is not null)))"
+    );
+    assert!(made.notes.iter().any(|note| note.contains("own is ON UPDATE CASCADE to its own table")));
+    assert!(made.notes.iter().any(|note| note.contains("both is MATCH FULL")));
+}
+
+#[test]
+fn a_child_that_is_shorter_or_compares_otherwise_than_its_parent_refers_to_nothing() {
+    let parent = || {
+        let (mut table, mappings) = source(&[made("id", "text", "varchar(40)")]);
+        table.indexes = vec![index("pk", IndexKind::Primary, &["id"])];
+        let mut made = assembled(&table, &mappings);
+        made.table.name = TableName::bare("customer");
+        made
+    };
+    let child = |declared: &str, collation: &str| {
+        let mut column = made("customer_id", "text", declared);
+        column.target.collation = Some(collation.to_owned());
+        let (mut table, mappings) = source(&[column]);
+        table.foreign_keys = vec![reference("fk", "customer_id", "customer")];
+        let mut both = [parent(), assembled(&table, &mappings)];
+        settle_references(&mut both);
+        both[1].not_carried.first().map(|entry| entry.reason.clone())
+    };
+    assert_eq!(child("varchar(40)", "utf8mb4_bin"), None);
+    assert_eq!(child("varchar(255)", "utf8mb4_bin"), None);
+    assert!(child("varchar(9)", "utf8mb4_bin").is_some_and(|reason| reason.contains("no column that is longer")));
+    assert!(child("varchar(40)", "utf8mb4_general_ci").is_some_and(|reason| reason.contains("one collation only")));
+}
+
+#[test]
+fn texts_in_keys_are_said_to_be_compared_without_their_blanks_once_a_table() {
+    let (mut table, mappings) = source(&[
+        made("a", "text", "varchar(40)"),
+        made("b", "text", "varchar(40)"),
+        made("c", "text", "varchar(40)"),
+        made("n", "integer", "int(11)"),
+    ]);
+    table.indexes = vec![
+        index("by_a", IndexKind::Unique, &["a", "n"]),
+        index("by_lower", IndexKind::Unique, &["=lower(b)"]),
+        index("by_c", IndexKind::Plain, &["c"]),
+    ];
+    let made = assembled(&table, &mappings);
+    let said: Vec<&String> = made.notes.iter().filter(|note| note.contains("blanks at their end")).collect();
+    assert!(said.len() == 1 && said[0].starts_with("texts in keys (a, b)"), "{said:?}");
+}
