@@ -9,6 +9,7 @@ mod clusters;
 mod copiers;
 mod cutover;
 mod damages;
+mod declarations;
 mod doors;
 mod endings;
 mod faults;

@@ -56,12 +56,11 @@ async fn a_child_keeps_its_foreign_key_where_another_table_has_the_name_that_its
 async fn a_key_that_was_refused_for_its_rows_does_not_go_live_with_the_next_resume() -> Result<()> {
     let shop = Shop::empty(
         "CREATE TABLE a (id integer PRIMARY KEY); CREATE TABLE f (id integer PRIMARY KEY, a integer);
-         INSERT INTO a VALUES (1); INSERT INTO f VALUES (1, 99), (2, 1);
-         ALTER TABLE f ADD CONSTRAINT nv FOREIGN KEY (a) REFERENCES a NOT VALID",
+         INSERT INTO a VALUES (1); INSERT INTO f VALUES (2, 1);
+         ALTER TABLE f ADD CONSTRAINT nv FOREIGN KEY (a) REFERENCES a;
+         SET session_replication_role = replica; INSERT INTO f VALUES (1, 99); SET session_replication_role = origin",
     )
     .await?;
-    let checked = shop.millrace.run(&["check", QUICKSTART]).await?;
-    checked.says("1 row of public.f refers by nv to rows that public.a does not have, such as 99")?;
     let words = "1 row of f refers by nv to rows that a does not have, such as a = 99";
     shop.run(QUICKSTART, &[]).await?.expect(1)?.fails_with("copy.parent-missing")?.says(words)?;
     for _ in 0..2 {
@@ -72,7 +71,7 @@ async fn a_key_that_was_refused_for_its_rows_does_not_go_live_with_the_next_resu
         assert_eq!(shop.target.query_text(query).await?, [[Some("0".to_owned())]], "the server has kept the key");
     }
     // What the page advises works.
-    shop.source.run_sql("DELETE FROM f WHERE id = 1; ALTER TABLE f VALIDATE CONSTRAINT nv").await?;
+    shop.source.run_sql("DELETE FROM f WHERE id = 1").await?;
     shop.run(QUICKSTART, &[]).await?.expect(0)?;
     assert_eq!(shop.parents("f").await?, ["a"]);
     Ok(())
