@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::super::context::RunContext;
 use super::super::rollback::NewRows;
 use super::super::switch::{self, swaps};
+use super::super::trial;
 use crate::databases::Databases;
 use crate::planner::{self, ForeignKeys};
 use crate::store::Artefact;
@@ -182,7 +183,8 @@ impl<'a> Look<'a> {
         let known = Known {
             replaces: table.backup.is_some(),
             planned: self.planned(table).and_then(|planned| planned.id.clone()).map(TableId::from_kept),
-            has_shadow: self.run.recorder.succeeded(&Action::create_shadow(&table.target)).is_some(),
+            has_shadow: self.run.recorder.succeeded(&Action::create_shadow(&table.target)).is_some()
+                && !trial::may_have_taken_shadows(self.run),
             shadow: self.shadows.get(&table.target.to_string()).cloned().map(TableId::from_kept),
         };
         standing(&known, &self.seen(&swap.live), &self.seen(&swap.shadow), &self.seen(&swap.backup))
