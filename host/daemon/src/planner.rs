@@ -2,6 +2,7 @@
 //! what separates them from the current ones. Changes nothing anywhere.
 
 mod collisions;
+mod dependants;
 mod fingerprint;
 mod inherited;
 mod leftovers;
@@ -144,6 +145,9 @@ async fn plan_once(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Res
     not_carried.extend(references::unseen(databases, &tables, cancel).await?);
     let (views, views_left) = views::plan(setup, databases, &source, &tables, &current, cancel).await?;
     not_carried.extend(views_left);
+    let touched =
+        dependants::Touched { tables: &tables, after_switch: &after_switch, views: &views, current: &current };
+    let dependants = dependants::look(databases, &touched, cancel).await?;
     Ok(Planned {
         plan: Plan {
             format: PLAN_FORMAT,
@@ -158,6 +162,7 @@ async fn plan_once(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Res
             not_carried,
             after_switch,
             views,
+            dependants,
             fence: crate::run::fence_outlook(setup, databases),
         },
         run,

@@ -95,6 +95,9 @@ pub struct Plan {
     /// The views that follow the tables, in the order in which they are made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub views: Vec<ViewPlan>,
+    /// What else of the target will not go on as it is with the new tables, and what to do about it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dependants: Vec<Dependant>,
     /// How writers will be kept off while names are swapped. None: nothing is switched, or the target was not asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fence: Option<FenceOutlook>,
@@ -333,6 +336,31 @@ pub struct MappingDecision {
     pub found: Vec<Profile>,
     /// The decision.
     pub mapping: Mapping,
+}
+
+/// Something of the target that no run has made and that depends on a table which is replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dependant {
+    /// `view`, `foreign-key`.
+    pub kind: String,
+    /// Its name; of a foreign key with its table's: `k of child`.
+    pub name: String,
+    /// What is wrong, in words that follow its name.
+    pub reason: String,
+    /// Whether it certainly keeps the run from being carried out.
+    pub certainty: Certainty,
+    /// What to do about it.
+    pub advice: String,
+}
+
+/// How much is known of what a run will meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Certainty {
+    /// The run is refused because of it.
+    Refused,
+    /// The run may be refused because of it: nobody could look, or not at all of it.
+    Unknown,
 }
 
 /// Something of the source that will not be in the target.

@@ -16,7 +16,7 @@ use crate::databases::Databases;
 use crate::setup::Setup;
 
 /// The first-party converter, which makes no other values of what it converts.
-const FAITHFUL: &str = "convert-oceanbase";
+pub(super) const FAITHFUL: &str = "convert-oceanbase";
 
 /// What to do about a view that is not carried.
 const WRITE_ANEW: &str = "write the view anew in the target, against the new tables";

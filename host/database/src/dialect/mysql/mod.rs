@@ -41,7 +41,9 @@ pub use reference::{KeyStatement, add_foreign_key, check_names, demands_the_same
 pub use render::{auto_increment, complete, create_table};
 pub use spelling::{check_table_name, settle_names};
 pub(crate) use tokens::{is_comment, one_statement, tokens};
-pub use trial::{TriedKey, about, columns_read, create_like, shown_view_under, table_of_keys, view_under};
+pub use trial::{
+    TriedKey, about, columns_read, create_like, key_obstacle, quotes, shown_view_under, table_of_keys, view_under,
+};
 pub use view::{ReadableTable, TranslatedView, Views, translate_views};
 
 #[cfg(test)]

@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use millrace_model::{Column, ForeignKey, TableName};
+use millrace_model::{Column, ForeignKey, Table, TableName};
 
+use super::constraint;
 use super::name::{quote_name, quote_table};
 use super::reference::key_clause;
 use super::render::column_type;
@@ -44,6 +45,11 @@ pub fn table_of_keys(under: &TableName, keys: &[TriedKey<'_>]) -> String {
     )
 }
 
+/// What keeps a table with these columns from having a foreign key to a table as it will be. None: nothing that is known.
+pub fn key_obstacle(key: &ForeignKey, columns: &[Column], parent: &Table) -> Option<String> {
+    constraint::obstacle(key, columns, parent)
+}
+
 /// Makes an empty table with the columns, indexes and checks of another one.
 pub fn create_like(under: &TableName, of: &TableName) -> String {
     format!("CREATE TABLE {} LIKE {}", quote_table(under), quote_table(of))
@@ -69,7 +75,7 @@ pub fn view_under(statement: &str, under: &TableName, tables: &BTreeMap<TableNam
                 made.push_str(&quote_table(under));
             }
             Some(name) if is_read => {
-                made.push_str(&named_otherwise(&name, tables).unwrap_or_else(|| (*token).to_owned()))
+                made.push_str(&named_otherwise(&name, tables).unwrap_or_else(|| (*token).to_owned()));
             }
             _ => made.push_str(token),
         }
@@ -129,6 +135,11 @@ fn alias_after(tokens: &[&str], at: usize) -> Option<String> {
     let first = rest.next()?;
     let alias = if first.eq_ignore_ascii_case("as") { rest.next()? } else { first };
     read_name(alias)
+}
+
+/// Whether a text quotes a name.
+pub fn quotes(query: &str, name: &str) -> bool {
+    tokens(query).into_iter().filter_map(read_name).any(|quoted| quoted.eq_ignore_ascii_case(name))
 }
 
 /// Whether a name in a printed query is a table's, and neither a column's nor an alias.
