@@ -70,7 +70,7 @@ pub(crate) enum Command {
     Check(PipelineArgs),
     /// Say what a run would do and why, for every column. Changes nothing
     #[command(
-        after_help = "Examples:\n  millrace plan shop.toml\n  millrace plan shop.toml --out review/   plan.json, plan.md and SQL files, to carry to `millrace apply`"
+        after_help = "Examples:\n  millrace plan shop.toml\n  millrace plan shop.toml --out review/   plan.json, plan.md and SQL files, to carry to `millrace apply`\n  millrace plan shop.toml --try           also makes its new tables, empty, and takes them away"
     )]
     Plan(PlanArgs),
     /// Carry out a plan made elsewhere; refused if the target no longer is what the plan was made for
@@ -182,6 +182,9 @@ pub(crate) struct PlanArgs {
     /// Write the plan to this folder: plan.json, plan.md, the SQL, and the pipeline. Must be new or empty
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Also try the plan's statements at the target, on empty tables that are gone afterwards, and say what it refuses
+    #[arg(long = "try")]
+    pub(crate) try_out: bool,
 }
 
 /// `apply`.

@@ -127,6 +127,50 @@ async fn all_that_the_target_refuses_is_said_before_any_row_is_copied() -> Resul
 }
 
 #[tokio::test]
+async fn a_plan_names_what_of_the_targets_own_does_not_go_on_with_the_new_tables_and_tries_it_when_asked() -> Result<()>
+{
+    let lane = Lane::migrated().await?;
+    lane.target
+        .run_sql(
+            "CREATE TABLE by_code (id int PRIMARY KEY, code varchar(10) COLLATE utf8mb4_bin,
+                 CONSTRAINT by_code_item FOREIGN KEY (code) REFERENCES item (code));
+             CREATE TABLE by_id (id int PRIMARY KEY, item int, CONSTRAINT by_id_item FOREIGN KEY (item) REFERENCES item (id));
+             CREATE TABLE well (id int PRIMARY KEY, item int, CONSTRAINT well_item FOREIGN KEY (item) REFERENCES item (id));
+             INSERT INTO item VALUES (900, 1, NULL), (901, 1, NULL);
+             INSERT INTO by_id VALUES (1, 900), (2, 901), (3, 901), (4, 7); INSERT INTO well VALUES (1, 7), (2, NULL);
+             CREATE VIEW numbers AS SELECT i.n, COUNT(*) AS items FROM item i JOIN part p ON p.item = i.id GROUP BY i.n;
+             CREATE VIEW ids AS SELECT id FROM item;
+             CREATE TRIGGER noted BEFORE INSERT ON item FOR EACH ROW SET NEW.n = 1",
+        )
+        .await?;
+    lane.source.run_sql("ALTER TABLE item DROP CONSTRAINT item_code; ALTER TABLE item DROP COLUMN n").await?;
+    let names = names_of_tables(&lane.target).await?;
+    let plan = lane.millrace.run(&["plan", QUICKSTART]).await?.expect(0)?;
+    plan.says("foreign-key by_code_item of by_code: what it refers to is no key of item in the target; a run is refused")?
+        .says("foreign-key by_id_item of by_id: 3 rows of by_id refer to rows that public.item does not have at the source, such as id = 900, 901")?
+        .says("view numbers: it reads item.n, which the new table does not have; a run is refused before it copies")?
+        .says("trigger noted of the target's item: it stays with the old table")?
+        .never_says("well_item of well: ")?
+        .never_says("view ids: ")?;
+    let plan = lane.millrace.run(&["plan", QUICKSTART, "--json"]).await?.expect(0)?.json()?;
+    let told = plan["dependants"].as_array().context("a list")?;
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(told.iter().all(|entry| entry["certainty"] == "refused"), "{told:?}");
+
+    let tried = lane.millrace.run(&["plan", QUICKSTART, "--try"]).await?.expect(1)?;
+    tried.says("plan.refused-by-target")?.says("refuses 2 statements")?.says("the target's view numbers")?;
+    assert!(lane.left().await?.is_empty(), "{:?}", lane.left().await?);
+    lane.target.run_sql("DROP VIEW numbers; DROP TABLE by_code; DELETE FROM by_id WHERE item > 30").await?;
+    lane.millrace.run(&["plan", QUICKSTART, "--try"]).await?.expect(0)?.says("takes all of its statements")?;
+    assert!(lane.left().await?.is_empty(), "{:?}", lane.left().await?);
+    let after: Vec<String> = names.into_iter().filter(|name| name != "by_code").collect();
+    assert_eq!(names_of_tables(&lane.target).await?, after);
+    let run = ["run", QUICKSTART, "--yes", "--json", "--discard-target-rows"];
+    lane.millrace.run(&run).await?.expect(0)?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_trial_that_was_killed_leaves_nothing_that_a_resumed_run_or_a_cleaning_does_not_take_away() -> Result<()> {
     let lane = Lane::migrated().await?;
     lane.source.run_sql("ALTER TABLE item ADD COLUMN w integer DEFAULT 4").await?;

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use millrace_model::quantity::counted;
-use millrace_model::{ChangeKind, Failure, Plan, Strategy, TablePlan, document};
+use millrace_model::{Cancel, ChangeKind, Failure, Plan, Strategy, TablePlan, document};
 
 use super::{Exit, Home, Refusal, cancel_on_signal, print_json};
 use crate::cli::PlanArgs;
@@ -15,6 +15,7 @@ use crate::output::put;
 use crate::planner::{self, Planned};
 use crate::private;
 use crate::report::{definition, mappings};
+use crate::run;
 use crate::setup::Setup;
 use crate::target_rows;
 use crate::wording;
@@ -27,15 +28,29 @@ pub(super) async fn plan(home: &Home, arguments: &PlanArgs) -> Result<Exit, Refu
     if let Some(folder) = &arguments.out {
         write_out(folder, &setup, &planned)?;
     }
+    let tried = if arguments.try_out { Some(try_out(home, &databases, &planned, &cancel).await) } else { None };
     if arguments.pipeline.json {
+        // One document: the plan, or why it cannot be carried out.
+        tried.unwrap_or(Ok(()))?;
         print_json(&planned.plan);
-    } else {
-        put(format_args!("{}", describe(&planned.plan, Detail::Columns)));
-        if let Some(folder) = &arguments.out {
-            say!("\nwritten to {}; carry it out with: millrace apply {}", folder.display(), wording::typed(folder));
-        }
+        return Ok(Exit::Done);
+    }
+    put(format_args!("{}", describe(&planned.plan, Detail::Columns)));
+    if let Some(folder) = &arguments.out {
+        say!("\nwritten to {}; carry it out with: millrace apply {}", folder.display(), wording::typed(folder));
+    }
+    if let Some(tried) = tried {
+        tried?;
+        note!("\ntried on empty tables: the target takes all of its statements");
     }
     Ok(Exit::Done)
+}
+
+async fn try_out(home: &Home, databases: &Databases, planned: &Planned, cancel: &Cancel) -> Result<(), Failure> {
+    let target = databases.target.as_ref().ok_or_else(|| {
+        Failure::config("pipeline.database-without-url", "a plan is tried at its target, which has no url")
+    })?;
+    run::try_plan(&home.store, target, planned, cancel).await
 }
 
 /// How much of a plan is said.
@@ -123,6 +138,12 @@ fn write_plan(out: &mut String, plan: &Plan, detail: Detail) -> std::fmt::Result
         writeln!(out, "\nafter the switch these refer to the new tables:")?;
         for purpose in following {
             writeln!(out, "  {purpose}")?;
+        }
+    }
+    if !plan.dependants.is_empty() {
+        writeln!(out, "\nof the target's own, and not well with the new tables:")?;
+        for entry in &plan.dependants {
+            writeln!(out, "  {} {}: {}; {}", entry.kind, entry.name, entry.reason, entry.advice)?;
         }
     }
     if let Some(fence) = plan.fence.as_ref().filter(|_| !plan.is_empty()) {

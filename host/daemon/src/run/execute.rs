@@ -270,7 +270,11 @@ async fn make_shadows(run: &RunContext) -> Result<Vec<Refusal>, Failure> {
     let refused = Mutex::new(Vec::new());
     let make_one = async |table, name: &TableName| match shadow(run, table, name, in_the_way.contains(name)).await {
         Err(failure) if trial::is_refused(&failure) => {
-            refused.lock().unwrap_or_else(PoisonError::into_inner).push(Refusal::of_table(run, table, &failure));
+            refused.lock().unwrap_or_else(PoisonError::into_inner).push(Refusal::of_table(
+                &run.target,
+                table,
+                &failure,
+            ));
             Ok(())
         }
         made => made,

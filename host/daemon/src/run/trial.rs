@@ -47,11 +47,11 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     /// Of a shadow.
-    pub(super) fn of_table(run: &RunContext, table: &TablePlan, failure: &Failure) -> Self {
+    pub(super) fn of_table(target: &MySql, table: &TablePlan, failure: &Failure) -> Self {
         let statement = failure.field("statement").unwrap_or_default().to_owned();
         let of = name_of(table);
         let what = if statement.starts_with("CREATE TABLE") { of.clone() } else { format!("the indexes of {of}") };
-        let words = run.target.words(failure).to_owned();
+        let words = target.words(failure).to_owned();
         Self { what, object: of, words, statement, unmade: Some(table.target.clone()) }
     }
 }
@@ -114,6 +114,12 @@ pub(super) async fn try_out(run: &RunContext, refused: Vec<Refusal>) -> Result<(
     )
     .await
     .map(|_| ())
+}
+
+/// Whether a trial was begun that has not found the plan possible: then it may have taken away the shadows.
+pub(super) fn may_have_taken_shadows(run: &RunContext) -> bool {
+    let action = Action::try_out();
+    was_begun(run, &action) && run.recorder.succeeded(&action).is_none()
 }
 
 /// One failure for all refusals. None: there are none.
