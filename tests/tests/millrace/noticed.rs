@@ -64,7 +64,7 @@ const PAIR: &str = "CREATE TABLE {t}_p (id integer PRIMARY KEY, x integer NOT NU
 /// What was once not noticed: the first ones, which are tried in every run of the tests.
 const ONCE_UNNOTICED: usize = 12;
 
-const CHANGES: [Change; 96] = [
+const CHANGES: [Change; 97] = [
     at_source(
         "ALTER TABLE {t} ADD CONSTRAINT {t}_c CHECK (charset < 50)",
         "ALTER TABLE {t} DROP CONSTRAINT {t}_c; ALTER TABLE {t} ADD CONSTRAINT {t}_c CHECK (charset > 5)",
@@ -114,6 +114,11 @@ const CHANGES: [Change; 96] = [
         "CREATE INDEX {t}_i ON {t} (a)",
         "DROP INDEX {t}_i ON {t}; CREATE INDEX {t}_i ON {t} (a) COMMENT 'for reports'",
         Left,
+    ),
+    at_source(
+        "CREATE INDEX {t}_i ON {t} (a)",
+        "COMMENT ON INDEX {t}_i IS 'for reports'",
+        Named("has a comment at the source"),
     ),
     // Types.
     at_source("", "ALTER TABLE {t} ALTER a TYPE bigint", Rebuilt),

@@ -326,6 +326,17 @@ fn what_rows_of_the_source_may_break_is_not_demanded_in_the_target() {
 }
 
 #[test]
+fn what_an_index_says_at_the_source_and_not_in_the_target_is_noted() {
+    let (mut table, mappings) = source(&[made("n", "integer", "int(11)")]);
+    table.indexes = vec![index("by_n", IndexKind::Plain, &["n"])];
+    assert!(assembled(&table, &mappings).notes.is_empty());
+    for property in ["comment", "include", "nulls-not-distinct", "deferrable"] {
+        table.indexes[0].properties = Properties::from([(property.to_owned(), "true".to_owned())]);
+        assert_eq!(assembled(&table, &mappings).notes.len(), 1, "{property}");
+    }
+}
+
+#[test]
 fn an_index_on_a_cast_that_says_nothing_is_one_on_its_column() {
     let (mut table, mappings) = source(&[made("n", "integer", "int(11)"), made("m", "integer", "int(11)")]);
     table.indexes = vec![
