@@ -2,6 +2,8 @@
 
 use millrace_tests::Chance;
 
+use super::choices::Choices;
+
 /// What an expression gives, as far as the grammar tells types apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Family {
@@ -406,7 +408,7 @@ pub(super) fn pick<'a, T>(chance: &mut Chance, from: &'a [T]) -> &'a T {
 }
 
 /// A column of a random type.
-pub(super) fn draw_column(chance: &mut Chance, name: &str) -> Column {
+pub(super) fn draw_column(chance: &mut Chance, name: &str, choices: Choices) -> Column {
     let total: u64 = TYPES.iter().map(|kind| kind.weight).sum();
     let mut left = chance.below(total);
     let kind = TYPES.iter().find(|kind| {
@@ -416,10 +418,10 @@ pub(super) fn draw_column(chance: &mut Chance, name: &str) -> Column {
     });
     let kind = kind.expect("weights add up to their sum");
     let declared = *pick(chance, kind.declared);
-    let mut values: Vec<&str> = kind.values.iter().copied().filter(|value| fits(declared, value)).collect();
+    let mut values: Vec<&str> = kind.values.iter().copied().filter(|value| fits(declared, value, choices)).collect();
     chance.shuffle(&mut values);
     values.truncate(7);
-    let samples = values.iter().map(|value| sample(kind.family, declared, value)).collect();
+    let samples = values.iter().map(|value| sample(kind.family, declared, value, choices)).collect();
     Column {
         name: name.to_owned(),
         declared: declared.to_owned(),
@@ -429,8 +431,12 @@ pub(super) fn draw_column(chance: &mut Chance, name: &str) -> Column {
     }
 }
 
-fn fits(declared: &str, value: &str) -> bool {
+fn fits(declared: &str, value: &str, choices: Choices) -> bool {
     match declared {
+        // From 1970 to 2038.
+        "timestamptz" if choices.timestamp => value.starts_with("20"),
+        // Neither months nor years have a length.
+        "interval" if choices.interval_as_microseconds => microseconds(value).is_some(),
         "domain_integer" => value != "-2147483648",
         "char(3)" | "varchar(3)" => value.chars().count() <= 3,
         _ => true,
@@ -438,8 +444,14 @@ fn fits(declared: &str, value: &str) -> bool {
 }
 
 /// A value of a type as both servers are given it.
-pub(super) fn sample(family: Family, declared: &str, value: &str) -> Sample {
+pub(super) fn sample(family: Family, declared: &str, value: &str, choices: Choices) -> Sample {
     match family {
+        Family::TimestampTz if choices.timestamp => {
+            Sample::new(&format!("{value}+00"), &format!("CONVERT_TZ('{value}', '+00:00', @@session.time_zone)"))
+        }
+        Family::Uuid if choices.uuid_as_bytes => Sample::new(value, &format!("x'{}'", value.replace('-', ""))),
+        Family::Bits if choices.bits_as_text => Sample::new(value, &target_text(value)),
+        Family::Interval if choices.interval_as_microseconds => Sample::new(value, microseconds(value).unwrap_or("0")),
         Family::TimestampTz => Sample::new(&format!("{value}+00"), &target_text(value)),
         Family::Interval => Sample::new(value, &target_text(value)),
         Family::Integers | Family::Texts => Sample::new(value, &target_text(&as_json(value))),
@@ -451,4 +463,17 @@ pub(super) fn sample(family: Family, declared: &str, value: &str) -> Sample {
 /// The JSON of an array without commas or braces in its elements.
 fn as_json(array: &str) -> String {
     array.replace('{', "[").replace('}', "]").replace("NULL", "null").replace("a,b", "\"a\",\"b\"")
+}
+
+/// An interval's length. None: it has none.
+fn microseconds(interval: &str) -> Option<&'static str> {
+    Some(match interval {
+        "PT0S" => "0",
+        "P1D" | "PT24H" => "86400000000",
+        "P30D" => "2592000000000",
+        "PT1H" => "3600000000",
+        "P-1D" => "-86400000000",
+        "PT0.000001S" => "1",
+        _ => return None,
+    })
 }
