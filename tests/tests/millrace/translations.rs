@@ -9,6 +9,7 @@
 
 mod answer;
 mod asking;
+mod choices;
 mod expression;
 mod finding;
 mod grammar;

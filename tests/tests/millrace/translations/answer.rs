@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::choices::Choices;
 use super::sample::Family;
 
 /// How a column of a declared type is read.
@@ -10,12 +11,13 @@ pub(super) struct Reading {
     pub(super) name: String,
     family: Family,
     declared: String,
+    choices: Choices,
 }
 
 impl Reading {
     /// `family` is the expression's; the declared type has the last word.
-    pub(super) fn of(name: &str, declared: &str, family: Family) -> Self {
-        Self { name: name.to_owned(), family: shown_as(declared, family), declared: declared.to_owned() }
+    pub(super) fn of(name: &str, declared: &str, family: Family, choices: Choices) -> Self {
+        Self { name: name.to_owned(), family: shown_as(declared, family), declared: declared.to_owned(), choices }
     }
 
     /// The source's select item.
@@ -25,6 +27,12 @@ impl Reading {
             Family::Json if self.declared == "pair" => format!("row_to_json({name})::text"),
             Family::Integers | Family::Texts => format!("to_json({name})::text"),
             Family::Bytes => format!("encode({name}, 'hex')"),
+            Family::Uuid => format!("replace({name}::text, '-', '')"),
+            // As a text it would have its netmask, as a value it has none.
+            Family::Inet => name.clone(),
+            Family::Interval if self.choices.interval_as_microseconds => {
+                format!("(extract(epoch FROM {name}) * 1000000)::bigint::text")
+            }
             Family::TimestampTz => format!("({name} AT TIME ZONE 'UTC')::text"),
             _ => format!("{name}::text"),
         }
@@ -35,7 +43,12 @@ impl Reading {
         let name = &self.name;
         match self.family {
             Family::Bytes => format!("LOWER(HEX({name}))"),
-            Family::Bits => format!("LPAD(BIN({name} + 0), 4, '0')"),
+            Family::Uuid if self.choices.uuid_as_bytes => format!("LOWER(HEX({name}))"),
+            Family::Uuid => format!("REPLACE({name}, '-', '')"),
+            Family::TimestampTz if self.choices.timestamp => {
+                format!("CONVERT_TZ({name}, @@session.time_zone, '+00:00')")
+            }
+            Family::Bits if !self.choices.bits_as_text => format!("LPAD(BIN({name} + 0), 4, '0')"),
             _ => name.clone(),
         }
     }
@@ -138,7 +151,9 @@ mod tests {
 
     #[test]
     fn only_meaning_counts() {
-        let of = |declared: &str, text: &str| Reading::of("a", declared, Family::Text).canonical(Some(text)).unwrap();
+        let of = |declared: &str, text: &str| {
+            Reading::of("a", declared, Family::Text, Choices::default()).canonical(Some(text)).unwrap()
+        };
         assert_eq!(of("numeric(9,2)", "-01.50"), of("numeric(9,2)", "-1.5"));
         assert_eq!(of("numeric(9,2)", "-0.00"), of("numeric(9,2)", "0"));
         assert_ne!(of("numeric(9,2)", "1.51"), of("numeric(9,2)", "1.5"));

@@ -94,13 +94,11 @@ impl<'a> Questions<'a> {
         for (at, row) in rows {
             let id = used.number * IDS + at;
             let (mut source, mut target) = self.insert(id, used.number, row).await;
-            if let Purpose::Generated { how: "VIRTUAL", .. } = used.purpose {
-                if source.is_none() {
-                    source = self.unreadable(used, id, true).await?;
-                }
-                if target.is_none() {
-                    target = self.unreadable(used, id, false).await?;
-                }
+            if source.is_none() {
+                source = self.unreadable(id, true).await?;
+            }
+            if target.is_none() {
+                target = self.unreadable(id, false).await?;
             }
             if source.is_none() && target.is_none() {
                 self.taken.insert(id, row);
@@ -113,10 +111,15 @@ impl<'a> Questions<'a> {
         Ok(())
     }
 
-    /// Why a virtual column of a row cannot be read; the row then goes, as though it had been refused. None: it can be.
-    async fn unreadable(&mut self, used: &Use, id: usize, at_source: bool) -> Result<Option<String>> {
+    /// Why a virtual column of a row cannot be read; the row then goes, as though it had been refused. None: all can be.
+    async fn unreadable(&mut self, id: usize, at_source: bool) -> Result<Option<String>> {
         let table = &self.subject.name;
-        let query = format!("SELECT {} FROM {table} WHERE id = {id}", used.object(table));
+        let is_virtual = |used: &&Use| matches!(used.purpose, Purpose::Generated { how: "VIRTUAL", .. });
+        let names: Vec<String> = self.carried().into_iter().filter(is_virtual).map(|used| used.object(table)).collect();
+        if names.is_empty() {
+            return Ok(None);
+        }
+        let query = format!("SELECT {} FROM {table} WHERE id = {id}", names.join(", "));
         let session = if at_source { &mut *self.source } else { &mut *self.target };
         let failed = session.query_text(&query).await.err();
         if failed.is_some() {
@@ -138,20 +141,23 @@ impl<'a> Questions<'a> {
         let mut readings: Vec<(Reading, Option<&Use>)> = subject
             .columns
             .iter()
-            .map(|column| (Reading::of(&column.name, &column.declared, column.family), None))
+            .map(|column| (Reading::of(&column.name, &column.declared, column.family, subject.choices), None))
             .collect();
         for used in self.carried() {
             if let (Purpose::Generated { declared, .. } | Purpose::Default { declared, .. }, Some((name, family))) =
                 (&used.purpose, used.column())
             {
-                readings.push((Reading::of(&name, declared, family), Some(used)));
+                readings.push((Reading::of(&name, declared, family, subject.choices), Some(used)));
             }
         }
         let table = &subject.name;
         let items =
             |of: fn(&Reading) -> String| readings.iter().map(|(r, _)| format!(", {}", of(r))).collect::<String>();
         let query = format!("SELECT id{} FROM {table} ORDER BY id", items(Reading::at_source));
+        // For reading only: what expressions make of an interval depends on it.
+        self.source.run("SET intervalstyle = 'iso_8601'").await?;
         let source = self.source.query_text(&query).await?;
+        self.source.run("RESET intervalstyle").await?;
         let query = format!("SELECT id{} FROM {table} ORDER BY id", items(Reading::at_target));
         let target = self.target.query_text(&query).await?;
         ensure!(source.len() == target.len(), "{} rows at the source, {} in the target", source.len(), target.len());
@@ -182,6 +188,8 @@ impl<'a> Questions<'a> {
 fn told_apart(source: Option<&str>, target: Option<&str>) -> Option<String> {
     match (source, target) {
         (None, Some(reason)) => Some(format!("the source takes the row, the target refuses it: {reason}")),
+        // It takes no row at all, so that nobody has such an object.
+        (Some(reason), None) if reason.contains("could not determine which collation") => None,
         (Some(reason), None) => Some(format!("the target takes the row, the source refuses it: {reason}")),
         _ => None,
     }
@@ -189,6 +197,6 @@ fn told_apart(source: Option<&str>, target: Option<&str>) -> Option<String> {
 
 /// What the server said, without our own words before it.
 fn reason(error: &millrace_test_engines::Error) -> String {
-    let reason = std::error::Error::source(error).map(ToString::to_string);
-    reason.unwrap_or_else(|| error.to_string()).replace('\n', " ")
+    let text = error.to_string().replace('\n', " ");
+    text.split_once("returned from database: ").map_or(text.clone(), |(_, reason)| reason.to_owned())
 }

@@ -142,7 +142,11 @@ impl Finding {
         let lines = self.statements.iter().flat_map(|statement| statement.lines());
         let Some(used) = &self.used else { return lines.map(|line| format!("\n    {line}")).collect() };
         let object = used.object(&self.subject.name);
-        lines.filter(|line| names(line, &object)).map(|line| format!("\n    {}", line.trim())).collect()
+        // The names of checks have the run's stamp behind them.
+        lines
+            .filter(|line| names(&line.replace(&format!("{object}_"), &format!("{object} ")), &object))
+            .map(|line| format!("\n    {}", line.trim()))
+            .collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What once meant something else in the target, or broke a run, as data: each is tried every time.
 
 use super::answer::family_of;
+use super::choices::Choices;
 use super::expression::Expression;
 use super::sample::{Column, Sample, sample};
 use super::subject::{Purpose, Row, Subject, Use};
@@ -206,6 +207,7 @@ impl Known {
             columns,
             uses: vec![Use { number: 1, purpose, expression, selected: false }],
             rows,
+            choices: Choices::default(),
             filled: false,
         }
     }
@@ -237,6 +239,6 @@ fn value_of(column: &Column, value: &str) -> Option<Sample> {
         (_, NULL) => None,
         ("pair", "(,)") => Some(Sample::new(value, "'{\"x\": null, \"y\": null}'")),
         ("pair", _) => Some(Sample::new(value, "'{\"x\": 1, \"y\": null}'")),
-        (declared, value) => Some(sample(column.family, declared, value)),
+        (declared, value) => Some(sample(column.family, declared, value, Choices::default())),
     }
 }

@@ -2,6 +2,7 @@
 
 use millrace_tests::Chance;
 
+use super::choices::Choices;
 use super::expression::Expression;
 use super::grammar::Grammar;
 use super::sample::{Column, Family, Sample, draw_column, pick, source_text};
@@ -107,6 +108,8 @@ pub(super) struct Subject {
     pub(super) columns: Vec<Column>,
     pub(super) uses: Vec<Use>,
     pub(super) rows: Vec<Row>,
+    /// What the converter makes of its columns.
+    pub(super) choices: Choices,
     /// Its rows are there before the run, which copies them; otherwise the table is empty.
     pub(super) filled: bool,
 }
@@ -117,12 +120,13 @@ const ROWS: usize = 14;
 impl Subject {
     /// A table with columns and rows, and no uses yet.
     pub(super) fn draw(chance: &mut Chance, name: String) -> Self {
+        let choices = if chance.once_in(3) { Choices::draw(chance) } else { Choices::default() };
         let count = 2 + chance.below(3);
         let columns: Vec<Column> = (0..count)
-            .map(|at| draw_column(chance, ["a", "b", "c", "d"][usize::try_from(at).expect("small")]))
+            .map(|at| draw_column(chance, ["a", "b", "c", "d"][usize::try_from(at).expect("small")], choices))
             .collect();
         let rows = (0..ROWS).map(|at| draw_row(chance, &columns, at)).collect();
-        Self { name, columns, uses: Vec::new(), rows, filled: chance.once_in(2) }
+        Self { name, columns, uses: Vec::new(), rows, choices, filled: chance.once_in(2) }
     }
 
     /// Its first statement at the source.
@@ -194,7 +198,7 @@ impl Subject {
             12 | 13 => Purpose::UniqueKey,
             14 => Purpose::PartialKey { column: pick(chance, &self.columns).name.clone() },
             _ => {
-                let column = draw_column(chance, "drawn");
+                let column = draw_column(chance, "drawn", self.choices);
                 let declared =
                     column.declared.replace("domain_integer", "integer").replace("domain_text", "varchar(9)");
                 // An assignment casts between families as well.

@@ -141,7 +141,8 @@ impl Trial {
     async fn carry(&mut self, verdict: &mut Verdict) -> Result<Told> {
         let mut left_out = Vec::new();
         for attempt in 0..ATTEMPTS {
-            let pipeline = self.millrace.write(&format!("pipeline{attempt}.toml"), &pipeline(&left_out));
+            let text = pipeline(&left_out, &self.subjects);
+            let pipeline = self.millrace.write(&format!("pipeline{attempt}.toml"), &text);
             let plan = format!("plan{attempt}");
             let planned = self.millrace.run(&["plan", &pipeline, "--out", &plan, "--json"]).await?;
             if planned.code != Some(0) {
@@ -237,13 +238,16 @@ async fn ask_all(subjects: &[Subject], told: &Told, source: &str, target: &str) 
     let (mut source, mut target) = (Session::open(source).await?, Session::open(target).await?);
     let mut findings = Vec::new();
     for subject in subjects {
-        let found = ask(subject, told, &mut source, &mut target).await;
-        findings.extend(found.with_context(|| subject.script().join(";\n"))?);
+        match ask(subject, told, &mut source, &mut target).await {
+            Ok(found) => findings.extend(found),
+            Err(error) => findings.push(Finding::late(subject.clone(), Some(told), format!("{error:#}"))),
+        }
     }
     Ok(findings)
 }
 
-fn pipeline(left_out: &[String]) -> String {
+fn pipeline(left_out: &[String], subjects: &[Subject]) -> String {
+    let choices: String = subjects.iter().map(|subject| subject.choices.toml(&subject.name)).collect();
     let stage = |plugin: &str, rest: &str| format!("[[stage]]\nplugin = \"{plugin}\"\n{rest}\n");
     let excluded: Vec<String> = left_out.iter().map(|name| format!("\"public.{name}\"")).collect();
     [
@@ -255,7 +259,7 @@ fn pipeline(left_out: &[String]) -> String {
         stage("model-postgres", "database = \"source\""),
         stage("model-oceanbase", "database = \"target\""),
         stage("differ", ""),
-        stage("convert-oceanbase", ""),
+        stage("convert-oceanbase", &format!("[stage.config.columns]\n{choices}")),
         stage("copy-range", "config = { workers = 2 }"),
         stage("validate", ""),
         stage("switch-rename", ""),
