@@ -80,7 +80,7 @@ const CHANGES: [Change; 97] = [
         PAIR,
         "ALTER TABLE {t} DROP CONSTRAINT {t}_k; ALTER TABLE {t} ADD CONSTRAINT {t}_k FOREIGN KEY (a, charset) \
          REFERENCES {t}_p (x, y) MATCH FULL ON DELETE SET NULL",
-        Named("MATCH FULL"),
+        Rebuilt,
     ),
     at_source(
         "CREATE UNIQUE INDEX {t}_i ON {t} (a)",
