@@ -102,9 +102,10 @@ impl<'a> Questions<'a> {
             }
             if source.is_none() && target.is_none() {
                 self.taken.insert(id, row);
-            } else if let Some(answers) = told_apart(source.as_deref(), target.as_deref()) {
-                self.findings.push(Finding::of_use(self.subject, used, self.told, row, answers));
+            } else if source.is_none() || target.is_none() {
                 self.forget(id).await?;
+                let Some(answers) = told_apart(source.as_deref(), target.as_deref()) else { continue };
+                self.findings.push(Finding::of_use(self.subject, used, self.told, row, answers));
                 return Ok(());
             }
         }
