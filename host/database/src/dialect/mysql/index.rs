@@ -310,8 +310,8 @@ fn remark(index: &Index, outcome: &mut Outcome) {
     if is("nulls-not-distinct") {
         outcome.note(format!("unique key {name} takes NULL once at the source, and any number of times in the target"));
     }
-    if index.properties.contains_key("comment") {
-        outcome.note(format!("index {name} has a comment at the source, and none in the target"));
+    if let Some(comment) = index.properties.get("comment") {
+        outcome.note(format!("index {name} has a comment at the source, and none in the target: {comment}"));
     }
     if is("deferrable") {
         outcome.note(format!("key {name} can be deferred at the source; the target checks it with every statement"));

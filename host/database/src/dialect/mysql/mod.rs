@@ -47,4 +47,6 @@ pub use trial::{
 pub use view::{ReadableTable, TranslatedView, Views, translate_views};
 
 #[cfg(test)]
+mod fields;
+#[cfg(test)]
 mod tests;
