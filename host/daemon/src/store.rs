@@ -3,13 +3,13 @@
 //! The journal is append-only and each event is committed before the step that it announces begins.
 
 mod ownership;
+mod writing;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use millrace_model::{Failure, Plan};
-use millrace_pipeline::Event;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -265,67 +265,6 @@ impl Store {
         self.folder.join("plugins")
     }
 
-    /// Keeps a new run with what it was planned on, all or nothing: a run without that could not tell what has moved on.
-    pub(crate) async fn create_run(&self, run: &RunRecord, planned_on: &[Artefact]) -> Result<(), Failure> {
-        let failure = |e| failure("keep the run", &e);
-        let mut transaction = self.pool.begin().await.map_err(failure)?;
-        sqlx::query("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?)")
-            .bind(&run.id)
-            .bind(&run.pipeline)
-            .bind(run.origin.to_string_lossy().into_owned())
-            .bind(&run.state)
-            .bind(&run.created_at)
-            .bind(&run.updated_at)
-            .execute(&mut *transaction)
-            .await
-            .map_err(failure)?;
-        // By itself: a plan is long, and the run's row is written with every event.
-        sqlx::query("INSERT INTO plans VALUES (?, ?, ?)")
-            .bind(&run.id)
-            .bind(&run.declaration)
-            .bind(run.plan.to_json())
-            .execute(&mut *transaction)
-            .await
-            .map_err(failure)?;
-        for artefact in planned_on {
-            artefact.keep(&run.id, &mut transaction).await?;
-        }
-        transaction.commit().await.map_err(failure)
-    }
-
-    /// Appends events to a run's journal, and keeps the run's state and what actions produced beside them, in one
-    /// transaction.
-    pub(crate) async fn append(
-        &self,
-        run: &str,
-        events: &[Event],
-        artefacts: &[Artefact],
-        state: &str,
-    ) -> Result<(), Failure> {
-        let Some(last) = events.last() else { return Ok(()) };
-        let mut transaction = self.pool.begin().await.map_err(|e| failure("keep an event", &e))?;
-        for event in events {
-            sqlx::query("INSERT INTO events VALUES (?, ?, ?)")
-                .bind(run)
-                .bind(i64::try_from(event.sequence).expect("a journal has fewer than 2^63 events"))
-                .bind(serde_json::to_string(event).expect("an event is plain data"))
-                .execute(&mut *transaction)
-                .await
-                .map_err(|e| failure("keep an event", &e))?;
-        }
-        for artefact in artefacts {
-            artefact.keep(run, &mut transaction).await?;
-        }
-        sqlx::query("UPDATE runs SET state = ?, updated_at = ? WHERE id = ?")
-            .bind(state)
-            .bind(&last.at)
-            .bind(run)
-            .execute(&mut *transaction)
-            .await
-            .map_err(|e| failure("keep an event", &e))?;
-        transaction.commit().await.map_err(|e| failure("keep an event", &e))
-    }
-
     /// A run's journal, in order.
     pub(crate) async fn events<T: DeserializeOwned>(&self, run: &str) -> Result<Vec<T>, Failure> {
         self.events_after(run, 0, u32::MAX).await
@@ -354,21 +293,6 @@ impl Store {
                 })
             })
             .collect()
-    }
-
-    /// Keeps what a run produced under a name; the newest stays.
-    pub(crate) async fn keep(&self, run: &str, name: &str, body: &impl Serialize) -> Result<(), Failure> {
-        self.keep_all(run, &[Artefact::new(name, body)]).await
-    }
-
-    /// Keeps many things that a run produced, all or none of them.
-    pub(crate) async fn keep_all(&self, run: &str, artefacts: &[Artefact]) -> Result<(), Failure> {
-        let failure = |e| failure("keep what the run produced", &e);
-        let mut transaction = self.pool.begin().await.map_err(failure)?;
-        for artefact in artefacts {
-            artefact.keep(run, &mut transaction).await?;
-        }
-        transaction.commit().await.map_err(failure)
     }
 
     /// What a run produced under a name.
@@ -513,6 +437,8 @@ impl RunRecord {
 
 #[cfg(test)]
 mod tests {
+    use millrace_pipeline::Event;
+
     use super::*;
 
     /// A folder that goes when the test is over.
@@ -554,6 +480,32 @@ mod tests {
 
     fn event(sequence: u64) -> Event {
         Event { sequence, at: "now".to_owned(), action: None, kind: millrace_pipeline::EventKind::RunStarted }
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_keeps_nobody_from_writing_when_there_is_room_again() {
+        let outer = Temporary::new();
+        let store = Store::open(&outer.0.join("state")).await.expect("the folder is writable");
+        store.create_run(&RunRecord::example("r1"), &[]).await.expect("it is writable");
+        // All connections but one are at work.
+        let mut others = Vec::new();
+        while others.len() < 3 {
+            others.push(store.pool.acquire().await.expect("one is free"));
+        }
+        let mut last = store.pool.acquire().await.expect("one is free");
+        sqlx::raw_sql("PRAGMA max_page_count = 1").execute(&mut *last).await.expect("it is writable");
+        drop(last);
+        let large = "x".repeat(1 << 20);
+        let refused = store.keep("r1", "large", &large).await.expect_err("there is no room");
+        assert_eq!(refused.code, "state.disk-full");
+        // Twice: from the second time on nobody would ever have undone it.
+        let _ = store.keep("r1", "large", &large).await;
+        drop(others);
+        let another = Store::open(&outer.0.join("state")).await.expect("it is whole");
+        another.append("r1", &[event(1)], &[], "running").await.expect("nobody holds a lock");
+        let kept = store.append("r1", &[event(2)], &[], "running").await;
+        kept.expect("nobody holds a lock");
+        assert_eq!(another.events::<Event>("r1").await.expect("it is readable").len(), 2);
     }
 
     /// A state with one run and so many events, as a process leaves it that is killed: the log is not taken in.
