@@ -16,6 +16,7 @@ mod grammar;
 mod minimising;
 mod regressions;
 mod sample;
+mod schemas;
 mod subject;
 mod trial;
 
