@@ -1,10 +1,8 @@
 //! Databases that tests are given, and the few things that tests do to them directly.
 
-use sqlx::mysql::MySqlRow;
-use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, Connection as _, MySqlConnection, PgConnection, Row as _};
+use sqlx::{AssertSqlSafe, Connection as _, MySqlConnection, PgConnection};
 
-use crate::{Error, Kind};
+use crate::{Error, Kind, Session};
 
 /// A fresh database. It goes when its engine goes.
 #[derive(Clone, Debug)]
@@ -66,24 +64,10 @@ pub async fn run_sql(url: &str, script: &str) -> Result<(), Error> {
 /// Runs a query through a connection of its own and gives every value as the text that the server
 /// writes; none for NULL. For comparing in tests: bytes that are not UTF-8 are an error.
 pub async fn query_text(url: &str, query: &str) -> Result<Vec<Vec<Option<String>>>, Error> {
-    let action = || format!("running {:?} failed", beginning(query));
-    let query = AssertSqlSafe(query.to_owned());
-    match protocol(url)? {
-        Protocol::Postgres => {
-            let mut connection = PgConnection::connect(url).await.map_err(Error::sql(connecting))?;
-            let rows = sqlx::raw_sql(query).fetch_all(&mut connection).await.map_err(Error::sql(action))?;
-            connection.close().await.map_err(Error::sql(action))?;
-            let values = |row: &PgRow| (0..row.len()).map(|column| row.try_get_unchecked(column)).collect();
-            rows.iter().map(values).collect::<Result<_, _>>().map_err(Error::sql(action))
-        }
-        Protocol::Mysql => {
-            let mut connection = MySqlConnection::connect(url).await.map_err(Error::sql(connecting))?;
-            let rows = sqlx::raw_sql(query).fetch_all(&mut connection).await.map_err(Error::sql(action))?;
-            connection.close().await.map_err(Error::sql(action))?;
-            let values = |row: &MySqlRow| (0..row.len()).map(|column| row.try_get_unchecked(column)).collect();
-            rows.iter().map(values).collect::<Result<_, _>>().map_err(Error::sql(action))
-        }
-    }
+    let mut session = Session::open(url).await?;
+    let rows = session.query_text(query).await?;
+    session.close().await?;
+    Ok(rows)
 }
 
 enum Protocol {
@@ -104,7 +88,7 @@ fn connecting() -> String {
 }
 
 /// Enough of a script to recognise it.
-fn beginning(script: &str) -> String {
+pub(crate) fn beginning(script: &str) -> String {
     let line = script.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(120) {
         Some((end, _)) => format!("{}…", &line[..end]),

@@ -5,6 +5,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Connection as _, MySqlConnection, PgConnection, Row as _};
 
 use crate::Error;
+use crate::database::beginning;
 
 /// A connection to a test database.
 #[derive(Debug)]
@@ -41,9 +42,20 @@ impl Session {
         .map_err(Error::sql(action))
     }
 
-    /// Runs a query and gives every value as the text that the server writes; none for NULL.
+    /// Ends the session, so that the server knows it at once.
+    pub async fn close(self) -> Result<(), Error> {
+        let closing = || "closing a connection to a test database failed".to_owned();
+        match self.connection {
+            Connection::Postgres(connection) => connection.close().await,
+            Connection::Mysql(connection) => connection.close().await,
+        }
+        .map_err(Error::sql(closing))
+    }
+
+    /// Runs a query and gives every value as the text that the server writes; none for NULL. For comparing in tests:
+    /// bytes that are not UTF-8 are an error.
     pub async fn query_text(&mut self, query: &str) -> Result<Vec<Vec<Option<String>>>, Error> {
-        let action = || format!("running {query:?} failed");
+        let action = || format!("running {:?} failed", beginning(query));
         let sql = sqlx::raw_sql(AssertSqlSafe(query.to_owned()));
         match &mut self.connection {
             Connection::Postgres(connection) => {

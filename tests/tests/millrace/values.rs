@@ -6,6 +6,7 @@
 //! where it is tried every time.
 
 mod cases;
+mod choices;
 mod properties;
 mod random;
 
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use cases::{CASES, Case, Fate, quote};
+use choices::CHOICES;
 use millrace_test_engines::{Database, oceanbase, postgres18};
 use random::Random;
 
@@ -111,7 +113,7 @@ async fn values_of_every_type_but_vectors_arrive_in_mariadb() -> Result<()> {
 async fn known_cases(wanted: &str) -> Result<Vec<&'static Case>> {
     let source = postgres18().fresh_database("values").await?;
     let mut cases = Vec::new();
-    for case in CASES.iter().filter(|case| case.name.contains(wanted)) {
+    for case in CASES.iter().chain(CHOICES).filter(|case| case.name.contains(wanted)) {
         match case.needs.is_empty() || !source.query_text(case.needs).await?.is_empty() {
             true => cases.push(case),
             false => eprintln!("{} is not tried: this server has no such type", case.declared),

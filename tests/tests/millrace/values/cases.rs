@@ -44,7 +44,7 @@ pub(crate) struct Case {
     pub(crate) asked_in_target: bool,
 }
 
-const fn case(row: &'static str, name: &'static str, declared: &'static str) -> Case {
+pub(crate) const fn case(row: &'static str, name: &'static str, declared: &'static str) -> Case {
     Case {
         row,
         name,

@@ -15,7 +15,7 @@ impl Grammar<'_> {
             0..4 => self.integer_sum(depth),
             4..7 => self.measured(depth),
             7 => self.general(I, depth),
-            8 => self.to_integer(depth),
+            8 => self.cast_to_integer(depth),
             _ => self.one_of(
                 I,
                 depth,
@@ -87,7 +87,7 @@ impl Grammar<'_> {
         )
     }
 
-    fn to_integer(&mut self, depth: u32) -> Expression {
+    fn cast_to_integer(&mut self, depth: u32) -> Expression {
         self.one_of(
             I,
             depth,
