@@ -87,8 +87,7 @@ impl Trial {
     pub(super) async fn draw(&mut self, chance: &mut Chance, tables: usize, uses: usize) -> Result<()> {
         let mut session = Session::open(&self.source.url).await?;
         for number in 0..tables {
-            let mut subject = Subject::draw(chance, format!("tab{number}"));
-            session.run(&subject.create()).await.with_context(|| format!("{subject:?}"))?;
+            let mut subject = draw_subject(&mut session, chance, number).await?;
             // In some tables a use stands alone, without a condition around it.
             let alone = chance.once_in(4);
             let mut only: Option<Purpose> = None;
@@ -200,6 +199,18 @@ impl Trial {
 /// Whether a name is over where this text begins: digits would make it another table's.
 fn ends_a_name(rest: &str) -> bool {
     !rest.starts_with(|next: char| next.is_ascii_digit())
+}
+
+/// A table that the source has made: an older one has not all collations.
+async fn draw_subject(session: &mut Session, chance: &mut Chance, number: usize) -> Result<Subject> {
+    let mut subject = Subject::draw(chance, format!("tab{number}"));
+    for _ in 0..DRAWN_AGAIN {
+        if session.run(&subject.create()).await.is_ok() {
+            return Ok(subject);
+        }
+        subject = Subject::draw(chance, format!("tab{number}"));
+    }
+    bail!("the source refuses `{}`", subject.create())
 }
 
 async fn draw_use(
