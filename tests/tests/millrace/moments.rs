@@ -128,7 +128,7 @@ async fn what_is_changed_in_the_middle_of_a_large_table_just_before_the_swap_doe
         (Side::Source, "UPDATE item SET n = 7 WHERE id = 5", "switch.source-changed"),
         (Side::Source, "DELETE FROM item WHERE id = 6", "switch.source-changed"),
         (Side::Target, "UPDATE SHADOW SET n = 8 WHERE id = 5", "switch.shadow-changed"),
-        (Side::Target, "DELETE FROM SHADOW WHERE id = 6", "switch.shadow-changed"),
+        (Side::Target, "DELETE FROM SHADOW WHERE id = 8", "switch.shadow-changed"),
         (Side::Target, "UPDATE item SET n = 9 WHERE id = 5", "switch.target-rows"),
     ] {
         let ran = moment.changed_between_attempts(side, change, &[LARGE]).await?;
