@@ -27,7 +27,7 @@ use serde::Serialize;
 use crate::clock;
 use crate::databases::Databases;
 use crate::planner;
-use crate::run::{Factory, TableRows, chunking, cutting};
+use crate::run::{Columns, Factory, TableRows, chunking, cutting};
 use crate::setup::{Setup, blocking, load_builtin, load_file};
 
 /// Bytes of statements that are kept ready for the floor: of a larger table, its first chunks.
@@ -310,7 +310,7 @@ impl Course<'_> {
         shadow: &TableName,
         rows: Option<u64>,
     ) -> Result<(u64, Duration), Failure> {
-        let way = TableRows::new(self.setup, self.plan, self.cancel)?;
+        let way = TableRows::new(self.setup, self.plan, Columns::Compared, self.cancel)?;
         let ready = ReadyStatements::new(&self.target, shadow, way.targets(), FLOOR_BYTES);
         let context = contender.context(self.cancel);
         let chunking = chunking(&contender.plugin, &context, &self.table).await?;
@@ -330,7 +330,8 @@ impl Course<'_> {
         shadow: &TableName,
         rows: Option<u64>,
     ) -> Result<Figures, Failure> {
-        let way = TableRows::new(self.setup, self.plan, self.cancel)?;
+        let columns = if self.old.is_some() { Columns::Written } else { Columns::Compared };
+        let way = TableRows::new(self.setup, self.plan, columns, self.cancel)?;
         let key = self.desired.key_columns();
         let context = contender.context(self.cancel);
         let read = self.old.as_ref().unwrap_or(&self.table);

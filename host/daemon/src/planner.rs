@@ -25,6 +25,7 @@ use millrace_pipeline::{DEFAULT_RETRIES, DatabaseName, RunId};
 use crate::attempts::attempted;
 use crate::clock;
 use crate::databases::Databases;
+use crate::run::uncompared_columns;
 use crate::setup::{Setup, blocking};
 
 pub(crate) use fingerprint::{ForeignKeys, fingerprint, shape};
@@ -101,6 +102,17 @@ async fn plan_once(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Res
         let carried: Vec<_> = mappings.iter().map(|decision| decision.mapping.clone()).collect();
         let to_it = if referenced.contains(&made.table.name) { Referenced::Yes } else { Referenced::No };
         dialect::settle_partitions(table, &carried, &mut made, server, to_it);
+        let uncompared = uncompared_columns(&made.table, carried.iter());
+        made.notes.extend(
+            uncompared
+                .map(|column| {
+                    format!(
+                        "column {}: the target computes it, and the source has nothing that it is compared with",
+                        column.name
+                    )
+                })
+                .collect::<Vec<_>>(),
+        );
         not_carried.extend(made.not_carried);
         desired.tables.push(made.table.clone());
         tables.push(TablePlan {

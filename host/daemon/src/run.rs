@@ -47,7 +47,7 @@ pub(crate) use recorder::Recorder;
 pub(crate) use references::release_shadows;
 pub(crate) use retry::retry;
 pub(crate) use rollback::{NewRows, rollback};
-pub(crate) use rows::TableRows;
+pub(crate) use rows::{Columns, TableRows, uncompared_columns};
 pub(crate) use switch::may_be_switched;
 pub(crate) use try_plan::try_plan;
 pub(crate) use tuning::{MOST_WORKERS, Tuned, TuningChange, tune};

@@ -13,11 +13,12 @@ use millrace_database::postgres::Postgres;
 use millrace_model::comparison::{Reading, RowDifferences};
 use millrace_model::plan::WrittenRows;
 use millrace_model::quantity::counted;
-use millrace_model::schema::{DatabaseModel, Table};
+use millrace_model::schema::{Column, DatabaseModel, Table};
 use millrace_model::switching::TableMark;
 use millrace_model::{Cancel, Failure, Fault, Plan, Strategy, TableName, TablePlan};
 
 use crate::databases::Databases;
+use crate::run::Columns;
 use crate::setup::{Setup, blocking};
 use crate::validation::{Whereabouts, pair_parts};
 
@@ -139,7 +140,8 @@ impl Looking<'_> {
             return Ok(Err("their columns are others".to_owned()));
         };
         let snapshot = self.source.snapshot().await?;
-        let at = Whereabouts::live(&comparable, Vec::new(), Vec::new());
+        // What the target computes no application has written.
+        let at = Whereabouts { columns: Columns::Written, ..Whereabouts::live(&comparable, Vec::new(), Vec::new()) };
         let parts = pair_parts(self.setup, &comparable, self.source, self.target, &snapshot, at, self.cancel)?;
         let compared = blocking(move || {
             let mut pair = table_pair(parts);
@@ -192,8 +194,8 @@ fn unknown(name: &TableName, found: &RowDifferences) -> WrittenRows {
     }
 }
 
-/// The table with only those columns that the live one has too, by which its rows can be compared. None: a column became
-/// several of which it lacks some, or nothing is left.
+/// The table with only those columns that the live one has too and does not compute, by which its rows can be compared.
+/// None: a column became several of which it lacks some, or nothing is left.
 fn comparable(table: &TablePlan, present: &Table) -> Option<TablePlan> {
     let mut some = table.clone();
     let desired = table.desired.as_ref()?;
@@ -202,6 +204,11 @@ fn comparable(table: &TablePlan, present: &Table) -> Option<TablePlan> {
     for decision in &table.mappings {
         let those: Vec<_> = columns.by_ref().take(decision.mapping.targets.len()).collect();
         let there = those.iter().filter(|column| present.column(&column.name).is_some()).count();
+        if let [one] = those[..]
+            && present.column(&one.name).is_some_and(|now| !now.is_written())
+        {
+            continue;
+        }
         if there == those.len() {
             kept.extend(those.into_iter().cloned());
             mappings.push(decision.clone());
@@ -209,7 +216,7 @@ fn comparable(table: &TablePlan, present: &Table) -> Option<TablePlan> {
             return None;
         }
     }
-    if !kept.iter().any(|column| column.generated_expression.is_none()) {
+    if !kept.iter().any(Column::is_written) {
         return None;
     }
     some.mappings = mappings;

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use millrace_database::comparison::{CopiedChunk, PairParts, Writers};
 use millrace_database::mysql::MySql;
 use millrace_database::postgres::{Postgres, Snapshot};
-use millrace_model::comparison::{Difference, Disparity};
+use millrace_model::comparison::{Difference, Disparity, Validation};
 use millrace_model::schema::{DatabaseModel, Table, TableName};
-use millrace_model::{Cancel, Change, ChangeKind, Failure, TablePlan};
+use millrace_model::{Cancel, Change, ChangeKind, Failure, Mapping, TablePlan};
 use millrace_pipeline::RunState;
 use millrace_rowcopy::port::Reject;
 
-use crate::run::TableRows;
+use crate::run::{Columns, TableRows};
 use crate::setup::Setup;
 use crate::store::Store;
 
@@ -30,6 +30,8 @@ pub(crate) struct Whereabouts {
     pub(crate) writers: Writers,
     /// What separates it from the table that was planned.
     pub(crate) schema: Vec<Difference>,
+    /// Which of its columns are compared.
+    pub(crate) columns: Columns,
 }
 
 impl Whereabouts {
@@ -42,6 +44,7 @@ impl Whereabouts {
             rejects,
             writers: Writers::Any,
             schema,
+            columns: Columns::Compared,
         }
     }
 }
@@ -59,7 +62,7 @@ pub(crate) fn pair_parts(
     let broken = || {
         Failure::config("plan.unreadable", format!("the plan of {} does not say what it is made from", table.target))
     };
-    let rows = TableRows::new(setup, table, cancel)?;
+    let rows = TableRows::new(setup, table, at.columns, cancel)?;
     let mut target_table = table.desired.clone().ok_or_else(broken)?;
     target_table.name = at.name;
     target_table.columns = rows.targets().to_vec();
@@ -80,6 +83,40 @@ pub(crate) fn pair_parts(
         rejects: at.rejects,
         writers: at.writers,
         schema: at.schema,
+    })
+}
+
+/// What mends values that the target computes otherwise than the source did.
+const COMPUTED_OTHERWISE: &str = "no repair can write a column that the target computes. Make it a plain one, whose values are \
+    copied: `generated = \"plain\"` for it in the configuration of convert-oceanbase, and then `millrace run PIPELINE`; or take \
+    another expression at the source";
+
+/// Says of values that the target's server computed otherwise than the source's by which expressions either did, and that
+/// copying them again mends nothing.
+pub(crate) fn explain_computed(table: &TablePlan, validation: &mut Validation) {
+    for finding in &mut validation.findings {
+        let mut columns = finding.differences.iter().map(|difference| match difference.kind {
+            Disparity::Changed => difference.column.as_deref(),
+            _ => None,
+        });
+        let Some(Some(name)) = columns.next() else { continue };
+        let Some(expressions) = expressions(table, name).filter(|_| columns.all(|other| other == Some(name))) else {
+            continue;
+        };
+        finding.message = format!("{}: {expressions}", finding.message);
+        finding.repair = Some(COMPUTED_OTHERWISE.to_owned());
+    }
+}
+
+/// How both sides compute a column. None: the target does not.
+fn expressions(table: &TablePlan, name: &str) -> Option<String> {
+    let computed = table.desired.as_ref()?.column(name)?.generated_expression.as_deref()?;
+    let is_behind = |mapping: &Mapping| mapping.targets.iter().any(|column| column.name == name);
+    let source = table.mappings.iter().map(|decision| &decision.mapping).find(|mapping| is_behind(mapping));
+    let source = source.and_then(|mapping| table.source_table.as_ref()?.column(mapping.sources.first()?));
+    Some(match source.and_then(|column| column.generated_expression.as_deref()) {
+        Some(original) => format!("the target computes it as {computed}, and the source as {original}"),
+        None => format!("the target computes it as {computed}"),
     })
 }
 

@@ -14,6 +14,9 @@
 //!   is needed, by the rows' own hashes instead of their keys: both sides are summed into buckets, and only the rows
 //!   of buckets that differ are kept.
 //!
+//! A generated column is read from both sides like any other: what the target's server computes must be what the source's
+//! did. Where another column of the row differs too, it is that one which is named, since the computed value follows it.
+//!
 //! While others write to the tables, what was found is read again after a pause, and counts only if it is still there.
 
 mod cause;
@@ -74,9 +77,9 @@ pub struct PairParts {
     pub source_table: Table,
     /// Where the target's rows are.
     pub target: MySql,
-    /// The target's table under the name that it has now (shadow or live). `columns` are those that the
-    /// converter gives, in its order: generated ones left out. Its foreign keys refer to tables by the names that
-    /// those have now.
+    /// The target's table under the name that it has now (shadow or live). `columns` are those that the converter gives,
+    /// in its order: of generated ones, those that the source has as well. Its foreign keys refer to tables by the names
+    /// that those have now.
     pub target_table: Table,
     /// How source columns become target columns: where the key's columns went.
     pub mappings: Vec<Mapping>,

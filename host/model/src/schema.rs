@@ -228,6 +228,13 @@ pub struct Column {
     pub properties: Properties,
 }
 
+impl Column {
+    /// Whether a statement may insert into it: its own server computes a generated one.
+    pub fn is_written(&self) -> bool {
+        self.generated_expression.is_none()
+    }
+}
+
 /// What an index promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

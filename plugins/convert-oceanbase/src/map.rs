@@ -9,7 +9,9 @@ use std::collections::BTreeSet;
 use millrace_plugin_sdk::model::{Column, Failure, Layout, LogicalType, Mapping, Measure, Profile, Table};
 
 use crate::cast;
-use crate::configuration::{Choices, Configuration, Infinity, IntervalAs, JsonAs, SearchAs, TimestamptzAs, UuidAs};
+use crate::configuration::{
+    Choices, Configuration, GeneratedAs, Infinity, IntervalAs, JsonAs, SearchAs, TimestamptzAs, UuidAs,
+};
 use crate::key;
 use crate::profile::number as number_found;
 use crate::target::{self, text as text_type};
@@ -141,6 +143,10 @@ fn mapping(subject: &Subject<'_>, verdict: Verdict) -> Option<Mapping> {
         target.collation = Some(collation.to_owned());
     }
     let mut policy = String::new();
+    if subject.choices.generated == GeneratedAs::Plain && target.generated_expression.take().is_some() {
+        target.properties.remove("generated");
+        policy.push_str("; asked for as a plain column: its values are copied, and applications write them afterwards");
+    }
     if decision.converts {
         let infinity = match subject.choices.infinity {
             _ if decision.form == Some(cast::FORM) || !may_be_beyond(column) => None,
@@ -151,7 +157,7 @@ fn mapping(subject: &Subject<'_>, verdict: Verdict) -> Option<Mapping> {
         if let Some((_, _, what)) = infinity {
             let count = number_found(subject.profiles, &column.name, Measure::NonFinite);
             let counted = count.map_or_else(String::new, |count| format!(": {count} now"));
-            policy = format!("; values that it does not have {what}{counted}");
+            policy.push_str(&format!("; values that it does not have {what}{counted}"));
         }
         for (key, value) in decision.form.into_iter().chain(infinity.map(|(key, value, _)| (key, value))) {
             target.properties.insert(key.to_owned(), value.to_owned());

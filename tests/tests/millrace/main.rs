@@ -6,6 +6,7 @@ mod advice;
 mod archives;
 mod building;
 mod clusters;
+mod computed;
 mod copiers;
 mod cutover;
 mod damages;

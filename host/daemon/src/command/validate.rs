@@ -21,9 +21,10 @@ use crate::cli::{ValidateArgs, ValidationLevel};
 use crate::databases::Databases;
 use crate::outcome::ValidationOutcome;
 use crate::planner::{self, Planned};
+use crate::run::Columns;
 use crate::setup::{Setup, blocking, load_builtin};
 use crate::store::Store;
-use crate::validation::{Whereabouts, pair_parts, rejects_of_live, schema_differences};
+use crate::validation::{Whereabouts, explain_computed, pair_parts, rejects_of_live, schema_differences};
 
 /// The first-party validator, for pipelines that have none.
 const BUILTIN: &str = "validate";
@@ -195,15 +196,25 @@ impl Job<'_> {
         if let Some(reason) = self.not_comparable(table) {
             return self.cannot_compare(table, reason).await;
         }
-        let parts = self.parts(table).await?;
+        let parts = self.parts(table, self.compared_columns(table)).await?;
         let mut validator = self.validator.plugin.validator(&self.validator.context)?;
-        blocking(move || validator.validate(table_pair(parts))).await
+        let mut validation = blocking(move || validator.validate(table_pair(parts))).await?;
+        explain_computed(table, &mut validation);
+        Ok(validation)
     }
 
-    async fn parts(&self, table: &TablePlan) -> Result<PairParts, Failure> {
+    /// A live table may lack a column that it would compute: the differ says so, and the others are compared.
+    fn compared_columns(&self, table: &TablePlan) -> Columns {
+        let current = self.planned.current.table(&table.target);
+        let mut computed = table.desired.iter().flat_map(|desired| &desired.columns).filter(|c| !c.is_written());
+        let has_all = computed.all(|column| current.is_none_or(|now| now.column(&column.name).is_some()));
+        if has_all { Columns::Compared } else { Columns::Written }
+    }
+
+    async fn parts(&self, table: &TablePlan, columns: Columns) -> Result<PairParts, Failure> {
         let schema = schema_differences(table, &table.changes, &self.planned.current);
         let rejects = rejects_of_live(self.store, &self.target, table).await?;
-        let at = Whereabouts::live(table, rejects, schema);
+        let at = Whereabouts { columns, ..Whereabouts::live(table, rejects, schema) };
         let snapshot = self.source.snapshot().await?;
         pair_parts(self.setup, table, &self.source, &self.target, &snapshot, at, &self.cancel)
     }
@@ -217,7 +228,7 @@ impl Job<'_> {
             .desired
             .iter()
             .flat_map(|desired| &desired.columns)
-            .find(|column| column.generated_expression.is_none() && current.column(&column.name).is_none())?;
+            .find(|column| column.is_written() && current.column(&column.name).is_none())?;
         Some(format!("the target has no column {}", missing.name))
     }
 

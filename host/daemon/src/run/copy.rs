@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 use super::context::RunContext;
 use super::execute::{no_shadow, several_results};
 use super::progress::{PaceSnapshot, Snapshot, TableSnapshot};
-use super::rows::TableRows;
+use super::rows::{Columns, TableRows};
 use super::{tuning, world};
 use crate::outcome::{CopyOutcome, RejectedRow};
 use crate::setup::blocking;
@@ -247,7 +247,9 @@ async fn prepare(
     snapshot: &SourceSnapshot,
 ) -> Result<Prepared, Failure> {
     run.check_cancelled()?;
-    let way = TableRows::new(&run.setup, table, &run.cancel)?;
+    // Rows that stay inside of the target's server come with nobody's values to compare: the validator asks the source.
+    let columns = if table.rows_from.is_some() { Columns::Written } else { Columns::Compared };
+    let way = TableRows::new(&run.setup, table, columns, &run.cancel)?;
     let shadow = table.shadow.as_ref().ok_or_else(|| no_shadow(table))?;
     let source = table.source_table.as_ref().ok_or_else(|| no_shadow(table))?;
     let stage = run.setup.stage(StageKind::Copier)?;

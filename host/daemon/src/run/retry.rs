@@ -16,7 +16,7 @@ use super::context::RunContext;
 use super::copy::keep_rejects;
 use super::execute::no_shadow;
 use super::rollback::NewRows;
-use super::rows::TableRows;
+use super::rows::{Columns, TableRows};
 use super::world::{require_tables, target};
 use crate::setup::blocking;
 
@@ -92,7 +92,7 @@ impl TableRetry {
             mappings: table.mappings.iter().map(|decision| decision.mapping.clone()).collect(),
             live: table.target.clone(),
             mark,
-            rows: TableRows::new(&run.setup, table, &run.cancel)?,
+            rows: TableRows::new(&run.setup, table, Columns::Written, &run.cancel)?,
             cancel: run.cancel.clone(),
         })
     }

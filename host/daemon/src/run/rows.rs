@@ -4,12 +4,22 @@ use std::sync::Arc;
 
 use millrace_columnar::{Array, Batch};
 use millrace_model::schema::{Column, Table};
-use millrace_model::{Cancel, Failure, RejectValues, StageKind, TablePlan};
+use millrace_model::{Cancel, Failure, Mapping, RejectValues, StageKind, TablePlan};
 use millrace_rowcopy::port::{BatchConverter, Converted, Reject};
 use millrace_runtime::{ConversionId, Converter, Plugin, StageContext};
 
 use crate::carry::Carry;
 use crate::setup::Setup;
+
+/// Which columns of the target's table a conversion gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Columns {
+    /// Those of which the source says what should be there: written ones, and generated ones that have a column of the
+    /// source behind them. The target computes these itself, and what it computes is compared with the source's value.
+    Compared,
+    /// Those that a statement may insert into.
+    Written,
+}
 
 /// How the rows of one table are converted. Made once a run; every worker opens its own [`BatchConverter`].
 #[derive(Clone)]
@@ -38,13 +48,13 @@ impl TableRows {
     ///
     /// # Errors
     /// `plan.unreadable` when the plan does not fit itself or the pipeline: it was changed by hand.
-    pub(crate) fn new(setup: &Setup, table: &TablePlan, cancel: &Cancel) -> Result<Self, Failure> {
+    pub(crate) fn new(setup: &Setup, table: &TablePlan, columns: Columns, cancel: &Cancel) -> Result<Self, Failure> {
         let broken = |what: &str| {
             Failure::config("plan.unreadable", format!("the plan of {} does not fit: {what}", table.target))
         };
         let source = table.source_table.as_ref().ok_or_else(|| broken("it has no source table"))?;
         let desired = table.desired.as_ref().ok_or_else(|| broken("it has no desired table"))?;
-        let targets = written_columns(desired);
+        let targets = given_columns(desired, table.mappings.iter().map(|decision| &decision.mapping), columns);
         let mut steps = Vec::with_capacity(table.mappings.len());
         let mut in_order = desired.columns.iter();
         for decision in &table.mappings {
@@ -88,7 +98,7 @@ impl TableRows {
         Ok(Self { steps: Arc::new(steps), targets: Arc::new(targets), values })
     }
 
-    /// The columns that are written, in order.
+    /// The columns that it gives, in order.
     pub(crate) fn targets(&self) -> &[Column] {
         &self.targets
     }
@@ -124,9 +134,27 @@ fn hidden(failure: &Failure, column: &str) -> Failure {
     }
 }
 
-/// The columns of a table that a statement may insert into.
-pub(crate) fn written_columns(table: &Table) -> Vec<Column> {
-    table.columns.iter().filter(|c| c.generated_expression.is_none()).cloned().collect()
+/// Those of a table's columns that a conversion gives, in their order. The table has the mapped columns in the mappings'
+/// order.
+fn given_columns<'a>(table: &Table, mappings: impl Iterator<Item = &'a Mapping>, columns: Columns) -> Vec<Column> {
+    let mut in_order = table.columns.iter();
+    let mut given = Vec::with_capacity(table.columns.len());
+    for mapping in mappings {
+        // Of several columns that are made of one, or of one that is made of several, none is the source's own.
+        let has_counterpart = mapping.sources.len() == 1 && mapping.targets.len() == 1;
+        let is_given = |column: &&Column| column.is_written() || (has_counterpart && columns == Columns::Compared);
+        given.extend(in_order.by_ref().take(mapping.targets.len()).filter(is_given).cloned());
+    }
+    given
+}
+
+/// The columns that the target computes and nothing of the source can be compared with.
+pub(crate) fn uncompared_columns<'a>(
+    table: &'a Table,
+    mappings: impl Iterator<Item = &'a Mapping>,
+) -> impl Iterator<Item = &'a Column> {
+    let compared = given_columns(table, mappings, Columns::Compared);
+    table.columns.iter().filter(move |column| !compared.iter().any(|c| c.name == column.name))
 }
 
 /// One worker's open conversions, in the order of the table's converting steps.
@@ -175,5 +203,39 @@ impl BatchConverter for RowConverter {
         rejects.sort_by_key(|(row, _)| *row);
         rejects.dedup_by_key(|(row, _)| *row);
         Ok(Converted { batch: Batch { rows, columns }, rejects })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(name: &str, generated: Option<&str>) -> Column {
+        Column { name: name.into(), generated_expression: generated.map(str::to_owned), ..Column::default() }
+    }
+
+    #[test]
+    fn what_the_target_computes_is_compared_where_the_source_has_it_too() {
+        let columns = vec![
+            column("a", None),
+            column("g", Some("`a` + 1")),
+            column("r_lower", None),
+            column("r_upper", Some("`r_lower`")),
+        ];
+        let table = Table { columns: columns.clone(), ..Table::default() };
+        let mapping = |source: &str, targets: &[Column]| Mapping {
+            sources: vec![source.into()],
+            targets: targets.to_vec(),
+            converts: true,
+            note: None,
+        };
+        let mappings = [mapping("a", &columns[..1]), mapping("g", &columns[1..2]), mapping("r", &columns[2..])];
+        let names = |columns: Columns| -> Vec<String> {
+            given_columns(&table, mappings.iter(), columns).into_iter().map(|c| c.name).collect()
+        };
+        assert_eq!(names(Columns::Compared), ["a", "g", "r_lower"]);
+        assert_eq!(names(Columns::Written), ["a", "r_lower"]);
+        let left: Vec<&str> = uncompared_columns(&table, mappings.iter()).map(|c| c.name.as_str()).collect();
+        assert_eq!(left, ["r_upper"]);
     }
 }

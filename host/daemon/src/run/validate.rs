@@ -18,13 +18,14 @@ use super::context::RunContext;
 use super::copy;
 use super::execute::{no_shadow, several};
 use super::provenance;
+use super::rows::Columns;
 use super::world;
 use super::world::shadows::{self, Proof};
 use crate::outcome::{CopyOutcome, VALIDATION, ValidationOutcome};
 use crate::planner;
 use crate::setup::blocking;
 use crate::store::Artefact;
-use crate::validation::{Whereabouts, pair_parts, rejects_of_live, schema_differences};
+use crate::validation::{Whereabouts, explain_computed, pair_parts, rejects_of_live, schema_differences};
 
 /// A table of at most so many bytes is validated beside others. A larger one has the databases for itself: it is read in
 /// several ranges at once as it is.
@@ -151,7 +152,9 @@ async fn validate_table(
         context.config_json = every_row(&stage.plugin, context.config_json)?;
     }
     let mut validator = stage.plugin.validator(&context)?;
-    blocking(move || validator.validate(table_pair(parts))).await
+    let mut validation = blocking(move || validator.validate(table_pair(parts))).await?;
+    explain_computed(table, &mut validation);
+    Ok(validation)
 }
 
 /// The validator's configuration where rows are compared that would have been trusted: a count or a sample does not show
@@ -194,5 +197,5 @@ async fn shadow(
         .collect();
     let renamed = run.record.plan.builds().filter_map(|t| Some((t.target.clone(), t.shadow.clone()?))).collect();
     let schema = schema_differences(table, changes, &millrace_model::DatabaseModel::default());
-    Ok(Whereabouts { name, renamed, chunks, rejects, writers: Writers::None, schema })
+    Ok(Whereabouts { name, renamed, chunks, rejects, writers: Writers::None, schema, columns: Columns::Compared })
 }

@@ -51,6 +51,15 @@ impl Row {
         (0..self.values.len()).filter(|at| self.values[*at].0 != other.values[*at].0).collect()
     }
 
+    /// The columns that are to blame: one that is computed from others only where none of these differs.
+    fn blamed(&self, other: &Self, computed: &[bool]) -> Vec<usize> {
+        let mut differing = self.differing(other);
+        if differing.iter().any(|at| !computed[*at]) {
+            differing.retain(|at| !computed[*at]);
+        }
+        differing
+    }
+
     /// A whole row, for a row that is on one side only.
     fn shown(&self) -> String {
         let texts: Vec<&str> =
@@ -237,7 +246,7 @@ impl Found {
                     cause: if doubled { Cause::Doubled } else { Cause::Row }.word().to_owned(),
                 }),
                 Disparate::Changed { source, target } => {
-                    for at in source.differing(&target) {
+                    for at in source.blamed(&target, &sides.computed) {
                         found.push(changed_value(&source, &target, at, &sides.names[at], sides.kinds[at]));
                     }
                 }
@@ -251,7 +260,10 @@ impl Found {
 
 /// Whether a row of the source and one of the target are one row with one changed value.
 fn are_one(sides: &Sides, source: &Row, target: &Row) -> bool {
-    let [at] = source.differing(target)[..] else { return false };
+    let [at] = source.blamed(target, &sides.computed)[..] else { return false };
+    if sides.computed[at] {
+        return true;
+    }
     if sides.key_positions.is_empty() {
         return sides.kinds.len() >= 3;
     }
@@ -382,6 +394,15 @@ mod tests {
         name_swapped(&mut all);
         let causes: Vec<&str> = all.iter().map(|d| d.cause.as_str()).collect();
         assert_eq!(causes, ["swapped", "swapped", "value", "case", "case"]);
+    }
+
+    #[test]
+    fn a_computed_value_is_to_blame_only_where_what_it_is_computed_from_is_equal() {
+        let source = row("1", &[Some("1"), Some("2"), Some("3")]);
+        let computed = [false, false, true];
+        assert_eq!(source.blamed(&row("1", &[Some("1"), Some("2"), Some("4")]), &computed), [2]);
+        assert_eq!(source.blamed(&row("1", &[Some("1"), Some("7"), Some("8")]), &computed), [1]);
+        assert_eq!(source.blamed(&source, &computed), [0_usize; 0]);
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub(super) struct Sides {
     /// The target's columns.
     pub(super) names: Vec<String>,
     pub(super) kinds: Vec<CanonicalKind>,
+    /// Which of them its server computes.
+    pub(super) computed: Vec<bool>,
     /// Positions of the key among the target's columns. Empty: rows are told apart as a whole.
     pub(super) key_positions: Vec<usize>,
     /// Keys of the rows that the target refused during the copy.
@@ -64,8 +66,9 @@ impl Sides {
         let key_positions = keys.target.iter().filter_map(|column| position(&column.name)).collect();
         let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
         let kinds = canonical_kinds(columns);
+        let computed = columns.iter().map(|column| !column.is_written()).collect();
         let rejected = rejected_keys(&parts, &keys);
-        Self { parts, keys, names, kinds, key_positions, rejected }
+        Self { parts, keys, names, kinds, computed, key_positions, rejected }
     }
 
     /// Whether a key range can be asked of both sides.

@@ -223,8 +223,8 @@ impl MySql {
         Bookkeeping::new(self.clone())
     }
 
-    /// Writes rows to a shadow. `columns` are those to insert, generated ones left out; `key` names those that
-    /// identify a row, for the rejects; `marker` is the source snapshot's.
+    /// Writes rows to a shadow. `columns` are those of the batches; generated ones are not written. `key` names those
+    /// that identify a row, for the rejects; `marker` is the source snapshot's.
     pub fn row_sink(
         &self,
         bookkeeping: &Bookkeeping,

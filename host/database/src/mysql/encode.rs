@@ -53,7 +53,7 @@ impl Statement {
         sql
     }
 
-    /// A row's literals, in the order of the columns.
+    /// A row's literals, in the order of the columns that are written.
     pub(super) fn literals(&self, row: EncodedRow) -> Vec<&str> {
         literals(&self.sql[row.start + 1..row.end - 1])
     }
@@ -104,23 +104,29 @@ impl Spelling {
     }
 }
 
-/// Spells batches for one table.
+/// Spells batches for one table. A batch has the values of generated columns as well, to be compared with what the
+/// server computes; they are not written.
 #[derive(Clone, Debug)]
 pub(super) struct Encoder {
     head: String,
-    spellings: Vec<Spelling>,
+    /// How many columns a batch has.
+    columns: usize,
+    /// Of those that are written, their places in a batch.
+    written: Vec<(usize, Spelling)>,
     max_row_bytes: usize,
     max_bytes: usize,
 }
 
 impl Encoder {
     pub(super) fn new(table: &TableName, columns: &[Column], max_allowed_packet: u64) -> Self {
-        let names: Vec<String> = columns.iter().map(|column| quote_name(&column.name)).collect();
+        let written = || columns.iter().enumerate().filter(|(_, column)| column.is_written());
+        let names: Vec<String> = written().map(|(_, column)| quote_name(&column.name)).collect();
         let head = format!("INSERT INTO {} ({}) VALUES ", quote_table(table), names.join(","));
         let packet = max_allowed_packet.saturating_sub(PACKET_SLACK).max(PACKET_SLACK);
         let max_row_bytes = usize::try_from(packet).unwrap_or(usize::MAX).saturating_sub(head.len());
         let max_bytes = MAX_BYTES.min(max_row_bytes);
-        Self { head, spellings: columns.iter().map(Spelling::of).collect(), max_row_bytes, max_bytes }
+        let written = written().map(|(place, column)| (place, Spelling::of(column))).collect();
+        Self { head, columns: columns.len(), written, max_row_bytes, max_bytes }
     }
 
     /// Spells a batch as statements, handing each over as soon as it is full.
@@ -130,7 +136,7 @@ impl Encoder {
         hashes: &[u128],
         mut give: impl FnMut(Encoded) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        if batch.columns.len() != self.spellings.len() || hashes.len() != batch.rows {
+        if batch.columns.len() != self.columns || hashes.len() != batch.rows {
             return Err(Failure::internal(
                 "copy.batch-shape",
                 format!(
@@ -138,7 +144,7 @@ impl Encoder {
                     counted(batch.rows as u64, "row"),
                     counted(batch.columns.len() as u64, "column"),
                     hashes.len(),
-                    counted(self.spellings.len() as u64, "column")
+                    counted(self.columns as u64, "column")
                 ),
             ));
         }
@@ -189,11 +195,11 @@ impl Encoder {
 
     fn write_row(&self, batch: &Batch, row: usize, out: &mut Vec<u8>) {
         out.push(b'(');
-        for (index, (array, spelling)) in batch.columns.iter().zip(&self.spellings).enumerate() {
+        for (index, (place, spelling)) in self.written.iter().enumerate() {
             if index > 0 {
                 out.push(b',');
             }
-            write_value(array, row, *spelling, out);
+            write_value(&batch.columns[*place], row, *spelling, out);
         }
         out.push(b')');
     }
@@ -431,6 +437,21 @@ mod tests {
         assert_eq!(literal_text(row[1]).as_deref(), Some("it's \\ \0"));
         assert_eq!(literal_text("NULL"), None);
         assert_eq!(all[0].of_rows(&all[0].rows[2..]), "INSERT INTO `x` (`d`,`t`,`b`,`n`) VALUES (NULL,NULL,NULL,NULL)");
+    }
+
+    #[test]
+    fn what_the_server_computes_is_not_written() {
+        let computed =
+            Column { generated_expression: Some("`i` + 1".to_owned()), ..column("g", "integer", Layout::Int32, "int") };
+        let columns = [computed, column("i", "integer", Layout::Int32, "int")];
+        let numbers = || {
+            let mut numbers = NumberBuilder::<i32>::default();
+            [7, 8].into_iter().for_each(|n| numbers.push(n));
+            numbers.finish()
+        };
+        let batch = Batch::new(vec![numbers(), numbers()]).expect("a batch");
+        let all = statements(&Encoder::new(&TableName::bare("x"), &columns, 1 << 24), &batch);
+        assert_eq!(all[0].sql, "INSERT INTO `x` (`i`) VALUES (7),(8)");
     }
 
     #[test]

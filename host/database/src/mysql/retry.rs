@@ -65,7 +65,8 @@ impl MySql {
                 connection.execute(sqlx::raw_sql("ROLLBACK")).await.map_err(|e| failure(&e))?;
                 connection.give_back();
                 let words = error.as_database_error().map_or("", |e| e.message());
-                let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+                let written = columns.iter().filter(|column| column.is_written());
+                let names: Vec<String> = written.map(|column| column.name.clone()).collect();
                 let column = blamed_column(words, &names);
                 let literals = statement.rows.first().map(|row| statement.literals(*row)).unwrap_or_default();
                 let at = column.as_ref().and_then(|name| names.iter().position(|n| n == name));

@@ -96,7 +96,7 @@ impl MySqlSink {
             bookkeeping: self.bookkeeping.clone(),
             run: self.run.clone(),
             shadow: self.shadow.clone(),
-            columns: self.columns.iter().map(|c| c.name.clone()).collect(),
+            columns: self.columns.iter().filter(|c| c.is_written()).map(|c| c.name.clone()).collect(),
             key: self.key.clone(),
             marker: self.marker.clone(),
             chunk: chunk.clone(),

@@ -38,6 +38,7 @@ pub(super) struct Writer {
     pub(super) bookkeeping: Bookkeeping,
     pub(super) run: String,
     pub(super) shadow: TableName,
+    /// Those that are written.
     pub(super) columns: Vec<String>,
     pub(super) key: Vec<String>,
     pub(super) marker: String,

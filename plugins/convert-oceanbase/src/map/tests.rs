@@ -3,7 +3,7 @@
 use millrace_plugin_sdk::model::{ForeignKey, Index, IndexKind, IndexPart, Measure, TableName};
 
 use super::*;
-use crate::configuration::{ArrayAs, BitAs, CompositeAs, EnumAs, NumericAs, RangeAs, TextAs};
+use crate::configuration::{ArrayAs, BitAs, CompositeAs, EnumAs, NumericAs, Overrides, RangeAs, TextAs};
 
 fn table(source: &Table, profiles: &[Profile], configuration: &Configuration) -> Vec<Mapping> {
     super::table(source, profiles, configuration).expect("maps")
@@ -296,4 +296,22 @@ fn a_number_that_the_source_rounds_before_the_point_is_said_to_be_kept() {
     assert!(note("5", "-2").contains("multiples of 100"));
     assert!(note("3", "5").contains("from 0.01 on"));
     assert!(note("12", "2").ends_with("as declared"));
+}
+
+#[test]
+fn a_generated_column_becomes_a_plain_one_where_that_is_asked() {
+    let computed = Column {
+        generated_expression: Some("(a + 1)".to_owned()),
+        properties: [("generated".to_owned(), "stored".to_owned())].into(),
+        ..column("g", LogicalType::new("integer", Layout::Int64).with("bits", "64"))
+    };
+    let source = Table { name: TableName::new("public", "t"), columns: vec![computed], ..Table::default() };
+    let made = |configuration: &Configuration| table(&source, &[], configuration).remove(0);
+    assert!(made(&Configuration::default()).targets[0].generated_expression.is_some());
+    let overrides = Overrides { generated: Some(GeneratedAs::Plain), ..Overrides::default() };
+    let asked = Configuration { columns: [("t.g".to_owned(), overrides)].into(), ..Configuration::default() };
+    let mapping = made(&asked);
+    assert_eq!(mapping.targets[0].generated_expression, None);
+    assert!(mapping.targets[0].properties.is_empty());
+    assert!(mapping.note.is_some_and(|note| note.contains("asked for as a plain column")));
 }

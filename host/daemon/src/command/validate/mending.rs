@@ -17,7 +17,7 @@ use crate::cli::ValidateArgs;
 use crate::console;
 use crate::databases::Databases;
 use crate::planner;
-use crate::run::{Claimant, Claimed};
+use crate::run::{Claimant, Claimed, Columns};
 use crate::setup::blocking;
 use crate::target_rows::KEYS_NAMED;
 
@@ -86,7 +86,8 @@ impl Job<'_> {
             if !differs || self.not_comparable(table).is_some() {
                 continue;
             }
-            let parts = self.parts(table).await?;
+            // What the target computes no repair can write.
+            let parts = self.parts(table, Columns::Written).await?;
             let parts = blocking(move || repair_parts(parts)).await?;
             if parts.is_empty() {
                 continue;
@@ -170,7 +171,7 @@ impl Job<'_> {
 
     /// Replaces the parts of a table, one transaction each.
     async fn replace(&self, mending: &mut Mending<'_>, new_rows: NewRows) -> Result<(), Failure> {
-        let needed = self.parts(mending.table).await?;
+        let needed = self.parts(mending.table, Columns::Written).await?;
         let mut applications = match (new_rows, mending.known.clone()) {
             (NewRows::Keep, Some(known)) => ApplicationRows::Keep(known),
             (_, known) => ApplicationRows::Discard(known),
@@ -220,7 +221,9 @@ fn print_plan(mendings: &[Mending<'_>]) {
         }
     }
     if mendings.is_empty() {
-        say!("  nothing: no row differs; what differs otherwise is mended by `millrace run`");
+        say!(
+            "  nothing: no row differs in what a repair can write; what differs otherwise is said above, with what mends it"
+        );
     }
 }
 
