@@ -249,6 +249,7 @@ fn describe(event: &Event) -> Option<String> {
             "switch" => switch_line(subject, state.as_str().unwrap_or_default()),
             "lift" => state["found"].as_str().map(|found| format!("  looked at the names: {found}")),
             "view" if state["made"] == true => Some(format!("  made the view {subject}")),
+            "number" => state["next"].as_u64().map(|next| format!("  {subject} gives the number {next} next")),
             "hook" => Some(format!("  called the {subject} hook")),
             _ => None,
         },

@@ -9,6 +9,7 @@ mod leftovers;
 mod mapping;
 mod models;
 mod names;
+mod numbers;
 mod references;
 mod strategy;
 mod views;
@@ -133,6 +134,7 @@ async fn plan_once(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Res
             queries,
             notes: made.notes,
             written: None,
+            numbers: None,
             doubt: None,
             estimated_rows: table.estimated_rows,
             estimated_bytes: table.estimated_bytes,
@@ -153,6 +155,7 @@ async fn plan_once(setup: &Setup, databases: &Databases, cancel: &Cancel) -> Res
     if let Some(target) = &databases.target {
         not_carried.extend(inherited::options(&target.with_cancel(cancel), &mut tables, &current).await?);
     }
+    numbers::look(setup, databases, &current, &mut tables, cancel).await?;
     let after_switch = references::after_switch(databases, &tables, &current, &run.tag(), cancel).await?;
     not_carried.extend(references::unseen(databases, &tables, cancel).await?);
     let (views, views_left) = views::plan(setup, databases, &source, &tables, &current, cancel).await?;
@@ -341,6 +344,7 @@ fn left_tables(desired: &DatabaseModel, current: &DatabaseModel) -> Vec<TablePla
             queries: Vec::new(),
             notes: Vec::new(),
             written: None,
+            numbers: None,
             doubt: None,
             estimated_rows: table.estimated_rows,
             estimated_bytes: table.estimated_bytes,

@@ -8,7 +8,7 @@ use millrace_database::mysql::MySql;
 use millrace_database::postgres::{Postgres, Snapshot};
 use millrace_model::comparison::{Difference, Disparity, Validation};
 use millrace_model::schema::{DatabaseModel, Table, TableName};
-use millrace_model::{Cancel, Change, ChangeKind, Failure, Mapping, TablePlan};
+use millrace_model::{Cancel, Change, ChangeKind, Failure, TablePlan};
 use millrace_pipeline::RunState;
 use millrace_rowcopy::port::Reject;
 
@@ -111,9 +111,7 @@ pub(crate) fn explain_computed(table: &TablePlan, validation: &mut Validation) {
 /// How both sides compute a column. None: the target does not.
 fn expressions(table: &TablePlan, name: &str) -> Option<String> {
     let computed = table.desired.as_ref()?.column(name)?.generated_expression.as_deref()?;
-    let is_behind = |mapping: &Mapping| mapping.targets.iter().any(|column| column.name == name);
-    let source = table.mappings.iter().map(|decision| &decision.mapping).find(|mapping| is_behind(mapping));
-    let source = source.and_then(|mapping| table.source_table.as_ref()?.column(mapping.sources.first()?));
+    let source = table.origin(name);
     Some(match source.and_then(|column| column.generated_expression.as_deref()) {
         Some(original) => format!("the target computes it as {computed}, and the source as {original}"),
         None => format!("the target computes it as {computed}"),

@@ -17,6 +17,7 @@ pub mod document;
 pub mod failure;
 pub mod identity;
 pub mod mapping;
+pub mod numbering;
 pub mod plan;
 pub mod provenance;
 pub mod quantity;

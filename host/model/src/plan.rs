@@ -6,7 +6,7 @@ use crate::change::Change;
 use crate::failure::Failure;
 use crate::identity::SourceIdentity;
 use crate::mapping::{Mapping, Profile, ProfileRequest};
-use crate::schema::{Table, TableName};
+use crate::schema::{Column, Table, TableName};
 
 /// The version of the plan's JSON. A plan of another version is refused.
 pub const PLAN_FORMAT: u32 = 1;
@@ -104,9 +104,15 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Whether a run would do nothing: neither build, nor compare, nor make a view.
+    /// Whether a run would do nothing: neither build, nor compare, nor set a number, nor make a view.
     pub fn is_empty(&self) -> bool {
-        !self.tables.iter().any(|t| t.strategy.builds() || t.is_compared()) && self.made_views().next().is_none()
+        let does = |table: &TablePlan| table.strategy.builds() || table.is_compared() || table.is_numbered();
+        !self.tables.iter().any(does) && self.made_views().next().is_none()
+    }
+
+    /// The tables that a run leaves as they are but for the number that they give next.
+    pub fn numbered(&self) -> impl Iterator<Item = &TablePlan> {
+        self.tables.iter().filter(|t| t.is_numbered())
     }
 
     /// The views that a run makes, in their order.
@@ -237,6 +243,9 @@ pub struct TablePlan {
     /// What applications wrote to the table that is replaced. None: nothing that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub written: Option<WrittenRows>,
+    /// How the column that numbers itself goes on, where it does not as at the source. None: as there, or there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub numbers: Option<Numbers>,
     /// Why the rows of a table that is kept may not be the source's; nobody looks at them. None: they were read from the
     /// source's table as it is, or are compared with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -253,6 +262,25 @@ impl TablePlan {
     /// Whether the table is left as it is, and its rows are compared.
     pub fn is_compared(&self) -> bool {
         self.strategy == Strategy::Keep && self.rows == KeptRows::Compare
+    }
+
+    /// Whether the table is left as it is but for the number that it gives next.
+    pub fn is_numbered(&self) -> bool {
+        self.strategy == Strategy::Keep && self.numbers.as_ref().is_some_and(|numbers| numbers.set.is_some())
+    }
+
+    /// The column of the source that a column of the desired table is made of. None: there is none, or it is made of
+    /// several. The desired table has the mapped columns in the mappings' order, perhaps under shortened names.
+    pub fn origin(&self, name: &str) -> Option<&Column> {
+        let mut in_order = self.desired.as_ref()?.columns.iter();
+        let makes = |decision: &&MappingDecision| {
+            let mut made = in_order.by_ref().take(decision.mapping.targets.len());
+            // All of them are passed over.
+            made.by_ref().filter(|column| column.name == name).count() > 0
+        };
+        let decision = self.mappings.iter().find(makes)?;
+        let [source] = decision.mapping.sources.as_slice() else { return None };
+        self.source_table.as_ref()?.column(source)
     }
 }
 
@@ -304,6 +332,22 @@ pub struct ViewColumn {
     pub kind: String,
     /// Whether its values are the source's, and not a converter's.
     pub is_computable: bool,
+}
+
+/// How a column that numbers itself goes on in the target.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Numbers {
+    /// The column, as the target calls it.
+    pub column: String,
+    /// What the source gives next. None: it has given its last number, or it is not known.
+    pub source: Option<i64>,
+    /// What the target gives next: of a table that is kept, now; of a new one, once it is live.
+    pub target: u64,
+    /// What the run lets a kept table give next. None: that stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<u64>,
+    /// All of it in one sentence.
+    pub message: String,
 }
 
 /// Rows of the target's table that the source has not, or has otherwise: a rebuild leaves them behind in the backup.

@@ -223,6 +223,11 @@ impl Action {
         Self("repoint".into())
     }
 
+    /// Lets a table that was kept give the numbers that its source gives next.
+    pub fn number(table: &TableName) -> Self {
+        Self::on_table("number", table)
+    }
+
     /// Makes a view on the new tables.
     pub fn view(view: &TableName) -> Self {
         Self::on_table("view", view)
@@ -257,7 +262,7 @@ impl Action {
     /// Whether it may be done again after it succeeded, because the second time does no harm. The steps of a switch
     /// look before they act; a fence that was raised in an attempt that failed is raised again in the next one.
     pub fn is_repeatable(&self) -> bool {
-        matches!(self.verb(), "validate" | "clean" | "bind" | "switch" | "switched" | "mark" | "health")
+        matches!(self.verb(), "validate" | "clean" | "bind" | "switch" | "switched" | "mark" | "health" | "number")
             || self.is_passing()
     }
 

@@ -28,6 +28,7 @@ mod mutations;
 mod networks;
 mod newcomers;
 mod noticed;
+mod numbers;
 mod outputs;
 mod overlaps;
 mod partitions;

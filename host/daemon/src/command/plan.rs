@@ -89,6 +89,9 @@ fn write_plan(out: &mut String, plan: &Plan, detail: Detail) -> std::fmt::Result
                 written.message
             )?;
         }
+        if let (Strategy::Keep, Some(numbers)) = (table.strategy, &table.numbers) {
+            writeln!(out, "    {}", numbers.message)?;
+        }
         for change in &table.changes {
             if table.strategy != Strategy::Rebuild {
                 continue;

@@ -207,11 +207,12 @@ impl RunContext {
         self.timed(name, attempted(name, retries, &self.cancel, attempt)).await
     }
 
-    /// Claims the tables that the run builds, for as long as this process carries it out.
+    /// Claims the tables that the run changes, for as long as this process carries it out.
     pub(crate) async fn claim(&self) -> Result<(), Failure> {
         let mut claimed = self.claimed.lock().await;
         if claimed.is_none() {
-            let tables = self.record.plan.builds().map(|table| table.target.clone()).collect();
+            let tables = self.record.plan.builds().chain(self.record.plan.numbered());
+            let tables = tables.map(|table| table.target.clone()).collect();
             let claimant = Claimant { run: self.record.id.clone(), pipeline: self.record.pipeline.clone() };
             *claimed = Some(Claimed::take(&self.store, &self.target, claimant, &tables, &self.cancel).await?);
         }

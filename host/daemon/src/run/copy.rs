@@ -9,6 +9,7 @@ use futures::future::try_join_all;
 use millrace_columnar::Batch;
 use millrace_database::dialect::mysql as dialect;
 use millrace_database::postgres::{Cutting, Snapshot as SourceSnapshot};
+use millrace_model::numbering::next_number;
 use millrace_model::plan::Statement;
 use millrace_model::{Failure, StageKind, Table, TablePlan};
 use millrace_pipeline::{Action, EventKind};
@@ -23,6 +24,7 @@ use tokio::sync::mpsc;
 
 use super::context::RunContext;
 use super::execute::{no_shadow, several_results};
+use super::numbers;
 use super::progress::{PaceSnapshot, Snapshot, TableSnapshot};
 use super::rows::{Columns, TableRows};
 use super::{tuning, world};
@@ -393,15 +395,9 @@ async fn note_copied(run: &RunContext, all: &mut Vec<CopyOutcome>, done: Vec<Tab
 pub(super) async fn auto_increment(run: &RunContext, table: &TablePlan) -> Result<Option<Statement>, Failure> {
     let (Some(desired), Some(shadow)) = (&table.desired, &table.shadow) else { return Ok(None) };
     let Some(column) = desired.columns.iter().find(|c| c.identity) else { return Ok(None) };
-    let largest = run.target.max_value(shadow, &column.name).await?.unwrap_or(0);
-    let given: i128 = table
-        .source_table
-        .iter()
-        .flat_map(|t| &t.columns)
-        .filter_map(|c| c.properties.get("sequence-last-value"))
-        .filter_map(|v| v.parse().ok())
-        .max()
-        .unwrap_or(0);
-    let next = u64::try_from(largest.max(given).max(0) + 1).unwrap_or(u64::MAX);
+    let largest = run.target.max_value(shadow, &column.name).await?;
+    let numbered = numbers::numbered(table).map(|(numbered, _)| numbered);
+    let source = numbers::next_at_source(&run.source, numbered.as_ref()).await?;
+    let next = next_number(source, largest, None);
     Ok(dialect::auto_increment(desired, shadow, next))
 }

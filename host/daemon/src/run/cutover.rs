@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use millrace_database::dialect::mysql as dialect;
 use millrace_database::mysql::{Admin, AdminOptions, Moment, MySql, Written, over_budget};
-use millrace_database::postgres::Postgres;
+use millrace_database::postgres::{Numbered, Postgres};
 use millrace_model::capability::TableAdmin;
+use millrace_model::numbering::next_number;
 use millrace_model::quantity::{agreeing, counted};
 use millrace_model::switching::{FenceBefore, TableMark};
 use millrace_model::{Failure, Fault, StageKind, Table, TableName};
@@ -20,6 +20,7 @@ use tokio::runtime::Handle;
 use super::context::RunContext;
 use super::execute::{several, several_results};
 use super::fence;
+use super::numbers;
 use super::world::SourceMark;
 use super::world::shadows::{self, Proven};
 use super::world::target::{self, Standings};
@@ -73,6 +74,8 @@ struct Side {
     shadow: TableName,
     source: Table,
     desired: Table,
+    /// The source's column by which its own numbering goes. None: it numbers nothing of the source's.
+    numbered: Option<Numbered>,
     rejects: u64,
     /// The old table after the swap. None: there is no old one.
     backup: Option<TableName>,
@@ -172,6 +175,7 @@ impl Cutover {
                     shadow: table.shadow.clone()?,
                     source: table.source_table.clone()?,
                     desired: table.desired.clone()?,
+                    numbered: numbers::numbered(table).map(|(numbered, _)| numbered),
                     backup: table.backup.clone(),
                     baseline: baselines.remove(&live.to_string()),
                     proven: proven.remove(&live).unwrap_or_default(),
@@ -538,29 +542,13 @@ impl Cutover {
             // The names are swapped: the old table is to come back, and has not given what the new one has.
             let Some(backup) = &side.backup else { return Ok(()) };
             let given = target.next_number(&side.live).await?.unwrap_or(0);
-            return self.number_on(side, backup, given).await;
+            return numbers::number_on(target, &side.desired, backup, given).await;
         }
-        let largest = self.inner.target.max_value(&side.shadow, &column.name).await?.unwrap_or(0);
-        let mut given = 0;
-        for source in side.source.columns.iter().filter(|c| c.properties.contains_key("sequence-last-value")) {
-            let last = self.inner.source.last_number(&side.source, &source.name).await?.unwrap_or(0);
-            given = given.max(i128::from(last));
-        }
-        let next = u64::try_from(largest.max(given).max(0) + 1).unwrap_or(u64::MAX);
+        let largest = target.max_value(&side.shadow, &column.name).await?;
+        let source = numbers::next_at_source(&self.inner.source, side.numbered.as_ref()).await?;
         // What the table that is replaced has given is not given twice, though the rows that had it are gone.
-        let next = next.max(self.inner.target.next_number(&side.live).await?.unwrap_or(0));
-        self.number_on(side, &side.shadow, next).await
-    }
-
-    /// Lets a table number on from here, where it does not from further on. One that does not number is left alone.
-    async fn number_on(&self, side: &Side, table: &TableName, next: u64) -> Result<(), Failure> {
-        if self.inner.target.next_number(table).await?.is_none_or(|now| now >= next) {
-            return Ok(());
-        }
-        match dialect::auto_increment(&side.desired, table, next) {
-            Some(statement) => self.inner.target.execute(&statement.sql).await.map(|_| ()),
-            None => Ok(()),
-        }
+        let given = target.next_number(&side.live).await?;
+        numbers::number_on(target, &side.desired, &side.shadow, next_number(source, largest, given)).await
     }
 }
 

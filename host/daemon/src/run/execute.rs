@@ -18,7 +18,7 @@ use super::rollback::{self, NewRows};
 use super::switch::{self, Switched};
 use super::trial::{self, Refusal};
 use super::world::{self, shadows, target};
-use super::{clean, copy, health, hooks, parents, references, retract, validate, view_rows, views};
+use super::{clean, copy, health, hooks, numbers, parents, references, retract, validate, view_rows, views};
 use crate::planner::KEY_OF_LIVE;
 use crate::preflight;
 
@@ -117,9 +117,10 @@ async fn phases(run: &RunContext, approval: Approval) -> Result<End, Stopped> {
     } else {
         run.phase(Copier, "complete", shadows::note_complete).await.map_err(stopped(Copier))?;
     }
-    // A run that only compares, or only makes views, has no names to swap.
+    // A run that only compares, or only makes views or sets numbers, has no names to swap.
     let builds = run.record.plan.builds().next().is_some();
-    let makes = builds || run.record.plan.made_views().next().is_some();
+    let numbers_kept = run.record.plan.numbered().next().is_some();
+    let makes = builds || numbers_kept || run.record.plan.made_views().next().is_some();
     if makes && !builds && run.setup.optional_stage(Switcher).is_some() {
         if !approved(run, approval).await? {
             return Ok(End::WaitingApproval);
@@ -157,6 +158,10 @@ async fn phases(run: &RunContext, approval: Approval) -> Result<End, Stopped> {
         if let Some(problem) = health::problem(run).await? {
             return Err(stopped(Switcher)(Failure::data("switch.unhealthy", problem)));
         }
+    }
+    if numbers_kept && run.setup.optional_stage(Switcher).is_some() {
+        // Nothing that is live is worse for a number that is not set yet.
+        run.phase(Switcher, "switch", numbers::set_kept).await?;
     }
     if makes && run.setup.optional_stage(Switcher).is_some() {
         // What fails here leaves the switch as it is.

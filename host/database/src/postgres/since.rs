@@ -15,7 +15,7 @@ use sqlx::{AssertSqlSafe, Executor, Row};
 
 use super::session::command;
 use super::{Postgres, Snapshot, snapshot};
-use crate::dialect::postgres::{quote_name, quote_table, quote_text};
+use crate::dialect::postgres::{quote_name, quote_table};
 
 /// Most keys that are listed.
 const KEYS_AT_MOST: u32 = 5;
@@ -149,14 +149,6 @@ impl Postgres {
     pub async fn seen_within(&self, snapshot: &Snapshot, table: &Table) -> Result<Vec<u32>, Failure> {
         self.bridge().run(seen_within(self, snapshot, table)).await
     }
-
-    /// The last number that the sequence behind a column has given. None: it has none, or gave none.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn last_number(&self, table: &Table, column: &str) -> Result<Option<i64>, Failure> {
-        self.bridge().run(last_number(self, table, column)).await
-    }
 }
 
 async fn seen_within(database: &Postgres, snapshot: &Snapshot, table: &Table) -> Result<Vec<u32>, Failure> {
@@ -231,24 +223,6 @@ async fn changed_since(
     }
     connection.give_back();
     Ok(changed)
-}
-
-async fn last_number(database: &Postgres, table: &Table, column: &str) -> Result<Option<i64>, Failure> {
-    let failure = |e| database.place.failure(&format!("read the sequence of {}.{column}", table.name), &e);
-    let mut connection = database.acquire().await?;
-    let sql = format!(
-        "SELECT s.last_value FROM pg_sequences s WHERE format('%I.%I', s.schemaname, s.sequencename)::regclass \
-         = pg_get_serial_sequence({}, {})::regclass",
-        quote_text(&quote_table(&table.name)),
-        quote_text(column)
-    );
-    let row = connection.fetch_optional(AssertSqlSafe(sql)).await.map_err(failure)?;
-    let last = match row {
-        Some(row) => row.try_get(0).map_err(failure)?,
-        None => None,
-    };
-    connection.give_back();
-    Ok(last)
 }
 
 #[cfg(test)]
