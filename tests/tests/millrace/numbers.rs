@@ -42,9 +42,9 @@ const CASES: [Case; 11] = [
         says: "",
     },
     Case {
-        table: "set",
+        table: "was_set",
         column: "serial",
-        then: "{rows} SELECT setval('set_id_seq', 70);",
+        then: "{rows} SELECT setval('was_set_id_seq', 70);",
         source: "71",
         target: "71",
         says: "",
@@ -58,7 +58,7 @@ const CASES: [Case; 11] = [
         says: "",
     },
     Case {
-        table: "always",
+        table: "given_always",
         column: "bigint GENERATED ALWAYS AS IDENTITY",
         then: "{rows}",
         source: "4",
@@ -134,7 +134,7 @@ impl Shop {
     }
 
     /// The numbers that a new row gets at the source, and in the target.
-    async fn next(&self, table: &str) -> Result<(String, String)> {
+    async fn given(&self, table: &str) -> Result<(String, String)> {
         let insert = format!("INSERT INTO {table} (v) VALUES (-7)");
         let number = |rows: Vec<Vec<Option<String>>>| rows.into_iter().flatten().next().flatten().unwrap_or_default();
         let source = self.source.query_text(&format!("{insert} RETURNING id")).await.map(number).unwrap_or_default();
@@ -175,7 +175,7 @@ async fn the_target_gives_the_number_that_the_source_would_give_next_or_the_plan
 
     let cases = CASES.iter().map(|case| (case.table, case.source, case.target));
     for (table, source, target) in cases.chain([("kept", "5001", "5001"), ("added", "100", "100")]) {
-        let given = shop.next(table).await?;
+        let given = shop.given(table).await?;
         assert_eq!(given, (source.to_owned(), target.to_owned()), "{table}");
     }
     Ok(())

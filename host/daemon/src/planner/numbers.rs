@@ -30,7 +30,15 @@ pub(super) async fn look(
     let switches = setup.optional_stage(StageKind::Switcher).is_some();
     for table in tables.iter_mut().filter(|table| table.strategy != Strategy::Left) {
         let Some(column) = identity(table).cloned() else { continue };
-        let standing = numbered(table).and_then(|(at, _)| standings.get(&at)).copied();
+        let at = numbered(table).map(|(at, _)| at);
+        let standing = at.as_ref().and_then(|at| standings.get(at)).copied();
+        if at.is_some() && standing.is_none() && databases.source.is_some() && table.strategy.builds() {
+            table.notes.push(format!(
+                "numbers of {}: the source's user may not read its sequence, so they go on behind the largest one",
+                column.name
+            ));
+            continue;
+        }
         let said = table.origin(&column.name).and_then(Sequence::of);
         let Some(sequence) = standing.map(|standing| standing.sequence).or(said) else { continue };
         let known = Known {

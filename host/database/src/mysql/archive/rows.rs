@@ -55,15 +55,19 @@ impl Form {
     }
 }
 
-/// The columns that are written: generated ones are left out.
-pub(super) struct Columns(Vec<(String, Form)>);
+/// A table's columns. Generated ones are summed and not written: what a restored table computes must be what the archived one
+/// did.
+pub(super) struct Columns {
+    written: Vec<(String, Form)>,
+    computed: Vec<(String, Form)>,
+}
 
 impl Columns {
     pub(super) async fn of(target: &MySql, table: &TableName) -> Result<Self, Failure> {
         let schema = if table.schema.is_empty() { "DATABASE()".to_owned() } else { quote_text(&table.schema) };
         let sql = format!(
-            "SELECT COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {schema} \
-             AND TABLE_NAME = {} AND COALESCE(GENERATION_EXPRESSION, '') = '' ORDER BY ORDINAL_POSITION",
+            "SELECT COLUMN_NAME, DATA_TYPE, COALESCE(GENERATION_EXPRESSION, '') FROM information_schema.COLUMNS \
+             WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {} ORDER BY ORDINAL_POSITION",
             quote_text(&table.name)
         );
         let rows = target.rows_for(&format!("read the columns of {table}"), sql).await?;
@@ -71,17 +75,23 @@ impl Columns {
         let column = |row: Vec<Option<String>>| {
             let mut cells = row.into_iter().map(Option::unwrap_or_default);
             let name = cells.next().unwrap_or_default();
-            (name, Form::of(&cells.next().unwrap_or_default().to_ascii_lowercase(), dialect))
+            let form = Form::of(&cells.next().unwrap_or_default().to_ascii_lowercase(), dialect);
+            (name, form, cells.next().unwrap_or_default().is_empty())
         };
-        Ok(Self(rows.into_iter().map(column).collect()))
+        let mut columns = Self { written: Vec::new(), computed: Vec::new() };
+        for (name, form, is_written) in rows.into_iter().map(column) {
+            let list = if is_written { &mut columns.written } else { &mut columns.computed };
+            list.push((name, form));
+        }
+        Ok(columns)
     }
 
     /// Between the parentheses of an INSERT.
     pub(super) fn names(&self) -> String {
-        self.0.iter().map(|(name, _)| quote_name(name)).collect::<Vec<_>>().join(", ")
+        self.written.iter().map(|(name, _)| quote_name(name)).collect::<Vec<_>>().join(", ")
     }
 
-    /// The statement that reads every row.
+    /// The statement that reads every row: what is written, and then what is computed.
     pub(super) fn select(&self, table: &TableName) -> String {
         let expression = |(name, form): &(String, Form)| {
             let name = quote_name(name);
@@ -93,13 +103,13 @@ impl Columns {
                 Form::Vector => format!("ARRAY_MAP(x -> x + 0e0, {name})"),
             }
         };
-        let expressions: Vec<String> = self.0.iter().map(expression).collect();
+        let expressions: Vec<String> = self.written.iter().chain(&self.computed).map(expression).collect();
         format!("SELECT {} FROM {}", expressions.join(", "), quote_table(table))
     }
 
     /// Appends a row's literals. The error says which value cannot be written.
     pub(super) fn spell(&self, row: &MySqlRow, out: &mut String) -> Result<(), String> {
-        for (index, (name, form)) in self.0.iter().enumerate() {
+        for (index, (name, form)) in self.written.iter().enumerate() {
             if index > 0 {
                 out.push_str(", ");
             }
@@ -124,7 +134,8 @@ impl Columns {
 
     /// Sums of no rows yet.
     pub(super) fn sums(&self) -> Sums {
-        Sums { rows: 0, all: 0, columns: self.0.iter().map(|(name, _)| (name.clone(), 0)).collect(), row: Vec::new() }
+        let empty = |columns: &[(String, Form)]| columns.iter().map(|(name, _)| (name.clone(), 0)).collect();
+        Sums { rows: 0, all: 0, columns: empty(&self.written), computed: empty(&self.computed), row: Vec::new() }
     }
 }
 
@@ -133,6 +144,8 @@ pub(super) struct Sums {
     pub(super) rows: u64,
     all: u128,
     columns: Vec<(String, u128)>,
+    /// Of generated columns, which are no part of the rows' digest.
+    computed: Vec<(String, u128)>,
     /// The row at hand.
     row: Vec<u8>,
 }
@@ -141,7 +154,9 @@ impl Sums {
     /// Adds a row that was selected by [`Columns::select`].
     pub(super) fn add(&mut self, row: &MySqlRow) -> Result<(), sqlx::Error> {
         self.row.clear();
-        for (index, (_, sum)) in self.columns.iter_mut().enumerate() {
+        let written = self.columns.len();
+        let mut end = 0;
+        for (index, (_, sum)) in self.columns.iter_mut().chain(&mut self.computed).enumerate() {
             let start = self.row.len();
             match cell(row, index)? {
                 None => self.row.push(0),
@@ -152,17 +167,26 @@ impl Sums {
                 }
             }
             *sum = sum.wrapping_add(canonical::hash(&self.row[start..]));
+            if index < written {
+                end = self.row.len();
+            }
         }
         self.rows += 1;
-        self.all = self.all.wrapping_add(canonical::hash(&self.row));
+        self.all = self.all.wrapping_add(canonical::hash(&self.row[..end]));
         Ok(())
     }
 
     /// As the archive's last line says them.
     pub(super) fn json(&self) -> Value {
-        let columns: Map<String, Value> =
-            self.columns.iter().map(|(name, sum)| (name.clone(), format!("{sum:032x}").into())).collect();
-        json!({ "rows": self.rows, "digest": format!("{:032x}", self.all), "columns": columns })
+        let listed = |columns: &[(String, u128)]| -> Map<String, Value> {
+            columns.iter().map(|(name, sum)| (name.clone(), format!("{sum:032x}").into())).collect()
+        };
+        let mut json =
+            json!({ "rows": self.rows, "digest": format!("{:032x}", self.all), "columns": listed(&self.columns) });
+        if !self.computed.is_empty() {
+            json["computed"] = listed(&self.computed).into();
+        }
+        json
     }
 
     /// What differs from what an archive says. None: nothing.
@@ -172,7 +196,17 @@ impl Sums {
             return Some(other_count(archived["rows"].as_u64().unwrap_or_default(), self.rows));
         }
         if own["digest"] == archived["digest"] {
-            return None;
+            // An archive of an earlier version does not say what was computed.
+            let computed: Vec<&str> = self
+                .computed
+                .iter()
+                .map(|(name, _)| name.as_str())
+                .filter(|name| archived["computed"][*name].is_string())
+                .filter(|name| own["computed"][*name] != archived["computed"][*name])
+                .collect();
+            let names = computed.join(", ");
+            return (!computed.is_empty())
+                .then(|| format!("the server computes other values of {names} than were archived"));
         }
         let differing: Vec<&str> = self
             .columns
@@ -213,6 +247,7 @@ mod tests {
             rows,
             all,
             columns: vec![("id".to_owned(), columns[0]), ("name".to_owned(), columns[1])],
+            computed: Vec::new(),
             row: Vec::new(),
         };
         let archived = sums([1, 2], 3, 5).json();
@@ -221,5 +256,10 @@ mod tests {
         assert!(differs(sums([1, 2], 3, 4)).unwrap().contains("5 rows, and 4 came"));
         assert_eq!(differs(sums([1, 9], 4, 5)).unwrap(), "values of name are not what was archived");
         assert_eq!(differs(sums([1, 2], 4, 5)).unwrap(), "the values of its rows are mixed up");
+        let computed = |sum| Sums { computed: vec![("twice".to_owned(), sum)], ..sums([1, 2], 3, 5) };
+        assert_eq!(computed(7).differs_from(&computed(7).json()), None);
+        let said = computed(8).differs_from(&computed(7).json()).expect("it differs");
+        assert_eq!(said, "the server computes other values of twice than were archived");
+        assert_eq!(computed(7).differs_from(&archived), None, "an earlier version did not sum it");
     }
 }
