@@ -89,7 +89,7 @@ fn write_plan(out: &mut String, plan: &Plan, detail: Detail) -> std::fmt::Result
                 written.message
             )?;
         }
-        if let (Strategy::Keep, Some(numbers)) = (table.strategy, &table.numbers) {
+        if let (Strategy::Keep, Detail::Tables, Some(numbers)) = (table.strategy, detail, &table.numbers) {
             writeln!(out, "    {}", numbers.message)?;
         }
         for change in &table.changes {
