@@ -18,8 +18,14 @@ const COLUMNS: &str = concat!(
             ({unproven})::text,
             pg_get_expr(d.adbin, d.adrelid), a.attgenerated::text, a.attidentity::text,
             case when o.collname <> 'default' then o.collname end::text,
-            coalesce(o.collisdeterministic, true)::text, m.description
+            coalesce(o.collisdeterministic, true)::text, m.description,
+            case when o.oid is not null and version() not like '%Visual%' and version() not like '%mingw%' then
+              coalesce(nullif(o.collprovider::text, 'd'), to_jsonb(b) ->> 'datlocprovider', 'c') || ':'
+              || case o.collprovider::text when 'd' then coalesce(to_jsonb(b) ->> 'datlocale', b.datctype::text)
+                 else coalesce(to_jsonb(o) ->> 'colllocale', o.collctype::text, '') end
+            end
        from t
+       join pg_catalog.pg_database b on b.datname = current_database()
        join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
        left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
        left join pg_catalog.pg_collation o on o.oid = a.attcollation
@@ -54,6 +60,9 @@ struct Attribute {
     collation: Option<String>,
     collation_is_deterministic: bool,
     comment: Option<String>,
+    /// What says which letters there are, and how they fold: the provider's letter and its locale. None: no text, or a
+    /// provider that differs from others of its name.
+    locale: Option<String>,
 }
 
 /// Hangs columns on the tables, and the checks that come with their domains.
@@ -105,6 +114,7 @@ fn attribute(values: Vec<Option<String>>) -> Result<Attribute, Failure> {
         collation: row.optional()?,
         collation_is_deterministic: row.flag()?,
         comment: row.optional()?,
+        locale: row.optional()?,
     })
 }
 
@@ -154,6 +164,9 @@ fn column(
     }
     if !row.collation_is_deterministic {
         set(&mut column, "collation-deterministic", "false");
+    }
+    if let Some(locale) = row.locale {
+        set(&mut column, "locale", locale);
     }
     let mut numbered_by = None;
     match (row.generated.as_str(), row.identity.as_str()) {
