@@ -27,6 +27,8 @@ pub(super) struct Outcome {
     pub(super) not_carried: Vec<NotCarried>,
     /// Foreign keys of which a row has all columns, or none.
     pub(super) full: Vec<ForeignKey>,
+    /// Generated columns that fail at the source for some rows, each with a condition that is false for them.
+    pub(super) guards: Vec<(String, String)>,
 }
 
 impl Outcome {

@@ -7,7 +7,7 @@ use millrace_model::{Column, Failure, Index, Mapping, Table};
 use super::assemble::Outcome;
 use super::declared::{check_type, is_plain_name};
 use super::default::default;
-use super::expression::{Position, Scope, Untranslatable, translate};
+use super::expression::{Position, Scope, Untranslatable, assigned, guard_of, translate};
 use super::own_expression::{check_default, check_generated, check_present};
 
 /// Adds the target columns of one mapping, their expressions translated where they are the source's.
@@ -139,9 +139,10 @@ fn inherited<'a>(origin: &'a Option<String>, target: &Option<String>) -> Option<
     origin.as_deref().filter(|expression| target.as_deref() == Some(*expression))
 }
 
+/// What a generated column consists of there; where it fails at the source, a check turns the row away.
 fn generated(
     expression: &str,
-    (origin, _target): (&Column, &Column),
+    (origin, target): (&Column, &Column),
     source: &Table,
     scope: &Scope<'_>,
     outcome: &mut Outcome,
@@ -151,6 +152,7 @@ fn generated(
         if source.primary_key().is_some_and(is_part) {
             return Err(Untranslatable("the target takes no generated column for a primary key".to_owned()));
         }
+        let sql = assigned(&translated, origin, target)?;
         match source
             .columns
             .iter()
@@ -160,11 +162,14 @@ fn generated(
                 "OceanBase generates no column from an AUTO_INCREMENT column ({})",
                 identity.name
             ))),
-            None => Ok(translated.sql),
+            None => Ok((sql, guard_of(&translated, origin))),
         }
     });
     match translated {
-        Ok(sql) => Some(sql),
+        Ok((sql, guard)) => {
+            outcome.guards.extend(guard.map(|guard| (target.name.clone(), guard)));
+            Some(sql)
+        }
         Err(reason) => {
             outcome.not_carried(
                 "generated-column",

@@ -236,7 +236,7 @@ pub(super) fn checks(source: &Table, table: &Table, scope: &Scope<'_>, outcome: 
             Some(column) => {
                 Err(Untranslatable(format!("the target checks no AUTO_INCREMENT column ({})", column.name)))
             }
-            None => Ok(translated.sql),
+            None => Ok(translated.guarded()),
         });
         match translated {
             Ok(expression) => carried.push(Check { name: unique_name(&check.name, &mut taken), expression }),
@@ -251,6 +251,11 @@ pub(super) fn checks(source: &Table, table: &Table, scope: &Scope<'_>, outcome: 
     for key in std::mem::take(&mut outcome.full) {
         let name = unique_name(&format!("{}_full", key.name), &mut taken);
         carried.push(Check { name, expression: all_or_none(&key.columns) });
+    }
+    // Rows for which a generated column fails at the source.
+    for (column, expression) in std::mem::take(&mut outcome.guards) {
+        let name = unique_name(&format!("{}_{column}_computable", table.name.name), &mut taken);
+        carried.push(Check { name, expression });
     }
     // TINYINT(1) holds 127 as well.
     for column in table.columns.iter().filter(|c| c.logical.name == "boolean" && c.declared == "tinyint(1)") {

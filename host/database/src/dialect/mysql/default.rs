@@ -74,6 +74,7 @@ pub(super) fn default(
         return spelled(&value, origin, target).map(|sql| Default { sql, note: None });
     }
     let translated = translate(expression, scope, Position::Value)?;
+    translated.require_total()?;
     if !gives(translated.kind, origin, target) {
         return Err(Untranslatable(format!(
             "it gives a value of kind {}, which becomes {} otherwise there",

@@ -17,9 +17,9 @@ use super::*;
 const IGNORED: &[(&str, &str)] = &[
     ("name", "the pipeline names the target's table"),
     ("columns.collation", "read by converters, which say the target's"),
-    ("columns.logical.layout", "read by converters, which say the target's type"),
     ("columns.logical.params", "read by converters, which say the target's type"),
-    ("columns.properties.collation-deterministic", "looked at where a partition's bounds compare texts"),
+    ("columns.properties.collation-deterministic", "looked at where texts are compared"),
+    ("columns.properties.locale", "looked at where a regular expression names a class of characters"),
     ("columns.properties.sequence", "numbers are set when the rows are in, with all that its properties say"),
     ("indexes.properties.collation-1", "the target's texts have their column's collation in every index"),
     ("indexes.properties.constraint", "the same promise, whether a constraint or an index makes it"),
@@ -76,7 +76,7 @@ fn full() -> Table {
     a.default_expression = Some("1".to_owned());
     let mut b = column("b", "text", "text", Layout::Varlen);
     b.collation = Some("C".to_owned());
-    b.properties = properties(&[("collation-deterministic", "true")]);
+    b.properties = properties(&[("collation-deterministic", "true"), ("locale", "c:C")]);
     let mut g = column("g", "integer", "integer", Layout::Int32);
     g.generated_expression = Some("(a + 1)".to_owned());
     g.properties = properties(&[("generated", "stored")]);

@@ -6,7 +6,7 @@ use millrace_model::{Index, IndexKind, IndexPart, LogicalType, Table};
 
 use super::assemble::{Outcome, no_properties};
 use super::constraint::unique_name;
-use super::expression::{Kind, Position, Scope, Untranslatable, translate};
+use super::expression::{Kind, Position, Scope, Translated, Untranslatable, translate};
 use super::name::quote_name;
 
 /// The bytes of a key at most.
@@ -129,7 +129,13 @@ fn translated_part(
     let column = match part.is_column {
         true => &scope.get(&part.expression)?.target,
         false => {
-            let expression = functional(&part.expression, table, scope)?;
+            let translated = functional(&part.expression, table, scope)?;
+            if index.kind != IndexKind::Plain {
+                for note in &translated.notes {
+                    outcome.note(format!("unique key {}: {note}", index.name));
+                }
+            }
+            let expression = translated.sql;
             match table.columns.iter().find(|column| quote_name(&column.name) == expression) {
                 // What is left of a cast that says nothing there; the target indexes no column as an expression.
                 Some(column) => column,
@@ -166,8 +172,9 @@ fn translated_part(
 }
 
 /// An expression as a functional index takes it.
-fn functional(expression: &str, table: &Table, scope: &Scope<'_>) -> Result<String, Untranslatable> {
-    let translated = translate(expression, scope, Position::Value)?;
+fn functional(expression: &str, table: &Table, scope: &Scope<'_>) -> Result<Translated, Untranslatable> {
+    let translated = translate(expression, scope, Position::Key)?;
+    translated.require_total()?;
     for column in table.columns.iter().filter(|c| translated.columns.contains(&c.name)) {
         if column.identity {
             return Err(Untranslatable(format!(
@@ -182,7 +189,7 @@ fn functional(expression: &str, table: &Table, scope: &Scope<'_>) -> Result<Stri
             )));
         }
     }
-    Ok(translated.sql)
+    Ok(translated)
 }
 
 /// The predicate of a partial index becomes part of a unique one, and is left out of a plain one.
@@ -201,6 +208,7 @@ fn restrict(
         return Ok(());
     }
     let condition = translate(predicate, scope, Position::Condition)
+        .and_then(|condition| condition.require_total().map(|()| condition))
         .map_err(|e| Untranslatable(format!("its predicate {predicate} is not carried because {e}")))?;
     let needless = parts
         .iter()

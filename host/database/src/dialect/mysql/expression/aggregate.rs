@@ -3,8 +3,9 @@
 use sqlparser::ast::{DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments};
 
 use super::Untranslatable;
+use super::printed::Printed;
 use super::scope::Kind;
-use super::translate::{Printed, Translation, refuse};
+use super::translate::{Translation, refuse};
 
 /// Rounding an average to so many digits needs no more digits of it than are computed.
 const AVERAGE_ROUNDED_TO: u32 = 8;

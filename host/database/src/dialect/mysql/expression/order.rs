@@ -3,9 +3,10 @@
 use sqlparser::ast::{Expr, LimitClause, OrderBy, OrderByKind, OrderByOptions, OrderBySort, Query};
 
 use super::Untranslatable;
-use super::certain::whole_number;
+use super::number::whole_number;
+use super::printed::Printed;
 use super::scope::Kind;
-use super::translate::{Printed, Translation, refuse, unwrap_casts};
+use super::translate::{Translation, refuse, unwrap_casts};
 
 /// Why rows that a LIMIT chooses are not known to be the same.
 const TEXTS_ORDERED: &str = "texts are sorted by the source's collation, and by code points there";

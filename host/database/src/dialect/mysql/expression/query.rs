@@ -11,8 +11,9 @@ use sqlparser::ast::{
 use super::Untranslatable;
 use super::from::{self, names_of};
 use super::order::{self, Sortable, Tail};
+use super::printed::Printed;
 use super::scope::{Entry, Kind, Named, Scope};
-use super::translate::{Printed, Translation, comparable, refuse, text_literal};
+use super::translate::{Translation, comparable, refuse, text_literal};
 use crate::dialect::mysql::name::{NAME_CHARACTERS, quote_name};
 
 /// What a relation of the source became: its name, and its columns by their source names.
@@ -86,12 +87,6 @@ impl<'a> InQuery<'a> {
         if !self.keys.is_empty() && !self.in_aggregate && !is_known {
             self.loose.push(sql.to_owned());
         }
-    }
-}
-
-impl<'a> Translation<'a> {
-    pub(super) fn in_query(scope: &'a Scope<'a>, query: InQuery<'a>) -> Self {
-        Self { scope, columns: BTreeSet::new(), query: Some(query) }
     }
 }
 
@@ -450,9 +445,11 @@ fn project(translation: &mut Translation<'_>, expression: &Expr, name: String) -
         return Ok(Item { printed, named, is_literal: false });
     }
     let mut printed = translation.value(expression)?;
-    if printed.kind == Kind::Text && !printed.bin && printed.sql != "NULL" {
+    if printed.kind == Kind::Text {
         // A literal that others compare what they read with.
-        printed = Printed { sql: format!("({} collate utf8mb4_bin)", printed.sql), bin: true, ..printed };
+        printed = printed.by_code_points();
+    } else if printed.kind == Kind::Float && printed.is_exact {
+        printed = printed.as_double();
     }
     let mut logical = LogicalType::new(printed.kind.word(), Layout::Varlen);
     if let Some(scale) = printed.scale {
@@ -467,7 +464,9 @@ fn project(translation: &mut Translation<'_>, expression: &Expr, name: String) -
     };
     let is_literal =
         text_literal(expression).is_some() || matches!(super::translate::unwrap_casts(expression), Expr::Value(_));
-    Ok(Item { named: Named { target, kind: printed.kind, changed: None }, printed, is_literal })
+    let source = target.logical.clone();
+    let named = Named { target, kind: printed.kind, source, letters: printed.letters, changed: None };
+    Ok(Item { named, printed, is_literal })
 }
 
 /// The place of a query within an expression.
@@ -496,12 +495,7 @@ pub(super) fn scalar(translation: &mut Translation<'_>, subquery: &Query) -> Res
     within(translation, subquery, |query| match query.columns.as_slice() {
         [named] => match &named.changed {
             Some(changed) => refuse(changed.clone()),
-            None => Ok(Printed {
-                sql: format!("({})", query.sql),
-                kind: named.kind,
-                bin: super::scope::is_bin(&named.target),
-                scale: named.target.logical.number("scale"),
-            }),
+            None => Ok(super::column::of(named, format!("({})", query.sql), false)),
         },
         _ => refuse("a query that stands for a value has several columns"),
     })

@@ -8,7 +8,7 @@ use millrace_model::{Column, Layout, LogicalType, Mapping, Table};
 use super::Untranslatable;
 
 /// What an expression's values are, as far as translating depends on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Kind {
     Boolean,
     Integer,
@@ -24,6 +24,7 @@ pub(crate) enum Kind {
     TimestampTz,
     Json,
     /// NULL, or a literal that takes its neighbour's kind.
+    #[default]
     Any,
     Other,
 }
@@ -78,11 +79,44 @@ impl Kind {
     }
 }
 
+/// What the locale of a text says of its characters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Letters {
+    /// Nothing that is known here.
+    #[default]
+    Unknown,
+    /// An `i` has another capital than `I`.
+    Turkic,
+    /// The digits are those of ASCII; letters and blanks are those of some version of some library.
+    AsciiDigits,
+    /// Letters, digits and blanks are those of ASCII.
+    Ascii,
+}
+
+impl Letters {
+    /// Of a column: the locale's provider, a colon and its name.
+    fn of(column: &Column) -> Self {
+        let Some((provider, name)) = column.properties.get("locale").and_then(|locale| locale.split_once(':')) else {
+            return Self::Unknown;
+        };
+        let is_turkic = ["tr", "az"].iter().any(|language| name.to_ascii_lowercase().starts_with(language));
+        match (provider, name) {
+            ("c", "C" | "POSIX") | ("b", "C") => Self::Ascii,
+            ("c" | "i", _) if is_turkic => Self::Turkic,
+            ("c", _) | ("b", "C.UTF-8" | "C.UTF8") => Self::AsciiDigits,
+            _ => Self::Unknown,
+        }
+    }
+}
+
 /// The target column of a source column, and how an expression may use it.
 #[derive(Clone, Debug)]
 pub(crate) struct Named {
     pub(crate) target: Column,
     pub(crate) kind: Kind,
+    /// What the source's type means, with all that is said of it.
+    pub(crate) source: LogicalType,
+    pub(crate) letters: Letters,
     /// Values are written otherwise than at the source: only `IS NULL` means the same. Says how.
     pub(crate) changed: Option<String>,
 }
@@ -146,8 +180,8 @@ impl Scope<'_> {
 }
 
 /// The columns of a table that a view reads. There more must be known of a column before anything is computed from it:
-/// what a view gives is not written by anybody, and nobody is turned away by what is mistaken. `target`: the table as it
-/// will be; `altered`: the source columns of which a vendor's converter makes other values.
+/// what a view gives is grouped and sorted. `target`: the table as it will be; `altered`: the source columns of which a
+/// vendor's converter makes other values.
 pub(crate) fn columns_of_table(
     source: &Table,
     mappings: &[Mapping],
@@ -160,7 +194,7 @@ pub(crate) fn columns_of_table(
             return Err(format!("column {} is dropped", column.name));
         };
         found.target = kept.clone();
-        let limit = limit(column, &found).or_else(|| {
+        let limit = limit_of_views(column, &found).or_else(|| {
             altered.contains(&column.name).then(|| format!("a converter makes other values of column {}", column.name))
         });
         found.changed = found.changed.or(limit);
@@ -169,23 +203,35 @@ pub(crate) fn columns_of_table(
     source.columns.iter().map(|column| (column.name.clone(), entry(column))).collect()
 }
 
-/// Why nothing may be computed from a column, although its values are the source's.
-fn limit(source: &Column, named: &Named) -> Option<String> {
+/// Why nothing may be computed from a column in a view, although its values are the source's.
+fn limit_of_views(source: &Column, named: &Named) -> Option<String> {
     let name = &source.name;
-    let declared = source.logical.param("domain").unwrap_or(&source.declared);
     if source.logical.layout == Layout::Float32 {
         return Some(format!("column {name} (real) is a double there, which compares otherwise"));
     }
-    if declared == "money" {
-        return Some(format!("column {name} (money) counts otherwise there"));
-    }
-    let fixed = source.logical.param("fixed") == Some("true");
-    if fixed || matches!(declared, "\"char\"" | "name" | "citext") || declared.starts_with("character(") {
+    let declared = source.logical.param("domain").unwrap_or(&source.declared);
+    if source.logical.param("fixed") == Some("true") || declared.starts_with("character(") {
         return Some(format!("column {name} ({declared}) is a plain text there"));
     }
     // The digits of a uuid are the same in either case.
     if named.kind.is_text() && !matches!(named.kind, Kind::Any | Kind::Uuid) && !is_bin(&named.target) {
         return Some(format!("column {name} is not compared letter by letter there"));
+    }
+    None
+}
+
+/// Why nothing may be computed from a column anywhere, although its values are the source's.
+pub(super) fn limit(source: &Column) -> Option<String> {
+    let name = &source.name;
+    let declared = source.logical.param("domain").unwrap_or(&source.declared);
+    if declared == "money" {
+        return Some(format!("column {name} (money) counts otherwise there"));
+    }
+    if matches!(declared, "\"char\"" | "name" | "citext") {
+        return Some(format!("column {name} ({declared}) is a plain text there"));
+    }
+    if source.properties.get("collation-deterministic").is_some_and(|value| value == "false") {
+        return Some(format!("column {name} has a collation at the source for which different texts are equal"));
     }
     None
 }
@@ -223,5 +269,7 @@ fn named(column: &Column, mappings: &[Mapping]) -> Result<Named, String> {
         _ => kept,
     };
     let changed = (!same).then(|| format!("column {name} ({}) is kept as {}", column.declared, target.declared));
-    Ok(Named { target: target.clone(), kind, changed })
+    let changed = changed.or_else(|| limit(column));
+    let letters = Letters::of(column);
+    Ok(Named { target: target.clone(), kind, source: column.logical.clone(), letters, changed })
 }

@@ -2,20 +2,31 @@
 
 use std::collections::BTreeSet;
 
-use sqlparser::ast::{AccessExpr, BinaryOperator, CaseWhen, DateTimeField, Expr, TrimWhereField, UnaryOperator, Value};
+use sqlparser::ast::{
+    AccessExpr, ArrayElemTypeDef, BinaryOperator, CaseWhen, CastKind, DataType, DateTimeField, Expr, UnaryOperator,
+    Value,
+};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
+use super::cast::{bare_text, text_of};
+use super::column;
+use super::pattern::Case;
+use super::printed::Printed;
 use super::query::InQuery;
-use super::scope::{Found, Kind, Scope, is_bin};
-use super::{Untranslatable, cast, certain, function, query};
+use super::scope::{Found, Kind, Letters, Scope};
+use super::{Untranslatable, cast, function, number, query, text};
 use crate::dialect::mysql::name::{quote_name, quote_text};
 
-/// What an expression is for. Checks and predicates are conditions; defaults and generated columns are values.
+/// What an expression is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Position {
+    /// A check or a predicate: a condition.
     Condition,
+    /// A default or a generated column: a value, which is compared with the source's.
     Value,
+    /// A part of an index: a value that is compared with its like only.
+    Key,
 }
 
 /// An expression in the target's dialect.
@@ -25,6 +36,34 @@ pub(crate) struct Translated {
     pub(crate) kind: Kind,
     /// The target columns that it names.
     pub(crate) columns: BTreeSet<String>,
+    /// Conditions, of which one is false for each row that the source refuses because the expression fails there, and
+    /// does not in the target.
+    pub(crate) guards: Vec<String>,
+    /// How values that are equal at the source differ in the target, or the other way round.
+    pub(crate) notes: BTreeSet<String>,
+    pub(super) printed: Printed,
+}
+
+impl Translated {
+    /// A condition that holds for exactly the rows that the source takes.
+    pub(crate) fn guarded(&self) -> String {
+        let parts: Vec<&str> =
+            std::iter::once(self.sql.as_str()).chain(self.guards.iter().map(String::as_str)).collect();
+        all_of(&parts).unwrap_or_default()
+    }
+
+    /// Refuses an expression that fails at the source for some rows, and gives a value in the target.
+    pub(crate) fn require_total(&self) -> Result<(), Untranslatable> {
+        match all_of(&self.guards) {
+            None => Ok(()),
+            Some(guard) => refuse(format!("it fails at the source unless {guard}, and gives a value there")),
+        }
+    }
+
+    /// Whether all of its values are whole numbers.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.kind == Kind::Integer || self.printed.range.is_some()
+    }
 }
 
 /// Translates an expression as PostgreSQL's catalogs print it.
@@ -38,32 +77,29 @@ pub(crate) fn translate(expression: &str, scope: &Scope<'_>, position: Position)
             Ok(parsed)
         })
         .map_err(|e| Untranslatable(format!("it is not understood ({e})")))?;
-    let mut translation = Translation { scope, columns: BTreeSet::new(), query: None };
+    let mut translation = Translation::of_table(scope, position);
     let printed = match position {
-        Position::Condition => Printed::new(translation.condition(&parsed)?, Kind::Boolean),
+        Position::Condition => Printed::boolean(translation.whole_condition(&parsed)?),
         Position::Value => translation.value(&parsed)?,
+        Position::Key => translation.value(&parsed)?.by_code_points(),
     };
-    Ok(Translated { sql: printed.sql, kind: printed.kind, columns: translation.columns })
+    Ok(Translated {
+        sql: printed.sql.clone(),
+        kind: printed.kind,
+        columns: translation.columns,
+        guards: translation.guards,
+        notes: translation.notes,
+        printed,
+    })
 }
 
-/// A part of an expression in the target's dialect, in brackets where it needs them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Printed {
-    pub(super) sql: String,
-    pub(super) kind: Kind,
-    /// Of a text: it is compared by its code points, whatever it is compared with.
-    pub(super) bin: bool,
-    /// Of a number: its digits after the point, at most. None: nobody knows.
-    pub(super) scale: Option<u32>,
-}
-
-impl Printed {
-    pub(super) fn new(sql: impl Into<String>, kind: Kind) -> Self {
-        Self { sql: sql.into(), kind, bin: false, scale: None }
-    }
-
-    pub(super) fn with_scale(self, scale: Option<u32>) -> Self {
-        Self { scale, ..self }
+/// Conditions that must all hold. None: there are none.
+pub(super) fn all_of<S: AsRef<str>>(conditions: &[S]) -> Option<String> {
+    let parts: Vec<&str> = conditions.iter().map(AsRef::as_ref).collect();
+    match parts.as_slice() {
+        [] => None,
+        [one] => Some((*one).to_owned()),
+        many => Some(format!("({})", many.join(" and "))),
     }
 }
 
@@ -71,31 +107,73 @@ pub(super) fn refuse<T>(reason: impl Into<String>) -> Result<T, Untranslatable> 
     Err(Untranslatable(reason.into()))
 }
 
+pub(super) fn negated(condition: &str) -> String {
+    format!("(not({condition}))")
+}
+
 pub(super) struct Translation<'a> {
     pub(super) scope: &'a Scope<'a>,
+    pub(super) position: Position,
     pub(super) columns: BTreeSet<String>,
     /// The query whose expression it is. None: a table's.
     pub(super) query: Option<InQuery<'a>>,
+    guards: Vec<String>,
+    pub(super) notes: BTreeSet<String>,
+}
+
+impl<'a> Translation<'a> {
+    fn of_table(scope: &'a Scope<'a>, position: Position) -> Self {
+        Self { scope, position, columns: BTreeSet::new(), query: None, guards: Vec::new(), notes: BTreeSet::new() }
+    }
+
+    pub(super) fn in_query(scope: &'a Scope<'a>, query: InQuery<'a>) -> Self {
+        Self { query: Some(query), ..Self::of_table(scope, Position::Value) }
+    }
 }
 
 impl Translation<'_> {
-    /// Whether an expression must give exactly the source's values, and is refused otherwise: those of views are.
-    pub(super) fn is_exact(&self) -> bool {
-        self.query.is_some()
+    /// Takes note of a condition that is false for rows in which what is translated fails at the source. A view that fails
+    /// has no rows to be missed.
+    pub(super) fn guard(&mut self, condition: String) {
+        if self.query.is_none() && !self.guards.contains(&condition) {
+            self.guards.push(condition);
+        }
+    }
+
+    /// What a part gives, and its own guards.
+    pub(super) fn apart<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, Untranslatable>,
+    ) -> Result<(T, Vec<String>), Untranslatable> {
+        let around = std::mem::take(&mut self.guards);
+        let result = work(self);
+        let own = std::mem::replace(&mut self.guards, around);
+        Ok((result?, own))
+    }
+
+    /// A condition that stands alone: where one operand of its AND is false, it is no matter whether another one fails.
+    fn whole_condition(&mut self, expression: &Expr) -> Result<String, Untranslatable> {
+        match expression {
+            Expr::Nested(inner) => self.whole_condition(inner),
+            Expr::BinaryOp { op: op @ BinaryOperator::And, .. } => {
+                let mut operands = Vec::new();
+                chain(expression, op, &mut operands);
+                let parts: Result<Vec<_>, _> =
+                    operands.into_iter().map(|operand| self.whole_condition(operand)).collect();
+                Ok(format!("({})", parts?.join(" and ")))
+            }
+            other => self.condition(other),
+        }
     }
 
     /// An expression where a truth value is wanted: bare columns are refused there.
     pub(super) fn condition(&mut self, expression: &Expr) -> Result<String, Untranslatable> {
         match expression {
             Expr::Nested(inner) => self.condition(inner),
-            Expr::BinaryOp { left, op: op @ (BinaryOperator::And | BinaryOperator::Or), right } => {
-                let mut parts = Vec::new();
-                self.chain(left, op, &mut parts)?;
-                self.chain(right, op, &mut parts)?;
-                let word = if *op == BinaryOperator::And { " and " } else { " or " };
-                Ok(format!("({})", parts.join(word)))
+            Expr::BinaryOp { op: op @ (BinaryOperator::And | BinaryOperator::Or), .. } => {
+                self.connected(expression, op)
             }
-            Expr::UnaryOp { op: UnaryOperator::Not, expr } => Ok(format!("(not({}))", self.condition(expr)?)),
+            Expr::UnaryOp { op: UnaryOperator::Not, expr } => Ok(negated(&self.condition(expr)?)),
             Expr::Value(value) => match &value.value {
                 Value::Boolean(true) => Ok("(1 = 1)".to_owned()),
                 Value::Boolean(false) => Ok("(1 = 0)".to_owned()),
@@ -115,24 +193,28 @@ impl Translation<'_> {
         }
     }
 
-    /// The operands of a chain of the same connective, as OceanBase prints it: flat.
-    fn chain(
-        &mut self,
-        expression: &Expr,
-        connective: &BinaryOperator,
-        parts: &mut Vec<String>,
-    ) -> Result<(), Untranslatable> {
-        match expression {
-            Expr::Nested(inner) => self.chain(inner, connective, parts),
-            Expr::BinaryOp { left, op, right } if op == connective => {
-                self.chain(left, connective, parts)?;
-                self.chain(right, connective, parts)
+    /// A chain of the same connective, as OceanBase prints it: flat. An operand fails only where those before it have not
+    /// decided already.
+    fn connected(&mut self, expression: &Expr, connective: &BinaryOperator) -> Result<String, Untranslatable> {
+        let (word, decided) = match connective {
+            BinaryOperator::And => (" and ", "false"),
+            _ => (" or ", "true"),
+        };
+        let mut operands = Vec::new();
+        chain(expression, connective, &mut operands);
+        let mut parts: Vec<String> = Vec::with_capacity(operands.len());
+        for operand in operands {
+            let (part, guards) = self.apart(|translation| translation.condition(operand))?;
+            for guard in guards {
+                self.guard(match parts.as_slice() {
+                    [] => guard,
+                    [one] => format!("(({one} is {decided}) or {guard})"),
+                    many => format!("((({}) is {decided}) or {guard})", many.join(word)),
+                });
             }
-            other => {
-                parts.push(self.condition(other)?);
-                Ok(())
-            }
+            parts.push(part);
         }
+        Ok(format!("({})", parts.join(word)))
     }
 
     /// An expression where a value is wanted; truth values are 1 and 0.
@@ -144,12 +226,12 @@ impl Translation<'_> {
             return Ok(key);
         }
         let printed = self.any_value(expression)?;
-        Ok(if self.is_exact() { certain::bound(expression, printed) } else { printed })
+        Ok(if self.query.is_some() { printed.bound() } else { printed })
     }
 
     fn any_value(&mut self, expression: &Expr) -> Result<Printed, Untranslatable> {
         match expression {
-            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => self.column(expression),
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => column::column(self, expression),
             Expr::Value(value) => literal(&value.value),
             Expr::Exists { subquery, negated } => query::exists(self, subquery, *negated),
             Expr::InSubquery { expr, subquery, negated } => query::one_of(self, expr, subquery, *negated),
@@ -160,68 +242,54 @@ impl Translation<'_> {
             }
             Expr::Cast { expr, data_type, .. } => cast::cast(self, expr, data_type),
             Expr::BinaryOp { op: BinaryOperator::And | BinaryOperator::Or, .. }
-            | Expr::UnaryOp { op: UnaryOperator::Not, .. } => {
-                Ok(Printed::new(self.condition(expression)?, Kind::Boolean))
-            }
+            | Expr::UnaryOp { op: UnaryOperator::Not, .. } => Ok(Printed::boolean(self.condition(expression)?)),
             Expr::BinaryOp { left, op, right } => self.binary(left, op, right),
             Expr::UnaryOp { op, expr } => self.unary(*op, expr),
-            Expr::IsNull(inner) | Expr::IsUnknown(inner) => self.null_test(inner, "is null"),
-            Expr::IsNotNull(inner) | Expr::IsNotUnknown(inner) => self.null_test(inner, "is not null"),
+            Expr::IsNull(inner) | Expr::IsUnknown(inner) => column::null_test(self, inner, "is null"),
+            Expr::IsNotNull(inner) | Expr::IsNotUnknown(inner) => column::null_test(self, inner, "is not null"),
             Expr::IsTrue(inner) => self.truth_test(inner, "is true"),
             Expr::IsNotTrue(inner) => self.truth_test(inner, "is not true"),
             Expr::IsFalse(inner) => self.truth_test(inner, "is false"),
             Expr::IsNotFalse(inner) => self.truth_test(inner, "is not false"),
             Expr::IsNotDistinctFrom(left, right) => self.compare(left, "<=>", right),
-            Expr::IsDistinctFrom(left, right) => {
-                let same = self.compare(left, "<=>", right)?;
-                Ok(Printed::new(format!("(not({}))", same.sql), Kind::Boolean))
-            }
+            Expr::IsDistinctFrom(left, right) => Ok(Printed::boolean(negated(&self.compare(left, "<=>", right)?.sql))),
             Expr::InList { expr, list, negated } => self.one_of(expr, list, *negated),
             Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => {
-                self.one_of(left, &self.elements(right)?, false)
+                self.one_of(left, &elements(right)?, false)
             }
             Expr::AllOp { left, compare_op: BinaryOperator::NotEq, right } => {
-                self.one_of(left, &self.elements(right)?, true)
+                self.one_of(left, &elements(right)?, true)
             }
-            Expr::Between { expr, negated, low, high } => {
+            Expr::Between { expr, negated: is_negated, low, high } => {
                 let (low, high) = (self.compare(expr, ">=", low)?, self.compare(expr, "<=", high)?);
                 let between = format!("({} and {})", low.sql, high.sql);
-                Ok(Printed::new(if *negated { format!("(not({between}))") } else { between }, Kind::Boolean))
+                Ok(Printed::boolean(if *is_negated { negated(&between) } else { between }))
             }
             Expr::Like { negated, any: false, expr, pattern, escape_char } => {
-                self.like(expr, pattern, escape_char.as_deref(), *negated)
+                text::like(self, expr, pattern, escape_char.as_deref(), *negated)
             }
             Expr::Case { operand, conditions, else_result, .. } => {
                 self.case(operand.as_deref(), conditions, else_result.as_deref())
             }
-            Expr::Extract { field, expr, .. } => self.extract(field, expr),
+            Expr::Extract { field, expr, .. } => Ok(self.part_of_time(field, expr)?.as_decimal()),
             Expr::AtTimeZone { timestamp, time_zone } => self.at_time_zone(timestamp, time_zone),
             Expr::Collate { expr, collation } => {
                 let name = collation.to_string().replace('"', "").to_ascii_lowercase();
                 match name.rsplit('.').next() {
-                    Some("c" | "posix" | "default" | "ucs_basic" | "c.utf8") => self.value(expr),
+                    Some("c" | "posix" | "ucs_basic") => Ok(Printed { letters: Letters::Ascii, ..self.value(expr)? }),
+                    Some("default" | "utf8") => Ok(Printed { letters: Letters::Unknown, ..self.value(expr)? }),
                     _ => refuse(format!("there is no collation {collation}")),
                 }
             }
-            Expr::Ceil { expr, .. } => self.number_function("ceiling", expr),
-            Expr::Floor { expr, .. } => self.number_function("floor", expr),
-            Expr::Position { expr, r#in } => {
-                let (part, whole) = (self.text(expr)?, self.text(r#in)?);
-                Ok(Printed::new(format!("locate({part},{whole})"), Kind::Integer))
-            }
+            Expr::Ceil { expr, .. } => Ok(number::to_whole("ceiling", self.number(expr)?)),
+            Expr::Floor { expr, .. } => Ok(number::to_whole("floor", self.number(expr)?)),
+            Expr::Position { expr, r#in } => function::place_of(self, expr, r#in),
             Expr::Substring { expr, substring_from: Some(from), substring_for, .. } => {
-                if self.is_exact() {
-                    certain::require_places(std::iter::once(from).chain(substring_for).map(AsRef::as_ref))?;
-                }
-                let mut arguments = vec![self.text(expr)?, self.number(from)?.sql];
-                if let Some(count) = substring_for {
-                    arguments.push(self.number(count)?.sql);
-                }
-                Ok(Printed::new(format!("substr({})", arguments.join(",")), Kind::Text))
+                text::substring(self, expr, from, substring_for.as_deref())
             }
             Expr::Trim { trim_where, trim_what, expr, trim_characters } => {
                 let what = trim_what.as_deref().or(trim_characters.as_ref().and_then(|c| c.first()));
-                self.trim(trim_where.as_ref(), what, expr)
+                text::trim(self, trim_where.as_ref(), what, expr)
             }
             Expr::Function(called) => function::call(self, called),
             Expr::CompoundFieldAccess { access_chain, .. }
@@ -238,27 +306,12 @@ impl Translation<'_> {
         match expression {
             Expr::Identifier(name) => self.scope.find(None, &name.value),
             Expr::CompoundIdentifier(names) => match names.as_slice() {
-                [.., name] if !self.is_exact() => self.scope.find(None, &name.value),
+                [.., name] if self.query.is_none() => self.scope.find(None, &name.value),
                 [alias, name] => self.scope.find(Some(&alias.value), &name.value),
                 _ => refuse(format!("the name {expression} is not understood")),
             },
             _ => refuse(format!("{expression} is no column")),
         }
-    }
-
-    fn column(&mut self, expression: &Expr) -> Result<Printed, Untranslatable> {
-        let named = self.found(expression)?.named;
-        if let Some(changed) = &named.changed {
-            return refuse(changed.clone());
-        }
-        let target = &named.target;
-        let scale = match named.kind {
-            Kind::Integer => Some(0),
-            Kind::Decimal => target.logical.number("scale"),
-            _ => None,
-        };
-        let printed = Printed { kind: named.kind, bin: is_bin(target), scale, sql: String::new() };
-        Ok(Printed { sql: self.name_column(expression)?, ..printed })
     }
 
     /// Prints the name of a column, whatever its values are.
@@ -280,43 +333,37 @@ impl Translation<'_> {
     pub(super) fn never_null(&self, expression: &Expr) -> bool {
         match unwrap_casts(expression) {
             Expr::Value(value) => value.value != Value::Null,
-            column @ Expr::Identifier(_) => self.found(column).is_ok_and(|found| !found.named.target.nullable),
-            column @ Expr::CompoundIdentifier(_) if self.is_exact() => {
+            column @ (Expr::Identifier(_) | Expr::CompoundIdentifier(_)) => {
                 self.found(column).is_ok_and(|found| !found.named.target.nullable)
             }
             _ => false,
         }
     }
 
-    /// A value that must be a text.
-    pub(super) fn text(&mut self, expression: &Expr) -> Result<String, Untranslatable> {
+    /// A value that must be a text, of fixed length or not.
+    pub(super) fn any_text(&mut self, expression: &Expr) -> Result<Printed, Untranslatable> {
         let printed = self.value(expression)?;
-        if printed.kind.is_text() { Ok(printed.sql) } else { refuse(format!("{expression} is no text")) }
+        if matches!(printed.kind, Kind::Text | Kind::Any) {
+            Ok(printed)
+        } else {
+            refuse(format!("{expression} is no text"))
+        }
+    }
+
+    /// A value that must be a text without a fixed length.
+    pub(super) fn text(&mut self, expression: &Expr) -> Result<Printed, Untranslatable> {
+        let printed = self.any_text(expression)?;
+        match printed.fixed {
+            None => Ok(printed),
+            Some(_) => refuse(format!("the blanks at the end of {expression} count at the source")),
+        }
     }
 
     /// A value that must be a number.
     pub(super) fn number(&mut self, expression: &Expr) -> Result<Printed, Untranslatable> {
         let printed = self.value(expression)?;
-        if printed.kind.is_number() { Ok(printed) } else { refuse(format!("{expression} is no number")) }
-    }
-
-    fn number_function(&mut self, function: &str, expression: &Expr) -> Result<Printed, Untranslatable> {
-        let number = self.number(expression)?;
-        Ok(Printed::new(format!("{function}({})", number.sql), number.kind))
-    }
-
-    fn null_test(&mut self, expression: &Expr, test: &str) -> Result<Printed, Untranslatable> {
-        // Whether a value is there does not depend on how it is written.
-        let sql = match unwrap_casts(expression) {
-            column @ (Expr::Identifier(_) | Expr::CompoundIdentifier(_)) => {
-                if self.is_exact() {
-                    certain::require_presence(self.found(column)?.named)?;
-                }
-                self.name_column(column)?
-            }
-            _ => self.value(expression)?.sql,
-        };
-        Ok(Printed::new(format!("({sql} {test})"), Kind::Boolean))
+        let is_number = printed.kind.is_number() && (printed.kind != Kind::Any || printed.is_null());
+        if is_number { Ok(printed) } else { refuse(format!("{expression} is no number")) }
     }
 
     fn truth_test(&mut self, expression: &Expr, test: &str) -> Result<Printed, Untranslatable> {
@@ -324,112 +371,65 @@ impl Translation<'_> {
         if value.kind != Kind::Boolean {
             return refuse(format!("{expression} is no condition"));
         }
-        Ok(Printed::new(format!("({} {test})", value.sql), Kind::Boolean))
+        Ok(Printed::boolean(format!("({} {test})", value.sql)))
     }
 
     pub(super) fn compare(&mut self, left: &Expr, operator: &str, right: &Expr) -> Result<Printed, Untranslatable> {
         let (first, second) = (self.value(left)?, self.value(right)?);
-        let ordered = !matches!(operator, "=" | "<>" | "<=>");
-        if ordered && (first.kind == Kind::Enum || second.kind == Kind::Enum) {
+        let is_ordered = !matches!(operator, "=" | "<>" | "<=>");
+        if is_ordered && (first.kind == Kind::Enum || second.kind == Kind::Enum) {
             return refuse("the labels of an enum are ordered as texts there, not as declared");
         }
-        if ordered && (first.kind == Kind::Uuid && second.kind == Kind::Text) {
-            return refuse("a uuid is compared with a text");
+        require_alike((left, &first), (right, &second))?;
+        let (first, second) =
+            if first.is_loose || second.is_loose { (first.as_text(), second.as_text()) } else { (first, second) };
+        if first.kind == Kind::Text || second.kind == Kind::Text {
+            return text::compare((left, first), operator, (right, second));
         }
-        if !comparable(first.kind, second.kind) {
-            return refuse(format!("{left} and {right} are not of one type"));
-        }
-        if self.is_exact() && (first.kind == Kind::Text || second.kind == Kind::Text) {
-            return certain::compare_texts((left, &first), operator, (right, &second));
-        }
-        Ok(Printed::new(format!("({} {operator} {})", first.sql, second.sql), Kind::Boolean))
+        let collation = match first.kind.is_text() && second.kind.is_text() && self.query.is_none() {
+            true if first.is_null() || second.is_null() || first.kind == Kind::Uuid => String::new(),
+            true => text::collation(&first, &second),
+            false => String::new(),
+        };
+        Ok(Printed::boolean(format!("({} {operator} {}{collation})", first.sql, second.sql)))
     }
 
-    fn one_of(&mut self, left: &Expr, list: &[Expr], negated: bool) -> Result<Printed, Untranslatable> {
+    fn one_of(&mut self, left: &Expr, list: &[Expr], is_negated: bool) -> Result<Printed, Untranslatable> {
         let first = self.value(left)?;
-        if self.is_exact() && first.kind.is_text() {
-            let each: Result<Vec<_>, _> =
-                list.iter().map(|element| Ok(self.compare(left, "=", element)?.sql)).collect();
-            let any = match each? {
-                each if each.is_empty() => return refuse("a list of values is empty"),
-                each => format!("({})", each.join(" or ")),
-            };
-            return Ok(Printed::new(if negated { format!("(not({any}))") } else { any }, Kind::Boolean));
-        }
         let mut values = Vec::with_capacity(list.len());
         for element in list {
             let value = self.value(element)?;
-            if !comparable(first.kind, value.kind) {
-                return refuse(format!("{left} and {element} are not of one type"));
+            require_alike((left, &first), (element, &value))?;
+            values.push(value);
+        }
+        let is_loose = first.is_loose;
+        let first = if is_loose { first.as_text() } else { first };
+        let sql = match (list, first.kind) {
+            ([], _) => return refuse("a list of values is empty"),
+            ([element], _) => return self.compare(left, if is_negated { "<>" } else { "=" }, element),
+            (_, Kind::Text) if text::one_of(&first, &values).is_some() => {
+                text::one_of(&first, &values).unwrap_or_default()
             }
-            values.push(value.sql);
-        }
-        let (one, many) = if negated { ("<>", "not in") } else { ("=", "in") };
-        let sql = match values.as_slice() {
-            [] => return refuse("a list of values is empty"),
-            [value] => format!("({} {one} {value})", first.sql),
-            _ => format!("({} {many} ({}))", first.sql, values.join(",")),
-        };
-        Ok(Printed::new(sql, Kind::Boolean))
-    }
-
-    /// The elements of `ARRAY[…]`, below brackets and casts, each with the casts that PostgreSQL printed.
-    fn elements(&self, expression: &Expr) -> Result<Vec<Expr>, Untranslatable> {
-        match unwrap_casts(expression) {
-            Expr::Array(array) => Ok(array.elem.clone()),
-            Expr::Value(_) if self.is_exact() => {
-                refuse(format!("the types of the values in {expression} are not known"))
+            (_, Kind::Text) => {
+                let each: Result<Vec<_>, _> =
+                    list.iter().map(|element| Ok(self.compare(left, "=", element)?.sql)).collect();
+                format!("({})", each?.join(" or "))
             }
-            Expr::Value(_) => match text_literal(expression).as_deref().and_then(plain_array) {
-                Some(texts) => Ok(texts.into_iter().map(|text| Expr::value(Value::SingleQuotedString(text))).collect()),
-                None => refuse("its list of values is not understood"),
-            },
-            _ => refuse("its list of values is no literal"),
-        }
-    }
-
-    fn like(
-        &mut self,
-        left: &Expr,
-        pattern: &Expr,
-        escape: Option<&Expr>,
-        negated: bool,
-    ) -> Result<Printed, Untranslatable> {
-        if self.is_exact() {
-            certain::require_pattern(&self.value(left)?, pattern)?;
-        }
-        let (value, pattern) = (self.text(left)?, self.text(pattern)?);
-        let escape = match escape {
-            None => quote_text("\\"),
-            Some(escape) => self.text(escape)?,
+            _ => {
+                let first = if first.kind == Kind::Enum { first.by_code_points() } else { first };
+                let listed: Vec<&str> = values.iter().map(|value| value.sql.as_str()).collect();
+                let word = if is_negated { "not in" } else { "in" };
+                return Ok(Printed::boolean(format!("({} {word} ({}))", first.sql, listed.join(","))));
+            }
         };
-        let like = format!("({value} like {pattern} escape {escape})");
-        Ok(Printed::new(if negated { format!("(not({like}))") } else { like }, Kind::Boolean))
-    }
-
-    fn matches(&mut self, left: &Expr, pattern: &Expr, flags: &str, negated: bool) -> Result<Printed, Untranslatable> {
-        if self.is_exact() {
-            return refuse("regular expressions are read otherwise there");
-        }
-        let value = self.text(left)?;
-        let Some(pattern) = text_literal(pattern) else {
-            return refuse("its regular expression is no literal");
-        };
-        function::portable_pattern(&pattern)?;
-        let matches = format!("(regexp_like({value},{},{}))", quote_text(&pattern), quote_text(flags));
-        Ok(Printed::new(if negated { format!("(not({matches}))") } else { matches }, Kind::Boolean))
+        Ok(Printed::boolean(if is_negated { negated(&sql) } else { sql }))
     }
 
     fn unary(&mut self, operator: UnaryOperator, inner: &Expr) -> Result<Printed, Untranslatable> {
-        let number = self.number(inner)?;
+        let value = self.number(inner)?;
         match operator {
-            UnaryOperator::Plus => Ok(number),
-            UnaryOperator::Minus if number.sql.starts_with(|c: char| c.is_ascii_digit()) => {
-                Ok(Printed::new(format!("-{}", number.sql), number.kind).with_scale(number.scale))
-            }
-            UnaryOperator::Minus => {
-                Ok(Printed::new(format!("-({})", number.sql), number.kind).with_scale(number.scale))
-            }
+            UnaryOperator::Plus => Ok(value),
+            UnaryOperator::Minus => number::negative(self, &value),
             other => refuse(format!("there is no operator {other}")),
         }
     }
@@ -447,21 +447,23 @@ impl Translation<'_> {
                 let mut parts = Vec::new();
                 self.concatenation(left, &mut parts)?;
                 self.concatenation(right, &mut parts)?;
-                Ok(Printed::new(format!("concat({})", parts.join(",")), Kind::Text))
+                Ok(text::concatenated(parts))
             }
-            Op::Plus | Op::Minus | Op::Multiply | Op::Divide | Op::Modulo => self.arithmetic(left, operator, right),
-            Op::PGLikeMatch => self.like(left, right, None, false),
-            Op::PGNotLikeMatch => self.like(left, right, None, true),
-            Op::PGRegexMatch => self.matches(left, right, "c", false),
-            Op::PGRegexNotMatch => self.matches(left, right, "c", true),
-            Op::PGRegexIMatch => self.matches(left, right, "i", false),
-            Op::PGRegexNotIMatch => self.matches(left, right, "i", true),
+            Op::Plus | Op::Minus | Op::Multiply | Op::Divide | Op::Modulo => {
+                number::arithmetic(self, left, operator, right)
+            }
+            Op::PGLikeMatch => text::like(self, left, right, None, false),
+            Op::PGNotLikeMatch => text::like(self, left, right, None, true),
+            Op::PGRegexMatch => text::matches(self, left, right, Case::Sensitive, false),
+            Op::PGRegexNotMatch => text::matches(self, left, right, Case::Sensitive, true),
+            Op::PGRegexIMatch => text::matches(self, left, right, Case::Insensitive, false),
+            Op::PGRegexNotIMatch => text::matches(self, left, right, Case::Insensitive, true),
             Op::PGILikeMatch | Op::PGNotILikeMatch => refuse("there is no ILIKE"),
             other => refuse(format!("there is no operator {other} that means the same")),
         }
     }
 
-    fn concatenation(&mut self, expression: &Expr, parts: &mut Vec<String>) -> Result<(), Untranslatable> {
+    fn concatenation(&mut self, expression: &Expr, parts: &mut Vec<Printed>) -> Result<(), Untranslatable> {
         match expression {
             Expr::Nested(inner) => self.concatenation(inner, parts),
             Expr::BinaryOp { left, op: BinaryOperator::StringConcat, right } => {
@@ -470,96 +472,82 @@ impl Translation<'_> {
             }
             other => {
                 let printed = self.value(other)?;
-                if !(printed.kind.is_text() || printed.kind == Kind::Integer) {
-                    return refuse(format!("{other} is written otherwise as text"));
+                if printed.fixed.is_some() {
+                    return refuse(format!("the blanks at the end of {other} count at the source"));
                 }
-                parts.push(printed.sql);
+                parts.push(text::spelled_out(other, printed)?);
                 Ok(())
             }
         }
     }
 
-    fn arithmetic(&mut self, left: &Expr, operator: &BinaryOperator, right: &Expr) -> Result<Printed, Untranslatable> {
-        let (first, second) = (self.number(left)?, self.number(right)?);
-        let scale = match self.is_exact() {
-            true => certain::scale(&first, operator, right, &second)?,
-            false => None,
-        };
-        let kind = match (first.kind, second.kind) {
-            (Kind::Float, _) | (_, Kind::Float) => Kind::Float,
-            (Kind::Decimal, _) | (_, Kind::Decimal) => Kind::Decimal,
-            _ => Kind::Integer,
-        };
-        let word = match operator {
-            BinaryOperator::Plus => "+",
-            BinaryOperator::Minus => "-",
-            BinaryOperator::Multiply => "*",
-            BinaryOperator::Modulo => "%",
-            BinaryOperator::Divide if kind == Kind::Integer => "div",
-            BinaryOperator::Divide if kind == Kind::Float => "/",
-            _ => return refuse("quotients of decimals are rounded otherwise there"),
-        };
-        Ok(Printed::new(format!("({} {word} {})", first.sql, second.sql), kind).with_scale(scale))
-    }
-
+    /// CASE; what only one branch computes fails only where that branch is taken.
     fn case(
         &mut self,
         operand: Option<&Expr>,
         branches: &[CaseWhen],
         otherwise: Option<&Expr>,
     ) -> Result<Printed, Untranslatable> {
-        let mut sql = String::from("(case");
-        let mut kind = Kind::Any;
-        let mut scale = Some(0);
-        // Where texts are compared letter by letter it is a comparison in each branch.
-        let compared = operand.filter(|_| self.is_exact());
-        if let Some(operand) = operand.filter(|_| !self.is_exact()) {
-            sql.push(' ');
-            sql.push_str(&self.value(operand)?.sql);
-        }
-        let mut join = |result: Printed| -> Result<String, Untranslatable> {
-            if kind == Kind::Any {
-                kind = result.kind;
-            } else if !comparable(kind, result.kind) {
-                return refuse("the branches of a CASE are not of one type");
-            }
-            scale = certain::wider(scale, &result);
-            Ok(result.sql)
-        };
-        for branch in branches {
-            let when = match (compared, operand) {
-                (Some(operand), _) => self.compare(operand, "=", &branch.condition)?.sql,
-                (None, None) => self.condition(&branch.condition)?,
-                (None, Some(_)) => self.value(&branch.condition)?.sql,
+        let (mut sql, mut guarded) = (String::from("(case"), String::from("(case"));
+        let mut whole: Option<Printed> = None;
+        let mut is_guarded = false;
+        let mut branch_of =
+            |translation: &mut Self, result: &Expr, when: &str| -> Result<(String, String), Untranslatable> {
+                let (result, guards) = translation.apart(|translation| translation.value(result))?;
+                let said = result.sql.clone();
+                whole = match whole.take() {
+                    None => Some(Printed { literal: None, ..result }),
+                    Some(before) => before.or(&result),
+                };
+                if whole.is_none() {
+                    return refuse("the branches of a CASE are not of one type");
+                }
+                let guard = all_of(&guards).filter(|guard| guard != when);
+                is_guarded |= guard.is_some();
+                Ok((said, guard.unwrap_or_else(|| "(1 = 1)".to_owned())))
             };
-            let then = join(self.value(&branch.result)?)?;
+        for (at, branch) in branches.iter().enumerate() {
+            let (when, guards) = self.apart(|translation| match operand {
+                Some(operand) => Ok(translation.compare(operand, "=", &branch.condition)?.sql),
+                None => translation.condition(&branch.condition),
+            })?;
+            if at > 0 && guards.iter().any(|guard| !self.guards.contains(guard)) {
+                return refuse("a condition of its CASE may fail at the source, where it is looked at");
+            }
+            guards.into_iter().for_each(|guard| self.guard(guard));
+            let (then, guard) = branch_of(self, &branch.result, &when)?;
             sql.push_str(&format!(" when {when} then {then}"));
+            guarded.push_str(&format!(" when {when} then {guard}"));
         }
-        let otherwise = match otherwise {
-            None => "NULL".to_owned(),
-            Some(otherwise) => join(self.value(otherwise)?)?,
+        let (otherwise, guard) = match otherwise {
+            None => ("NULL".to_owned(), "(1 = 1)".to_owned()),
+            Some(otherwise) => branch_of(self, otherwise, "")?,
         };
-        sql.push_str(&format!(" else {otherwise} end)"));
-        Ok(Printed::new(sql, kind).with_scale(scale))
+        if is_guarded {
+            self.guard(format!("{guarded} else {guard} end)"));
+        }
+        let sql = format!("{sql} else {otherwise} end)");
+        Ok(Printed { sql, ..whole.unwrap_or_default() })
     }
 
-    pub(super) fn extract(&mut self, field: &DateTimeField, expression: &Expr) -> Result<Printed, Untranslatable> {
+    /// A part of a date or timestamp, as a whole number.
+    pub(super) fn part_of_time(&mut self, field: &DateTimeField, expression: &Expr) -> Result<Printed, Untranslatable> {
         let value = self.value(expression)?;
         if !matches!(value.kind, Kind::Date | Kind::Timestamp) {
             return refuse(format!("the parts of {expression} depend on the session's time zone, or are none"));
         }
-        let function = match field.to_string().to_ascii_lowercase().as_str() {
-            "year" => "year",
-            "month" => "month",
-            "day" => "dayofmonth",
-            "hour" => "hour",
-            "minute" => "minute",
-            "quarter" => "quarter",
-            "doy" => "dayofyear",
-            "dow" => return Ok(Printed::new(format!("(dayofweek({}) - 1)", value.sql), Kind::Integer)),
+        let (function, largest) = match field.to_string().to_ascii_lowercase().as_str() {
+            "year" => ("year", 9_999),
+            "month" => ("month", 12),
+            "day" => ("dayofmonth", 31),
+            "hour" => ("hour", 23),
+            "minute" => ("minute", 59),
+            "quarter" => ("quarter", 4),
+            "doy" => ("dayofyear", 366),
+            "dow" => return Ok(Printed::integer(format!("(dayofweek({}) - 1)", value.sql), (0, 6))),
             other => return refuse(format!("there is no EXTRACT({other} …) that means the same")),
         };
-        Ok(Printed::new(format!("{function}({})", value.sql), Kind::Integer))
+        Ok(Printed::integer(format!("{function}({})", value.sql), (0, largest)))
     }
 
     pub(super) fn at_time_zone(&mut self, timestamp: &Expr, zone: &Expr) -> Result<Printed, Untranslatable> {
@@ -567,28 +555,50 @@ impl Translation<'_> {
             matches!(z.to_ascii_lowercase().as_str(), "utc" | "etc/utc" | "z" | "zulu" | "+00" | "+00:00" | "gmt")
         });
         let value = self.value(timestamp)?;
-        match value.kind {
-            Kind::TimestampTz if utc => Ok(Printed::new(value.sql, Kind::Timestamp)),
-            Kind::Timestamp if utc => Ok(Printed::new(value.sql, Kind::TimestampTz)),
-            _ => refuse("time zones by name are not known everywhere"),
-        }
-    }
-
-    pub(super) fn trim(
-        &mut self,
-        side: Option<&TrimWhereField>,
-        what: Option<&Expr>,
-        expression: &Expr,
-    ) -> Result<Printed, Untranslatable> {
-        let value = self.text(expression)?;
-        let blank = what.is_none_or(|w| text_literal(w).as_deref() == Some(" "));
-        let sql = match (side, blank) {
-            (None | Some(TrimWhereField::Both), true) => format!("trim({value})"),
-            (Some(TrimWhereField::Leading), true) => format!("ltrim({value})"),
-            (Some(TrimWhereField::Trailing), true) => format!("rtrim({value})"),
-            _ => return refuse("trimming other characters than blanks means something else there"),
+        let kind = match value.kind {
+            Kind::TimestampTz if utc => Kind::Timestamp,
+            Kind::Timestamp if utc => Kind::TimestampTz,
+            _ => return refuse("time zones by name are not known everywhere"),
         };
-        Ok(Printed::new(sql, Kind::Text))
+        Ok(Printed { kind, literal: None, ..value })
+    }
+}
+
+/// The operands of a chain of the same connective.
+fn chain<'e>(expression: &'e Expr, connective: &BinaryOperator, operands: &mut Vec<&'e Expr>) {
+    match expression {
+        Expr::Nested(inner) => chain(inner, connective, operands),
+        Expr::BinaryOp { left, op, right } if op == connective => {
+            chain(left, connective, operands);
+            chain(right, connective, operands);
+        }
+        other => operands.push(other),
+    }
+}
+
+/// The elements of `ARRAY[…]` or of a literal array, each with the type that is said of all of them.
+fn elements(expression: &Expr) -> Result<Vec<Expr>, Untranslatable> {
+    match expression {
+        Expr::Nested(inner) => elements(inner),
+        Expr::Array(array) => Ok(array.elem.clone()),
+        Expr::Cast { expr, data_type: DataType::Array(ArrayElemTypeDef::SquareBracket(of, _)), .. } => {
+            let typed = |inner: Expr| Expr::Cast {
+                kind: CastKind::DoubleColon,
+                expr: Box::new(inner),
+                data_type: of.as_ref().clone(),
+                format: None,
+            };
+            let inner = match bare_text(expr) {
+                None => elements(expr)?,
+                Some(text) => match plain_array(&text) {
+                    Some(texts) => texts.into_iter().map(|t| Expr::value(Value::SingleQuotedString(t))).collect(),
+                    None => return refuse("its list of values is not understood"),
+                },
+            };
+            Ok(inner.into_iter().map(typed).collect())
+        }
+        Expr::Value(_) => refuse(format!("the types of the values in {expression} are not known")),
+        _ => refuse("its list of values is no literal"),
     }
 }
 
@@ -596,7 +606,8 @@ impl Translation<'_> {
 fn is_bare(expression: &Expr) -> bool {
     match expression {
         Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => is_bare(inner),
-        Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Case { .. } | Expr::Function(_) => true,
+        Expr::Function(called) => called.name.to_string() != "starts_with",
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Case { .. } => true,
         _ => false,
     }
 }
@@ -612,13 +623,7 @@ pub(super) fn unwrap_casts(expression: &Expr) -> &Expr {
 /// The text of a literal, below brackets and casts.
 pub(crate) fn text_literal(expression: &Expr) -> Option<String> {
     match unwrap_casts(expression) {
-        Expr::Value(value) => match &value.value {
-            Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) | Value::UnicodeStringLiteral(text) => {
-                Some(text.clone())
-            }
-            Value::DollarQuotedString(text) => Some(text.value.clone()),
-            _ => None,
-        },
+        Expr::Value(value) => text_of(&value.value),
         _ => None,
     }
 }
@@ -634,18 +639,15 @@ fn plain_array(text: &str) -> Option<Vec<String>> {
 }
 
 fn literal(value: &Value) -> Result<Printed, Untranslatable> {
+    if let Some(text) = text_of(value) {
+        return Ok(Printed { literal: Some(text.clone()), ..Printed::new(quote_text(&text), Kind::Any) });
+    }
     match value {
-        Value::Number(number, _) => {
-            let kind = if number.bytes().all(|b| b.is_ascii_digit()) { Kind::Integer } else { Kind::Decimal };
-            let scale = number.split_once('.').map_or(0, |(_, digits)| digits.len());
-            let plain = number.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-            Ok(Printed::new(number.clone(), kind).with_scale(u32::try_from(scale).ok().filter(|_| plain)))
-        }
-        Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) | Value::UnicodeStringLiteral(text) => {
-            Ok(Printed::new(quote_text(text), Kind::Any))
-        }
-        Value::DollarQuotedString(text) => Ok(Printed::new(quote_text(&text.value), Kind::Any)),
-        Value::Boolean(truth) => Ok(Printed::new(if *truth { "1" } else { "0" }, Kind::Boolean)),
+        Value::Number(text, _) => match number::literal(text) {
+            Some(printed) => Ok(printed),
+            None => refuse(format!("the number {text} has no counterpart")),
+        },
+        Value::Boolean(truth) => Ok(Printed::boolean(if *truth { "1" } else { "0" })),
         Value::Null => Ok(Printed::new("NULL", Kind::Any)),
         other => refuse(format!("{other} has no counterpart")),
     }
@@ -662,4 +664,35 @@ pub(super) fn comparable(first: Kind, second: Kind) -> bool {
         || second == Any
         || (first.is_number() && second.is_number())
         || (first.is_text() && second.is_text())
+}
+
+/// Refuses to compare what the source compares otherwise, or after a cast that it does not print.
+fn require_alike((left, first): (&Expr, &Printed), (right, second): (&Expr, &Printed)) -> Result<(), Untranslatable> {
+    use Kind::{Any, Text};
+    let alike = first.kind == second.kind
+        || (first.kind.is_number() && second.kind.is_number())
+        || matches!((first.kind, second.kind), (Any, Text) | (Text, Any))
+        || first.is_null()
+        || second.is_null();
+    if comparable(first.kind, second.kind) && alike {
+        return Ok(());
+    }
+    refuse(format!("{left} and {right} are not of one type"))
+}
+
+impl Printed {
+    /// An enum that is kept as a text, as that text.
+    fn as_text(self) -> Self {
+        if self.kind == Kind::Enum { Self { kind: Kind::Text, is_loose: false, ..self } } else { self }
+    }
+
+    /// A whole number that is a decimal at the source.
+    fn as_decimal(self) -> Self {
+        Self { kind: Kind::Decimal, width: None, ..self }
+    }
+
+    /// A whole number that is a double at the source.
+    pub(super) fn as_exact_float(self) -> Self {
+        Self { is_exact: true, range: self.range, ..Self::new(self.sql, Kind::Float) }
+    }
 }

@@ -71,12 +71,13 @@ pub(super) fn settle(key: &Key, source: &Table, scope: &Scope<'_>, server: Serve
 fn expressed(method: Method, expression: &str, scope: &Scope<'_>) -> Result<Cut, Untranslatable> {
     let why = |reason: &str| Untranslatable(format!("the expression {expression} cannot be partitioned by: {reason}"));
     let translated = translate(expression, scope, Position::Value).map_err(|e| why(&e.0))?;
-    if translated.kind != Kind::Integer {
+    if !translated.is_whole() {
         return Err(why("the target partitions by expressions that give an integer only"));
     }
     if let Some(word) = words(&translated.sql).find(|word| *word != "div" && !FUNCTIONS.contains(word)) {
         return Err(why(&format!("the target takes no {word} there")));
     }
+    translated.require_total().map_err(|e| why(&e.0))?;
     let word = match method {
         Method::Range => "RANGE",
         Method::List => "LIST",

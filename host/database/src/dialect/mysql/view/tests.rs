@@ -115,8 +115,8 @@ fn a_view_says_the_same_there_or_is_refused() {
              WHERE (((o.status)::text = ANY ((ARRAY['new'::character varying, 'paid'::character varying])::text[])) \
              AND (c.mood = 'ok'::public.mood)) ORDER BY o.total DESC NULLS LAST LIMIT 5",
             "select `o`.`id` as `id`, `c`.`name` as `customer` from (`t_orders` `o` join `t_customer` `c` on \
-             (`c`.`id` = `o`.`customer_id`)) where (((`o`.`status` = 'new' and char_length(`o`.`status`) = 3) or \
-             (`o`.`status` = 'paid' and char_length(`o`.`status`) = 4)) and (`c`.`mood` = 'ok')) \
+             (`c`.`id` = `o`.`customer_id`)) where (((`o`.`status` in ('new','paid')) and \
+             (not((`o`.`status` like '% ' escape '\\\\')))) and (`c`.`mood` = 'ok')) \
              order by `o`.`total` desc limit 5",
         ),
         (
@@ -170,9 +170,9 @@ fn a_view_says_the_same_there_or_is_refused() {
         (
             "SELECT ((n)::double precision / (3)::double precision) AS q, (n / 2) AS h, (n % NULLIF(n, 0)) AS m, \
              COALESCE(status, '-'::character varying) AS s FROM public.orders",
-            "select (cast(`orders`.`n` as double) / 3e0) as `q`, (`orders`.`n` div 2) as `h`, (`orders`.`n` % (case when \
-             (`orders`.`n` = 0) then NULL else `orders`.`n` end)) as `m`, (coalesce(`orders`.`status`,'-') collate \
-             utf8mb4_bin) as `s` from `t_orders` `orders`",
+            "select (cast(`orders`.`n` as double) / 3) as `q`, (`orders`.`n` div 2) as `h`, (`orders`.`n` % (case when \
+             (`orders`.`n` = 0) then NULL else `orders`.`n` end)) as `m`, coalesce(`orders`.`status`,'-') as \
+             `s` from `t_orders` `orders`",
         ),
         (
             "SELECT id, CASE status WHEN 'a'::text THEN 1 ELSE 0 END AS x FROM public.orders WHERE \
@@ -226,7 +226,7 @@ fn a_view_is_refused_with_the_part_that_cannot_be_said() {
         ("SELECT bool_and(b) AS x FROM public.customer", "no aggregate bool_and"),
         ("SELECT id, row_number() OVER (ORDER BY id) AS r FROM public.orders", "over a window"),
         ("SELECT lower(name) AS l FROM public.customer", "lower folds other letters"),
-        ("SELECT id FROM public.customer WHERE (name ~ '^a'::text)", "regular expressions"),
+        ("SELECT id FROM public.customer WHERE (name ~ '\\s'::text)", "depends on the source's locale"),
         ("SELECT id FROM public.customer WHERE (name > 'a'::text)", "ordered by the source's collation"),
         ("SELECT id FROM public.customer ORDER BY name LIMIT 3", "sorted by the source's collation"),
         ("SELECT id FROM public.customer LIMIT 3", "without an order"),
