@@ -45,6 +45,7 @@ mod shop;
 mod sources;
 mod starts;
 mod states;
+mod translation;
 mod translations;
 mod transport;
 mod trials;
