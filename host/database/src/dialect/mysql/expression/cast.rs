@@ -210,7 +210,7 @@ fn as_float(expression: &Expr, value: Printed, wanted: &Wanted) -> Result<Printe
         (_, Some(_)) => {
             Printed { is_exact: true, literal: value.literal.clone(), ..Printed::new(value.sql, Kind::Float) }
         }
-        (_, None) => value.as_double(),
+        (_, None) => value.into_double(),
     })
 }
 

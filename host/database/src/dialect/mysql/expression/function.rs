@@ -66,7 +66,7 @@ pub(super) fn call(translation: &mut Translation<'_>, called: &Function) -> Resu
         ("date_part", [field, value]) => match text_literal(field) {
             Some(field) => {
                 let field = DateTimeField::Custom(Ident::new(field));
-                Ok(translation.part_of_time(&field, value)?.as_exact_float())
+                Ok(translation.part_of_time(&field, value)?.into_exact_float())
             }
             None => refuse("date_part takes a literal"),
         },
@@ -209,7 +209,7 @@ fn square_root(translation: &mut Translation<'_>, number: &Expr) -> Result<Print
     if number.kind != Kind::Float || translation.query.is_some() {
         return refuse("sqrt is computed otherwise there");
     }
-    let number = number.as_double();
+    let number = number.into_double();
     translation.guard(format!("({} >= 0)", number.sql));
     Ok(Printed::new(format!("sqrt({})", number.sql), Kind::Float))
 }

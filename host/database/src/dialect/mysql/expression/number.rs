@@ -87,7 +87,7 @@ fn of_floats(
         return refuse("reals are computed in thirty-two bits at the source");
     }
     let (scaling, divisor) = (largest_of(&second).or(largest_of(&first)), largest_of(&second));
-    let first = if first.is_exact && second.is_exact { first.as_double() } else { first };
+    let first = if first.is_exact && second.is_exact { first.into_double() } else { first };
     let sign = match operator {
         BinaryOperator::Divide => "/",
         BinaryOperator::Modulo => return refuse("there is no remainder of binary numbers at the source"),

@@ -154,7 +154,7 @@ impl Printed {
     }
 
     /// Spelled so that it is a double, also where it stands alone.
-    pub(super) fn as_double(self) -> Self {
+    pub(super) fn into_double(self) -> Self {
         if self.kind == Kind::Float && !self.is_exact {
             return self;
         }

@@ -449,7 +449,7 @@ fn project(translation: &mut Translation<'_>, expression: &Expr, name: String) -
         // A literal that others compare what they read with.
         printed = printed.by_code_points();
     } else if printed.kind == Kind::Float && printed.is_exact {
-        printed = printed.as_double();
+        printed = printed.into_double();
     }
     let mut logical = LogicalType::new(printed.kind.word(), Layout::Varlen);
     if let Some(scale) = printed.scale {

@@ -271,7 +271,7 @@ impl Translation<'_> {
             Expr::Case { operand, conditions, else_result, .. } => {
                 self.case(operand.as_deref(), conditions, else_result.as_deref())
             }
-            Expr::Extract { field, expr, .. } => Ok(self.part_of_time(field, expr)?.as_decimal()),
+            Expr::Extract { field, expr, .. } => Ok(self.part_of_time(field, expr)?.into_decimal()),
             Expr::AtTimeZone { timestamp, time_zone } => self.at_time_zone(timestamp, time_zone),
             Expr::Collate { expr, collation } => {
                 let name = collation.to_string().replace('"', "").to_ascii_lowercase();
@@ -382,7 +382,7 @@ impl Translation<'_> {
         }
         require_alike((left, &first), (right, &second))?;
         let (first, second) =
-            if first.is_loose || second.is_loose { (first.as_text(), second.as_text()) } else { (first, second) };
+            if first.is_loose || second.is_loose { (first.into_text(), second.into_text()) } else { (first, second) };
         if first.kind == Kind::Text || second.kind == Kind::Text {
             return text::compare((left, first), operator, (right, second));
         }
@@ -403,7 +403,7 @@ impl Translation<'_> {
             values.push(value);
         }
         let is_loose = first.is_loose;
-        let first = if is_loose { first.as_text() } else { first };
+        let first = if is_loose { first.into_text() } else { first };
         let sql = match (list, first.kind) {
             ([], _) => return refuse("a list of values is empty"),
             ([element], _) => return self.compare(left, if is_negated { "<>" } else { "=" }, element),
@@ -682,17 +682,17 @@ fn require_alike((left, first): (&Expr, &Printed), (right, second): (&Expr, &Pri
 
 impl Printed {
     /// An enum that is kept as a text, as that text.
-    fn as_text(self) -> Self {
+    fn into_text(self) -> Self {
         if self.kind == Kind::Enum { Self { kind: Kind::Text, is_loose: false, ..self } } else { self }
     }
 
     /// A whole number that is a decimal at the source.
-    fn as_decimal(self) -> Self {
+    fn into_decimal(self) -> Self {
         Self { kind: Kind::Decimal, width: None, ..self }
     }
 
     /// A whole number that is a double at the source.
-    pub(super) fn as_exact_float(self) -> Self {
+    pub(super) fn into_exact_float(self) -> Self {
         Self { is_exact: true, range: self.range, ..Self::new(self.sql, Kind::Float) }
     }
 }
