@@ -477,11 +477,14 @@ impl<'a> Trial<'a> {
             .collect();
         let mut found = Vec::new();
         let names = self.give(views.len(), trial_view).await?;
-        for (view, name) in views.into_iter().zip(names) {
+        for (planned, name) in views.into_iter().zip(names) {
+            // It may have been changed or dropped since the plan was made, because a run was refused for it.
+            let Some(definition) = self.target.shown_view(&planned.name).await? else { continue };
+            let view = Object { definition, ..planned.clone() };
             let on = |tables| dialect::shown_view_under(&view.definition, &name, self.target.database(), tables);
             let sql = on(&replaced);
             let Some(words) = self.try_view(&sql).await? else { continue };
-            let olds: Vec<TableName> = replaced.keys().filter(|table| self.reads(view, table)).cloned().collect();
+            let olds: Vec<TableName> = replaced.keys().filter(|table| self.reads(&view, table)).cloned().collect();
             let copies = self.give(olds.len(), trial_table).await?;
             let mut stands = BTreeMap::new();
             for (old, copy) in olds.into_iter().zip(copies) {
