@@ -21,7 +21,7 @@ const SOURCE: &str = "CREATE TABLE bill (id integer PRIMARY KEY, price numeric(1
 
 impl Shop {
     /// The quickstart's pipeline at this level, with more of a converter's configuration.
-    fn pipeline(&self, level: &str, converter: &str) -> Result<String> {
+    fn pipeline_at(&self, level: &str, converter: &str) -> Result<String> {
         let text = std::fs::read_to_string(QUICKSTART)?
             .replace("plugin = \"validate\"", &format!("plugin = \"validate\"\nconfig = {{ level = \"{level}\" }}"))
             .replace(
@@ -35,7 +35,7 @@ impl Shop {
     async fn apply_otherwise(&self, level: &str) -> Result<Outcome> {
         let folder = self.millrace.folder().join(format!("plan-{level}"));
         let path = folder.to_str().context("a path in UTF-8")?;
-        self.millrace.run(&["plan", &self.pipeline(level, "")?, "--out", path]).await?.expect(0)?;
+        self.millrace.run(&["plan", &self.pipeline_at(level, "")?, "--out", path]).await?.expect(0)?;
         let plan = std::fs::read_to_string(folder.join("plan.json"))?;
         let mut edited = plan.clone();
         for (expression, other) in [("`price` * `quantity`", "`price` * `quantity` + 0.01"), ("`at` * 2", "`at` * 3")] {
@@ -50,7 +50,7 @@ impl Shop {
 #[tokio::test]
 async fn what_the_target_computes_is_compared_with_what_the_source_computed() -> Result<()> {
     let shop = Shop::empty(SOURCE).await?;
-    let pipeline = shop.pipeline("standard", "")?;
+    let pipeline = shop.pipeline_at("standard", "")?;
     let ran = shop.millrace.run(&["run", &pipeline, "--yes", "--json"]).await?.expect(0)?.json()?;
     ensure!(ran["report"]["not_carried"].as_array().is_some_and(Vec::is_empty), "not carried: {ran:#}");
     let computed = "SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name IN
@@ -81,7 +81,7 @@ async fn what_the_target_computes_otherwise_is_named_and_does_not_go_live() -> R
 
     // Counting rows does not find it; whoever looks deeper at the live tables does, and learns what helps.
     shop.apply_otherwise("basic").await?.expect(0)?;
-    let pipeline = shop.pipeline("detailed", "")?;
+    let pipeline = shop.pipeline_at("detailed", "")?;
     let found = shop.millrace.run(&["validate", &pipeline, "--json"]).await?.expect(3)?.json()?;
     assert_eq!(blamed(&found), ["total", "twice"], "{found:#}");
     let mending =
@@ -90,7 +90,7 @@ async fn what_the_target_computes_otherwise_is_named_and_does_not_go_live() -> R
 
     let plain =
         "columns = { \"public.bill.total\" = { generated = \"plain\" }, \"tick.twice\" = { generated = \"plain\" } }";
-    let pipeline = shop.pipeline("detailed", plain)?;
+    let pipeline = shop.pipeline_at("detailed", plain)?;
     shop.millrace.run(&["run", &pipeline, "--yes"]).await?.expect(0)?;
     shop.millrace.run(&["validate", &pipeline]).await?.expect(0)?;
     let total = shop.target.query_text("SELECT total FROM bill WHERE id = 6").await?;
