@@ -139,13 +139,6 @@ impl Subject {
         sql + ")"
     }
 
-    /// All of its statements at the source.
-    pub(super) fn script(&self) -> Vec<String> {
-        let mut statements = vec![self.create()];
-        statements.extend(self.uses.iter().map(|used| used.statement(&self.name)));
-        statements
-    }
-
     /// The statement that inserts a row at the source.
     pub(super) fn insert_at_source(&self, id: usize, selected: usize, row: &Row) -> String {
         self.insert(id, selected, row, |sample| source_text(&sample.source))
