@@ -223,9 +223,11 @@ fn printed(text: &str) -> Vec<Printed> {
 
 /// An option without a value, of these words. None: there is none.
 fn bare(words: &mut Vec<String>) -> Option<Printed> {
-    let name = std::mem::take(words).join(" ");
-    // `DEFAULT` alone belongs to the character set after it.
-    (!name.is_empty() && !name.eq_ignore_ascii_case("default")).then_some(Printed { name, value: None })
+    let mut words = std::mem::take(words);
+    // It belongs to the character set after it.
+    words.pop_if(|last| last.eq_ignore_ascii_case("default"));
+    let name = words.join(" ");
+    (!name.is_empty()).then_some(Printed { name, value: None })
 }
 
 /// The words of a text; quotes and parentheses hold one together, and `=` is one.
@@ -364,6 +366,8 @@ mod tests {
                 "WITH COLUMN GROUP(all columns, each column)"
             ]
         );
+        let plain = "ORGANIZATION INDEX DEFAULT CHARSET = utf8mb4 ROW_FORMAT = DYNAMIC PCTFREE = 0";
+        assert!(others(plain).is_empty(), "every table has these");
         let mysql = "/*!50100 TABLESPACE `ts` */ ENGINE=InnoDB AUTO_INCREMENT=12 DEFAULT CHARSET=utf8mb4 \
             COLLATE=utf8mb4_0900_ai_ci MAX_ROWS=10 ENCRYPTION='Y'";
         assert_eq!(others(mysql), ["TABLESPACE `ts`", "MAX_ROWS = 10", "ENCRYPTION = 'Y'"]);
