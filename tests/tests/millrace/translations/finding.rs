@@ -31,9 +31,13 @@ impl Told {
         }
         for table in list(&plan["tables"]) {
             let name = text(&table["source"]["name"]);
-            let mut notes: Vec<String> = list(&table["notes"]).iter().map(text).collect();
-            notes.extend(list(&table["mappings"]).iter().map(Value::to_string));
-            told.notes.insert(name.clone(), notes);
+            let reasons = list(&table["mappings"]);
+            let reasons = reasons.iter().map(|decision| {
+                let sources: Vec<String> = list(&decision["mapping"]["sources"]).iter().map(text).collect();
+                format!("column {}: {}", sources.join(", "), text(&decision["mapping"]["note"]))
+            });
+            let notes = list(&table["notes"]);
+            told.notes.insert(name.clone(), notes.iter().map(text).chain(reasons).collect());
             let statements = list(&table["create"]).into_iter().chain(list(&table["complete"]));
             told.statements.insert(name, statements.map(|statement| text(&statement["sql"])).collect());
         }
@@ -42,6 +46,10 @@ impl Told {
 
     pub(super) fn not_carried(&self, planned: &str) -> bool {
         self.not_carried.contains(planned)
+    }
+
+    fn notes(&self, table: &str) -> &[String] {
+        self.notes.get(table).map_or(&[], Vec::as_slice)
     }
 
     fn statements(&self, table: &str) -> &[String] {
@@ -58,9 +66,7 @@ impl Told {
             _ => &["strict", "round"],
         };
         let object = used.object(table);
-        self.notes.get(table).is_some_and(|notes| {
-            notes.iter().any(|note| names(note, &object) && words.iter().any(|word| note.contains(word)))
-        })
+        self.notes(table).iter().any(|note| names(note, &object) && words.iter().any(|word| note.contains(word)))
     }
 
     /// Whether the plan says of a column that its values are not those that are written.
@@ -100,6 +106,7 @@ pub(super) struct Finding {
     /// The row that shows it. None: no row does.
     pub(super) row: Option<Row>,
     statements: Vec<String>,
+    notes: Vec<String>,
     /// What each side says.
     pub(super) answers: String,
     /// The smallest part of the expression that differs by itself.
@@ -132,6 +139,7 @@ impl Finding {
             used: None,
             row: None,
             statements: told.statements(&subject.name).to_vec(),
+            notes: told.notes(&subject.name).to_vec(),
             answers,
             smallest: None,
         }
@@ -164,6 +172,9 @@ impl fmt::Display for Finding {
             }
         }
         writeln!(f, "  target:{}", self.at_target())?;
+        for note in &self.notes {
+            writeln!(f, "  said: {note}")?;
+        }
         if let Some(row) = row {
             writeln!(f, "  row: {:?}", row.iter().map(|v| v.as_ref().map(|v| v.source.as_str())).collect::<Vec<_>>())?;
         }
