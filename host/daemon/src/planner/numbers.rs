@@ -126,7 +126,7 @@ impl Known {
             )),
             Some(next) if i128::from(next) != i128::from(target) => {
                 let why = match self.largest {
-                    Some(largest) if next <= largest => {
+                    Some(largest) if largest > 0 && next <= largest => {
                         format!("rows have numbers up to {largest}, and AUTO_INCREMENT goes on behind them")
                     }
                     _ if next < 1 => "AUTO_INCREMENT gives none below 1".to_owned(),
