@@ -130,6 +130,7 @@ const GENERATED: &[Case] = &[
     carried("integer|integer", "integer: $1 * 1000 - $2", &["2147484, 2147483647", "5, 6"]),
     carried("integer|numeric(10,2)", "numeric(8,1): $1 * $2", &["3, 1.25", "3, 99999999.25"]),
     carried("integer", "integer: CASE WHEN $1 <> 0 THEN 100 / $1 ELSE 0 END", &["0", "3"]),
+    carried("integer", "integer: CASE WHEN $1 > 7 THEN 100 / ($1 - 8) ELSE 0 END", &["8", "7", "10"]),
     carried("text|text", "text: $1 || ' ' || $2", &["'Ann', 'Lee '", "'Ann', NULL"]),
     carried("text", "text: substring($1 from -1 for 3)", &["'abc'"]),
     carried("timestamp", "date: $1", &["'2020-01-31 23:59:59.9'"]),

@@ -384,7 +384,7 @@ fn where_the_source_fails_the_check_is_false() {
             (
                 "(CASE WHEN (n = 0) THEN 0 ELSE (100 / n) END > 1)",
                 "(((case when (`n` = 0) then 0 else (100 div `n`) end) > 1) and \
-                 (case when (`n` = 0) then (1 = 1) else (`n` <> 0) end))",
+                 ((case when (`n` = 0) then (1 = 1) else (`n` <> 0) end) <> 0))",
             ),
             ("((100 / NULLIF(n, 0)) > 1)", "((100 div (case when (`n` = 0) then NULL else `n` end)) > 1)"),
         ],

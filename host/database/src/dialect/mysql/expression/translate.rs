@@ -524,7 +524,8 @@ impl Translation<'_> {
             Some(otherwise) => branch_of(self, otherwise, "")?,
         };
         if is_guarded {
-            self.guard(format!("{guarded} else {guard} end)"));
+            // OceanBase takes no bare CASE for a check.
+            self.guard(format!("({guarded} else {guard} end) <> 0)"));
         }
         let sql = format!("{sql} else {otherwise} end)");
         Ok(Printed { sql, ..whole.unwrap_or_default() })
