@@ -70,7 +70,6 @@ async fn demand_no_failure(engine: &'static Shared, verdict: &Verdict, seed: u64
 }
 
 #[tokio::test]
-#[ignore = "until what is known to be translated wrongly is mended"]
 async fn what_once_meant_something_else_in_the_target_no_longer_does() -> Result<()> {
     let mut trial = Trial::open(postgres18()).await?;
     trial.make(regressions::subjects()).await?;
@@ -80,7 +79,7 @@ async fn what_once_meant_something_else_in_the_target_no_longer_does() -> Result
 }
 
 #[tokio::test]
-#[ignore = "until what is known to be translated wrongly is mended"]
+#[ignore = "about one expression in sixty is still refused only when the plan is carried out"]
 async fn expressions_mean_the_same_on_both_sides_or_the_plan_says_so() -> Result<()> {
     let (seed, begun) = (Chance::seed(), Instant::now());
     let verdict = try_expressions(postgres18(), 500, seed).await.with_context(|| format!("seed {seed}"))?;

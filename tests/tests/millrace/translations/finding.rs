@@ -69,6 +69,21 @@ impl Told {
         self.notes(table).iter().any(|note| names(note, &object) && words.iter().any(|word| note.contains(word)))
     }
 
+    /// Whether the plan says of a column that this key has that its values are kept apart, or made one, otherwise.
+    fn says_of_its_columns(&self, subject: &Subject, used: &Use) -> bool {
+        let is_key = matches!(used.purpose, Purpose::UniqueKey | Purpose::PartialKey { .. });
+        let of_column = |note: &String, column: &str| {
+            note.starts_with(&format!("column {column}:"))
+                && (note.contains("less strict") || note.contains("and the target keeps it"))
+                || note.starts_with("texts in keys (")
+                    && note.split(')').next().is_some_and(|columns| names(columns, column))
+        };
+        let has = |column: &str| {
+            names(&used.expression.sql, column) && self.notes(&subject.name).iter().any(|note| of_column(note, column))
+        };
+        is_key && subject.columns.iter().any(|column| has(&column.name.to_string()))
+    }
+
     /// Whether the plan says of a column that its values are not those that are written.
     fn says_of_column(&self, table: &str, column: &str) -> bool {
         let notes = self.notes.get(table);
@@ -116,7 +131,8 @@ pub(super) struct Finding {
 impl Finding {
     /// Of a use.
     pub(super) fn of_use(subject: &Subject, used: &Use, told: &Told, row: &Row, answers: String) -> Self {
-        let kind = if told.says(&subject.name, used) { Kind::Said } else { Kind::Silent };
+        let is_said = told.says(&subject.name, used) || told.says_of_its_columns(subject, used);
+        let kind = if is_said { Kind::Said } else { Kind::Silent };
         Self { kind, used: Some(used.clone()), row: Some(row.clone()), ..Self::about(subject, told, answers) }
     }
 
