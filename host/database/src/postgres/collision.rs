@@ -99,7 +99,7 @@ fn probe(table: &Table, index: &Index, mappings: &[Mapping], folding: Option<&Fo
         let (value, how) = match part.is_column {
             true => (quote_name(&part.expression), comparison(table, mappings, &part.expression)),
             // What an expression gives is not known: blanks are looked for in its text.
-            false => (format!("({})", part.expression), Comparison::Padded),
+            false => (computed(&part.expression, index.predicate.as_deref()), Comparison::Padded),
         };
         let text = format!("{value}::pg_catalog.text");
         let key = match (how, folding) {
@@ -144,6 +144,14 @@ fn probe(table: &Table, index: &Index, mappings: &[Mapping], folding: Option<&Fo
         blind_to: blind_to.to_owned(),
         sql,
     })
+}
+
+/// An expression of an index, computed for the rows that the index has and for no others: it may fail for those.
+fn computed(expression: &str, predicate: Option<&str>) -> String {
+    match predicate {
+        None => format!("({expression})"),
+        Some(predicate) => format!("(CASE WHEN ({predicate}) THEN ({expression}) END)"),
+    }
 }
 
 /// A text as the folding collation compares it.
@@ -236,9 +244,11 @@ mod tests {
         Column { name: name.into(), logical: LogicalType::new(logical, Layout::Varlen), ..Column::default() }
     }
 
+    fn part_of(column: &str) -> IndexPart {
+        IndexPart { expression: column.into(), is_column: true, descending: false, prefix: None }
+    }
+
     fn table(columns: &[(&str, &str)]) -> Table {
-        let part =
-            |name: &&str| IndexPart { expression: (*name).into(), is_column: true, descending: false, prefix: None };
         Table {
             name: TableName::new("public", "t"),
             columns: columns.iter().map(|(name, logical)| column(name, logical)).collect(),
@@ -246,7 +256,7 @@ mod tests {
                 name: "t_key".into(),
                 kind: IndexKind::Unique,
                 method: "btree".into(),
-                parts: columns.iter().map(|(name, _)| part(name)).collect(),
+                parts: columns.iter().map(|(name, _)| part_of(name)).collect(),
                 predicate: Some("a <> 'x'".into()),
                 properties: Default::default(),
             }],
@@ -282,6 +292,18 @@ mod tests {
         let sql = &probes[0].sql;
         assert!(sql.contains("rtrim(\"a\"::pg_catalog.text, ' ') AS k0, \"b\" AS k1"), "{sql}");
         assert!(sql.contains("(a <> 'x') AND EXISTS (SELECT 1"), "{sql}");
+    }
+
+    #[test]
+    fn an_expression_is_computed_for_no_row_that_its_index_has_not() {
+        let columns = [("a", "text"), ("b", "integer")];
+        let mut table = table(&columns);
+        table.indexes[0].parts[1] = IndexPart { expression: "10 / b".into(), is_column: false, ..part_of("b") };
+        let probes = key_probes(&table, &mappings(&columns), None);
+        let sql = &probes[0].sql;
+        let guarded = "(CASE WHEN (a <> 'x') THEN (10 / b) END)";
+        assert_eq!(sql.matches("10 / b").count(), sql.matches(guarded).count(), "{sql}");
+        assert!(sql.contains(guarded), "{sql}");
     }
 
     #[test]
