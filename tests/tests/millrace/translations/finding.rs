@@ -81,7 +81,7 @@ impl Told {
         let has = |column: &str| {
             names(&used.expression.sql, column) && self.notes(&subject.name).iter().any(|note| of_column(note, column))
         };
-        is_key && subject.columns.iter().any(|column| has(&column.name.to_string()))
+        is_key && subject.columns.iter().any(|column| has(&column.name))
     }
 
     /// Whether the plan says of a column that its values are not those that are written.
